@@ -4,12 +4,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
+from drawcli.operations import after_run
 from drawcli.operations.qa import clinical_pair
 from drawcli.operations.qa import scan as qa_scan
 from drawcli.pipeline.context import Context
@@ -245,13 +247,8 @@ def test_no_run_waits_for_the_comparison(
 def test_a_comparison_that_takes_too_long_is_left_and_reported(
     drawcli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-    from threading import Event
-
-    from drawcli.operations import after_run
-
     released = Event()
-    limit = replace(after_run.EXCHANGES["clinical"], seconds=0.05)
+    limit = after_run.EXCHANGES["clinical"]._replace(seconds=0.05)
     monkeypatch.setitem(after_run.EXCHANGES, "clinical", limit)
     monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(5))
     ran = drawcli("run-once", "--json")
