@@ -6,10 +6,10 @@ computes the alarms to send. Alarms contain job ids, codes and counts, no patien
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
@@ -51,8 +51,7 @@ _IN_TITLE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(NamedTuple):
     """A present condition that may be worth a message."""
 
     kind: AlarmKind
@@ -65,8 +64,7 @@ class Alarm:
         return f"{self.kind}:{self.key}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmLimits:
+class AlarmLimits(NamedTuple):
     """How long a condition lasts, or how far ahead it is, when an alarm is sent."""
 
     token: timedelta
@@ -165,8 +163,7 @@ def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
     return limit if life is None else min(limit, life / 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientState:
+class RecipientState(NamedTuple):
     """The messages that one recipient has received."""
 
     since: datetime  # when it was added, UTC
@@ -190,11 +187,11 @@ class RecipientState:
         """Return this without the alarms of the checked kinds that no longer apply."""
         now = {alarm.name for alarm in alarms}
         kept = {n for n in self.names if n in now or n.partition(":")[0] not in checked}
-        return replace(self, names=frozenset(kept))
+        return self._replace(names=frozenset(kept))
 
     def with_sent(self, alarms: Iterable[Alarm]) -> Self:
         """Return this with some alarms added as sent."""
-        return replace(self, names=self.names | {alarm.name for alarm in alarms})
+        return self._replace(names=self.names | {alarm.name for alarm in alarms})
 
     def wants_digest(self, here: datetime, digest_at: time) -> bool:
         """Return whether today's digest is due, by local time.
@@ -205,7 +202,7 @@ class RecipientState:
 
     def with_digest(self, now: datetime, here: datetime) -> Self:
         """Return this with today's digest recorded."""
-        return replace(self, digest_day=here.date(), digest_until=now)
+        return self._replace(digest_day=here.date(), digest_until=now)
 
 
 def title_of(alarms: Iterable[Alarm]) -> str:

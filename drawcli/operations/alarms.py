@@ -261,7 +261,7 @@ class Notifier:
             accepted = False
         state = self.state(place)
         since = None if accepted else state.failing_since or self.now
-        self._keep(place, replace(state, failing_since=since))
+        self._keep(place, state._replace(failing_since=since))
         level = logging.INFO if accepted else logging.WARNING
         outcome = "taken" if accepted else "not-taken"
         _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)

@@ -42,7 +42,7 @@ def drawn(ctx: Context, choice: JobFilter | None = None) -> str:
         chosen=choice.is_any,
     )
     out = io.StringIO()
-    picture(Console(file=out, width=160))
+    picture.show(Console(file=out, width=160))
     return out.getvalue()
 
 

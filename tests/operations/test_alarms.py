@@ -296,7 +296,7 @@ def test_places_are_told_at_the_same_time(
 def test_a_process_that_hangs_with_the_lock_of_alarms_silences_no_other(
     ctx: Context, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EXCHANGES, "message", replace(EXCHANGES["message"], seconds=0.02))
+    monkeypatch.setitem(EXCHANGES, "message", EXCHANGES["message"]._replace(seconds=0.02))
     hold(ctx, "aaaaaaaaaaaa-1")
 
     with FileLock(ctx.settings.state_dir / "alarms.lock"):

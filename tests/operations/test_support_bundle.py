@@ -105,7 +105,7 @@ def test_a_path_with_what_json_escapes_is_masked(looked: Looked, tmp_path: Path)
     settings = looked.settings.replace(datastore=[odd])
     told = [Outcome("datastore", CheckResult.failed(f"{odd} is away", "ls"))]
 
-    write_bundle(tmp_path / "b.zip", replace(looked, settings=settings), told)
+    write_bundle(tmp_path / "b.zip", looked._replace(settings=settings), told)
 
     assert "ward" not in members(tmp_path / "b.zip")["doctor.json"]
 
@@ -168,7 +168,7 @@ def test_words_that_a_person_wrote_into_the_settings_stay_at_home(
     site.add_line("deidentify: {retain: {StationName: 'asked for by KULKARNEE'}}")
     site.add_line("deliver: {description: 'KULKARNEE {date}'}")
 
-    write_bundle(tmp_path / "b.zip", replace(looked, settings=site.settings()), WELL)
+    write_bundle(tmp_path / "b.zip", looked._replace(settings=site.settings()), WELL)
 
     assert "kulkarnee" not in members(tmp_path / "b.zip")["settings.json"].casefold()
 
