@@ -184,9 +184,11 @@ class Context:
         return crosswalk
 
     def kept_jobs(self) -> Iterator[Job]:
-        """Yield every job that has a work folder."""
-        jobs = map(self.ledger.get, self.work.job_ids())
-        return (job for job in jobs if job is not None)
+        """Yield every job that has a work folder, by id."""
+        kept = set(self.work.job_ids())
+        jobs = {job.id: job for job in self.ledger.jobs() if job.id in kept}
+        jobs |= {job.id: job for job in self.ledger.archive.find(kept - jobs.keys())}
+        yield from (jobs[job_id] for job_id in sorted(jobs))
 
     def begin(
         self,
