@@ -132,7 +132,7 @@ def _record(job: str, qa: QaReader) -> PairRecord:
 
 
 def _figure(value: float | None, digits: int) -> str:
-    return NO_FIGURE if value is None else f"{value + 0.0:,.{digits}f}"
+    return NO_FIGURE if value is None else f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def _sentence(record: PairRecord) -> str:
@@ -202,7 +202,7 @@ def _line(one: StructureComparison, state: str, record: PairRecord, qa: QaReader
         tone=tone,
         glyph=glyph,
         figures=tuple(_figure(getattr(one, name), digits) for name, _, digits in _COLUMNS),
-        shift=", ".join(f"{mm + 0.0:.1f}" for mm in one.shift_mm) if one.shift_mm else NO_FIGURE,
+        shift=", ".join(_figure(mm, 1) for mm in one.shift_mm) if one.shift_mm else NO_FIGURE,
         state=state,
         address=chart_address(record.template, one.name, qa.metrics[0]) if state else "",
     )
