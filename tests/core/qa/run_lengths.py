@@ -1,12 +1,18 @@
-"""Average run lengths of control charts, computed without a simulation.
+"""Average run lengths of control charts, by theory, and by simulation of the rules.
 
 An average run length is the mean number of values up to and with the first that meets a rule, of
 independent normal values with known limits, sigma 1 and a mean that is `shift` from the centre.
 """
 
+import random
 from math import erf, sqrt
+from statistics import fmean
 
 import numpy as np
+
+from drawcli.core.qa.nelson import Limits, rule_hits
+
+STANDARD = Limits(0.0, -3.0, 3.0, 1.0, 0)
 
 
 def below(z: float) -> float:
@@ -58,3 +64,18 @@ def run_length_of_trends(length: int = 6, most: int = 3000) -> float:
         chances = after / ranks
         total, before, left = total + left, left, chances.sum()
     return float(total + left / (1 - left / before))
+
+
+def first_hits(shift: float, rules: set[str], repeats: int, seed: int) -> tuple[float, float]:
+    """Return the mean number of values up to the first hit, and its standard error."""
+    dice = random.Random(seed)  # noqa: S311 - a simulation
+    lengths = []
+    for _ in range(repeats):
+        values: list[float] = []
+        found: list[int] = []
+        while not found:
+            values += [dice.gauss(shift, 1) for _ in range(400)]
+            found = [hit.index for hit in rule_hits(values, STANDARD) if hit.rule in rules]
+        lengths.append(found[0] + 1)
+    mean = fmean(lengths)
+    return mean, sqrt(fmean((length - mean) ** 2 for length in lengths) / repeats)

@@ -109,6 +109,16 @@ def test_a_month_is_judged_when_it_is_over() -> None:
     assert over.signals[0].until == 41
 
 
+def test_a_month_between_2_and_3_sigma_gives_no_signal() -> None:
+    values = [*steady(31), *map(hd95, [0.5, 1.2] * 2 + [-0.1] + [0.5, 1.2] * 3)]
+
+    over = chart([*cases(values), *cases([4.0], first=60)], metric="hd95_mm", baseline=31)
+
+    month = over.months[1]
+    assert month.upper > month.mean > month.upper_2
+    assert found(over) == []
+
+
 def test_a_month_of_four_cases_is_not_judged() -> None:
     values = [*steady(31), *[hd95(1.7)] * 4]
 
@@ -141,14 +151,12 @@ def test_a_shift_is_worse_in_both_directions() -> None:
 
 
 def test_cases_that_are_not_changed_neither_end_a_row_nor_begin_one() -> None:
-    mixed = [place for place in [0.6, 0.4] * 5 for place in (place, None)]
-    values = [*steady(), *(0.0 if place is None else hd95(place) for place in mixed)]
+    mixed = [figure for place in [0.6, 0.4] * 5 for figure in (hd95(place), 0.0)]
+    values = [*steady(), *mixed]
 
-    signals = made(values).signals
+    (signal,) = [signal for signal in made(values).signals if signal.rule == "run"]
 
-    assert [(signal.rule, signal.job) for signal in signals if signal.rule == "run"] == [
-        ("run", "0044")
-    ]
+    assert (signal.job, signal.until) == ("0044", 48)
 
 
 def test_more_changed_cases_than_in_the_baseline_are_investigated() -> None:
@@ -159,6 +167,14 @@ def test_more_changed_cases_than_in_the_baseline_are_investigated() -> None:
     assert found(more) == [("share", INVESTIGATE, False)]
     assert more.signals[0].text == "5 of the latest 5 cases are changed, 0 of 30 in the baseline"
     assert (more.limits, more.state) == (None, INVESTIGATE)
+
+
+def test_a_share_with_a_chance_between_1_in_100_and_1_in_1000_is_watched() -> None:
+    signal = only(made([*[0.0] * 45, *steady(5)]))  # 5 of 20 after 0 of 30: 0.0073
+
+    assert (signal.rule, signal.state, signal.better) == ("share", WATCH, False)
+    assert signal.text == "5 of the latest 20 cases are changed, 0 of 30 in the baseline"
+    assert found(made([*[0.0] * 45, *steady(4)])) == []
 
 
 def test_fewer_changed_cases_are_watched() -> None:

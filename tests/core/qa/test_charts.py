@@ -8,11 +8,11 @@ import pytest
 
 from drawcli.core.qa.charts import (
     ChartState,
+    Limits,
     Point,
     chart,
     compare_versions,
     limits_by_hand,
-    limits_of,
 )
 from tests.core.qa.chart_cases import START, cases, distances, hd95, made, steady
 
@@ -72,12 +72,12 @@ def test_given_limits_are_used_at_once() -> None:
 
 
 def test_limits_without_a_sigma_have_that_of_the_worse_limit() -> None:
-    limits = limits_of([1.0, 1.0])
+    limits = Limits(hd95(0), 0.0, hd95(3), sigma=0.0, n=0, source="by hand")
 
-    found = chart(cases([hd95(0)] * 12), metric="hd95_mm", limits=limits)
+    near = chart(cases([hd95(0.4), hd95(0.5)] * 5), metric="hd95_mm", limits=limits)
+    far = chart(cases([hd95(1.1), hd95(1.2)] * 5), metric="hd95_mm", limits=limits)
 
-    assert limits.sigma == 0
-    assert found.state is INVESTIGATE
+    assert (near.state, far.state) == (WATCH, INVESTIGATE)
 
 
 def test_the_order_in_which_cases_are_given_does_not_matter() -> None:

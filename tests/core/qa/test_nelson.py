@@ -1,10 +1,8 @@
 """Limits and rules on plain numbers: by hand, by theory, and what must not change them."""
 
-import random
 from collections.abc import Sequence
 from itertools import pairwise
 from math import sqrt
-from statistics import fmean
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +22,7 @@ from drawcli.core.qa.nelson import (
     sigma_of_mean,
 )
 from tests.core.qa.run_lengths import (
+    first_hits,
     run_length_of_limits,
     run_length_of_trends,
     run_length_with_runs,
@@ -91,6 +90,8 @@ def test_a_value_beyond_a_limit_is_confirmed_by_one_beyond_2_sigma_within_three(
     assert confirmed([0, 3.5, 0, 0, 2.1]) == []
     assert confirmed([0, 3.5, -2.1, 1.9]) == []  # another side; not beyond 2 sigma
     assert confirmed([0, 2.1, 2.9, 2.5]) == []  # none is beyond 3 sigma
+    assert confirmed([-3.5, 2.1, 2.5]) == []  # the one beyond 3 sigma is on another side
+    assert confirmed([2.1, 0, 0, 3.5]) == []
     assert confirmed([-3.5, -2.1]) == [(LIMIT, 1)]
 
 
@@ -173,21 +174,6 @@ def test_the_hits_are_those_of_the_definition(values: list[float]) -> None:
             expected.append((TREND, i))
 
     assert sorted((rule, i) for rule, i, _ in hits(values)) == sorted(expected)
-
-
-def first_hits(shift: float, rules: set[str], repeats: int, seed: int) -> tuple[float, float]:
-    """Return the mean number of values up to the first hit, and its standard error."""
-    dice = random.Random(seed)  # noqa: S311 - a simulation
-    lengths = []
-    for _ in range(repeats):
-        values: list[float] = []
-        found: list[int] = []
-        while not found:
-            values += [dice.gauss(shift, 1) for _ in range(400)]
-            found = [hit.index for hit in rule_hits(values, STANDARD) if hit.rule in rules]
-        lengths.append(found[0] + 1)
-    mean = fmean(lengths)
-    return mean, sqrt(fmean((length - mean) ** 2 for length in lengths) / repeats)
 
 
 def test_the_theory_agrees_with_published_run_lengths() -> None:
