@@ -183,16 +183,17 @@ def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
             server.pause = lambda _seconds: None
             return server
 
-        yield Context(
+        ctx = Context(
             settings=settings,
             ledger=ledger,
             work=WorkDir(site.state),
             stand_ins=StandIns(read_site_key(site.state)),
             open_server=open_server,
-            tokens=tokens,
             retired=tuple(StandIns(key) for key in retired_keys(site.state).values()),
             now=clock.now,
         )
+        vars(ctx)["tokens"] = tokens  # from a file, whatever the settings say
+        yield ctx
 
 
 @pytest.fixture

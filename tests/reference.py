@@ -5,7 +5,6 @@ A test compares the pages with what this would write.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ from drawcli.system.limits import (
 )
 from drawcli.system.records import Record
 
-_COMMON: Final = frozenset(field.name for field in fields(Common))
+_COMMON: Final = frozenset(Common._fields)
 ROOT: Final = Path(__file__).parents[1]
 SETTINGS: Final = "docs/reference/settings.md"
 RENEW: Final = "python -m tests.reference"

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ TYPES: tuple[Any, ...] = (
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be large, so that a flood is short."""
     for name, limit in EXCHANGES.items():
-        monkeypatch.setitem(EXCHANGES, name, replace(limit, largest=min(limit.largest, MB // 4)))
+        monkeypatch.setitem(EXCHANGES, name, limit._replace(largest=min(limit.largest, MB // 4)))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
     """Return a function that shortens the time of an exchange."""
 
     def shorten(name: str, seconds: float) -> None:
-        monkeypatch.setitem(EXCHANGES, name, replace(EXCHANGES[name], seconds=seconds))
+        monkeypatch.setitem(EXCHANGES, name, EXCHANGES[name]._replace(seconds=seconds))
 
     return shorten
 

@@ -13,11 +13,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, SENDER_BYTES
@@ -44,8 +44,7 @@ class Weight(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message."""
 
     title: str
@@ -79,7 +78,7 @@ class Recipient:
         """
         if find_spec("apprise") is None:
             raise _no_apprise()
-        letter = {"number": self.number, "url": self.url, **asdict(message)}
+        letter = {"number": self.number, "url": self.url, **message._asdict()}
         stdin = json.dumps(letter).encode("ascii")
         ended = run_program([sys.executable, "-P", "-c", _SENDER], EXCHANGES["message"], stdin)
         if ended.code == _NO_PLACE:

@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -33,8 +32,7 @@ IdentifyOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class Common(NamedTuple):
     """The options of every command, given before or after the command's name."""
 
     config: Annotated[
@@ -59,12 +57,11 @@ class Common:
 
     def over(self, earlier: "Common") -> "Common":
         """Return these options, completed by options given earlier."""
-        names = [field.name for field in fields(self) if not getattr(self, field.name)]
-        return replace(self, **{name: getattr(earlier, name) for name in names})
+        names = [name for name in self._fields if not getattr(self, name)]
+        return self._replace(**{name: getattr(earlier, name) for name in names})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """The options of a command that runs a step."""
 
     job: Annotated[str | None, typer.Option("--job", help="Only this job.", metavar="ID")] = None
@@ -88,8 +85,7 @@ class RunOptions:
         return (self.job, self.limit, self.max_minutes) != (None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(NamedTuple):
     """The first argument of a command: access to the site and to the terminal."""
 
     command: str

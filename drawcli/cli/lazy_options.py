@@ -1,4 +1,4 @@
-"""Options of commands: from dataclasses, and built only for the commands that are called."""
+"""Options of commands: from records, and built only for the commands that are called."""
 
 import inspect
 import os
@@ -19,10 +19,10 @@ NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")  # of a fun
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function for typer with an option for each field of its dataclasses."""
+    """Return a function for typer with an option for each field of its records."""
     parameters = inspect.signature(function).parameters
     groups: dict[str, Any] = {
-        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
+        name: p.annotation for name, p in parameters.items() if _is_record(p.annotation)
     }
     options = [
         each
@@ -43,9 +43,13 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def _is_record(kind: Any) -> bool:
+    return is_dataclass(kind) or hasattr(kind, "_fields")  # of a NamedTuple
+
+
 @cache
 def _options_of(kind: Any) -> list[inspect.Parameter]:
-    """Return the fields of a dataclass as parameters of a function."""
+    """Return the fields of a record as parameters of a function."""
     return list(inspect.signature(kind).parameters.values())
 
 

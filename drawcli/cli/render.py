@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from io import StringIO, TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from drawcli.cli.text_parts import TextTable, fits, text_of
 from drawcli.errors import DiskFull, DrawcliError
@@ -39,8 +39,7 @@ class Result:
     is_partial: bool = False  # in spite of an exit code of an error, something was done
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class Style(NamedTuple):
     """The style of the output."""
 
     as_json: bool = False

@@ -41,6 +41,7 @@ def report(
 ) -> Result:
     """Show turnaround, volume, failures, unmatched series."""
     from drawcli.adapters.state.former_client import read_history
+    from drawcli.adapters.state.qa_summary import read_summary
     from drawcli.operations.former_report import former_report
     from drawcli.operations.report import COLUMNS, report_of
 
@@ -51,6 +52,7 @@ def report(
             raise UsageError("--since is in the future")
         made = report_of(ctx.ledger.all_jobs(f"{first:%Y-%m}"), first, now)
         made.former = former_report(read_history(ctx.settings.state_dir), first, now)
+        made.contours = read_summary(ctx.settings.state_dir)
     if html is not None:
         _write_page(html, made)
     if as_csv:
@@ -72,8 +74,31 @@ def _write_page(path: Path, made: "Report") -> None:
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:
-    from drawcli.system.durations import long_duration
+    _tell_totals(out, made)
+    _tell_spans(out, made)
+    for title, counts in (
+        ("held, by reason", made.holds),
+        ("failed tries, by reason", made.failures),
+        ("delivered, by template", made.templates),
+    ):
+        _tell_counts(out, title, counts)
+    if made.former and (rows := made.former.table()):
+        out.print()
+        render.columns(("the former client", "", ""), rows)(out)
+    if made.contours is not None:
+        from drawcli.operations.qa.summary_text import lines
 
+        out.print("\ncontours")
+        for line in lines(made.contours, made.since, made.until):
+            out.print(f"  {line}", soft_wrap=True)
+    if unmatched := made.left.get("unmatched"):
+        out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
+        out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
+    if html is not None:
+        out.print(f"\nwritten: {html}", soft_wrap=True)
+
+
+def _tell_totals(out: "Console", made: "Report") -> None:
     volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
     render.lines(
         [
@@ -85,32 +110,23 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
             ("left by rules", ", ".join(f"{len(ids):,} {name}" for name, ids in made.left.items())),
         ]
     )(out)
-    if made.took:
-        spans = [
-            (
-                one.step,
-                f"{len(one.seconds):,}",
-                *(long_duration(timedelta(seconds=s)) for s in times),
-            )
-            for one in made.took
-            for times in [(one.median, one.ninetieth)]
-        ]
+
+
+def _tell_spans(out: "Console", made: "Report") -> None:
+    """Print how long each step took."""
+    from drawcli.system.durations import long_duration
+
+    rows = [
+        (
+            taken.step,
+            f"{len(taken.seconds):,}",
+            *(long_duration(timedelta(seconds=s)) for s in (taken.median, taken.ninetieth)),
+        )
+        for taken in made.took
+    ]
+    if rows:
         out.print()
-        render.columns(("step", "jobs", "median", "90th percentile"), spans)(out)
-    for title, counts in (
-        ("held, by reason", made.holds),
-        ("failed tries, by reason", made.failures),
-        ("delivered, by template", made.templates),
-    ):
-        _tell_counts(out, title, counts)
-    if made.former and (rows := made.former.table()):
-        out.print()
-        render.columns(("the former client", "", ""), rows)(out)
-    if unmatched := made.left.get("unmatched"):
-        out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
-        out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
-    if html is not None:
-        out.print(f"\nwritten: {html}", soft_wrap=True)
+        render.columns(("step", "jobs", "median", "90th percentile"), rows)(out)
 
 
 def _tell_counts(out: "Console", title: str, counts: "Counter[str]") -> None:

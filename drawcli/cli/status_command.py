@@ -1,9 +1,8 @@
 """status, quarantine: whether runs work, which jobs are held and why."""
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -60,8 +59,7 @@ def register(app: typer.Typer) -> None:
     command(app, "quarantine")(quarantine)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
+class JobFilter(NamedTuple):
     """Which jobs to list."""
 
     state: str | None = None
@@ -120,7 +118,7 @@ def status(
 
         text = table(_rows(picture), [column.name for column in STATUS])
         return Result(data={"csv": text}, show=render.verbatim(text))
-    return Result(data=_facts(picture), show=picture)
+    return Result(data=_facts(picture), show=picture.show)
 
 
 def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption = False) -> Result:
@@ -172,7 +170,16 @@ def _picture(
         chosen=choice.is_any,
         if_none=_none_of(choice, ctx),
         where={job.id: whereabouts(job, ctx) for job in jobs} if choice.patient else {},
+        contours="" if choice.is_any else _contours(ctx),
     )
+
+
+def _contours(ctx: "Context") -> str:
+    """Return what contour QA asks for; "" if nothing, or if there is no summary."""
+    from drawcli.adapters.state.qa_summary import read_summary
+
+    summary = read_summary(ctx.settings.state_dir)
+    return "" if summary is None else summary.notice(ctx.now())
 
 
 def _none_of(choice: JobFilter, ctx: "Context") -> str:
@@ -220,6 +227,7 @@ def _facts(picture: "Picture") -> dict[str, Any]:
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
         **picture.pulse.as_plain(picture.now),
+        "contours": picture.contours or None,
         "jobs": _rows(picture),
     }
 
@@ -248,4 +256,4 @@ def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
                     stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
                 picture = _picture(*found, choice, ctx)
     except KeyboardInterrupt:
-        return Result(show=picture)
+        return Result(show=picture.show)

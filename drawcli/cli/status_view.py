@@ -1,9 +1,8 @@
 """The output of `status`: health, held jobs, jobs in progress."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drawcli.cli.text_parts import HangingLine, StyledLine, TextTable
 from drawcli.core.jobs.columns import TABLE, Column, files_text
@@ -25,8 +24,7 @@ _ID_WIDTH: Final = len("0123456789ab-1")  # ids are shown whole: they are typed 
 _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "green"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(NamedTuple):
     """The output of `status`."""
 
     pulse: RunHealth
@@ -37,9 +35,10 @@ class Picture:
     who: Mapping[str, str]  # patients by job, where a person asked for them
     chosen: bool  # a person asked for some of the jobs: all of those are listed
     if_none: str = "No such jobs."
-    where: Mapping[str, str] = field(default_factory=dict)  # of the structure set, by job
+    where: Mapping[str, str] = {}  # of the structure set, by job
+    contours: str = ""  # what contour QA asks for
 
-    def __call__(self, out: "Console") -> None:
+    def show(self, out: "Console") -> None:
         """Print all parts."""
         for part in self.parts():
             out.print(part, soft_wrap=getattr(part, "overflow", None) == "ignore")
@@ -65,6 +64,8 @@ class Picture:
         for line in self.pulse.sentences(self.now):
             style = "yellow" if line.is_alarm else ""
             yield StyledLine(f"{line.subject:<8} {line.text}", style)
+        if self.contours:
+            yield StyledLine(f"contours {self.contours}", "yellow")
         yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
     def _whereabouts(self) -> "Iterator[Text]":

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from rich.padding import Padding
@@ -12,11 +11,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNPRINTABLE: Final = "\0"
+_FIRST_COMBINING: Final = "\u0300"  # all printable characters below have the width 1
 _TITLE: Final = 3  # characters of the title of a hanging line
 
 
-@dataclass(frozen=True, slots=True)
-class StyledLine:
+class StyledLine(NamedTuple):
     """A text in a style, folded at the edge of the terminal."""
 
     text: str
@@ -29,8 +28,7 @@ class StyledLine:
         return Text(self.text, style=self.style, overflow="fold")
 
 
-@dataclass(frozen=True, slots=True)
-class HangingLine:
+class HangingLine(NamedTuple):
     """A text beside its title, indented as a whole."""
 
     title: str
@@ -54,15 +52,14 @@ class HangingLine:
         return f"    {self.title:<{_TITLE}}  {self.body}" if "\n" not in self.body else _UNPRINTABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTable:
+class TextTable(NamedTuple):
     """A table without lines. A cell is folded if it is too wide, but not in the columns `whole`."""
 
     titles: Sequence[str]
     rows: Sequence[Sequence[str]]
     whole: AbstractSet[int]  # numbers of columns
     right: AbstractSet[int] = frozenset()  # columns of numbers
-    least: Mapping[int, int] = field(default_factory=dict)  # least widths of columns
+    least: Mapping[int, int] = {}  # least widths of columns
     narrow: bool = False  # one blank between columns, not two
     styles: Sequence[str] = ()  # of the rows, if they have any
 
@@ -112,5 +109,6 @@ def text_of(part: Any) -> str:
 
 
 def fits(line: str, room: int | None) -> bool:
-    """Return whether a line is printed as it is: plain characters, not too many."""
-    return line.isascii() and line.isprintable() and (room is None or len(line) <= room)
+    """Return whether a line is printed as it is: Latin characters of width 1, not too many."""
+    is_latin = line.isascii() or max(line) < _FIRST_COMBINING
+    return is_latin and line.isprintable() and (room is None or len(line) <= room)

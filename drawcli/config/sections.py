@@ -114,7 +114,7 @@ class ServerSettings(Record):
 
 
 def _image_classes(uids: list[str]) -> list[str]:
-    from drawcli.core.deid.profile import IMAGE_CLASSES
+    from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
 
     unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
     if unknown:

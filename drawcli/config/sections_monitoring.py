@@ -15,8 +15,8 @@ from drawcli.system.records import Kind, Record, setting
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
 DIGEST: Final = "digest"
-_USUAL_EVENTS: Final = tuple("held blocked token server node idle failed hung digest".split())
-_EVENTS: Final = tuple("held blocked token server node idle failed hung delivered digest".split())
+_USUAL_EVENTS: Final = tuple("held blocked token server node idle failed hung qa digest".split())
+_EVENTS: Final = (*_USUAL_EVENTS, "qa-watch", "delivered")
 
 
 def _digest_time(value: Any) -> time | None:

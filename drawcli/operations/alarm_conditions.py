@@ -6,10 +6,10 @@ computes the alarms to send. Alarms contain job ids, codes and counts, no patien
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
@@ -31,6 +31,8 @@ class AlarmKind(StrEnum):
     IDLE = "idle"
     FAILED = "failed"
     HUNG = "hung"
+    QA = "qa"
+    QA_WATCH = "qa-watch"
     DELIVERED = "delivered"
 
 
@@ -43,12 +45,13 @@ _IN_TITLE: Final = {
     AlarmKind.NODE: "structure sets wait for the DICOM node",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
+    AlarmKind.QA: "contours: {n} to investigate",
+    AlarmKind.QA_WATCH: "contours: {n} to watch",
     AlarmKind.DELIVERED: "{n} delivered",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(NamedTuple):
     """A present condition that may be worth a message."""
 
     kind: AlarmKind
@@ -61,8 +64,7 @@ class Alarm:
         return f"{self.kind}:{self.key}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmLimits:
+class AlarmLimits(NamedTuple):
     """How long a condition lasts, or how far ahead it is, when an alarm is sent."""
 
     token: timedelta
@@ -82,6 +84,7 @@ class Facts:
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
+    contours: Sequence[Alarm] = ()  # charts of contour QA to investigate or watch
 
 
 def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime) -> Iterator[Alarm]:
@@ -108,6 +111,7 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
         )
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
         yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
+    yield from facts.contours
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
         text = (
@@ -159,8 +163,7 @@ def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
     return limit if life is None else min(limit, life / 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientState:
+class RecipientState(NamedTuple):
     """The messages that one recipient has received."""
 
     since: datetime  # when it was added, UTC
@@ -184,11 +187,11 @@ class RecipientState:
         """Return this without the alarms of the checked kinds that no longer apply."""
         now = {alarm.name for alarm in alarms}
         kept = {n for n in self.names if n in now or n.partition(":")[0] not in checked}
-        return replace(self, names=frozenset(kept))
+        return self._replace(names=frozenset(kept))
 
     def with_sent(self, alarms: Iterable[Alarm]) -> Self:
         """Return this with some alarms added as sent."""
-        return replace(self, names=self.names | {alarm.name for alarm in alarms})
+        return self._replace(names=self.names | {alarm.name for alarm in alarms})
 
     def wants_digest(self, here: datetime, digest_at: time) -> bool:
         """Return whether today's digest is due, by local time.
@@ -199,7 +202,7 @@ class RecipientState:
 
     def with_digest(self, now: datetime, here: datetime) -> Self:
         """Return this with today's digest recorded."""
-        return replace(self, digest_day=here.date(), digest_until=now)
+        return self._replace(digest_day=here.date(), digest_until=now)
 
 
 def title_of(alarms: Iterable[Alarm]) -> str:

@@ -37,6 +37,7 @@ from drawcli.operations.alarm_conditions import (
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.operations.overview import Overview, RunHealth
+from drawcli.operations.qa.summary_text import contour_alarms, contour_lines
 from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE
@@ -159,6 +160,7 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
         server_away_since=runs[-1].began if runs else None,
         failing="" if last is None or not last.ended_early else last.error or "bug",
         tokens=_tokens(ctx),
+        contours=contour_alarms(ctx.settings.state_dir),
     )
 
 
@@ -221,7 +223,9 @@ class Notifier:
         quiet = all(alarm.kind is AlarmKind.DELIVERED for alarm in news)
         weight = Weight.FAILURE if grave else Weight.INFO if quiet else Weight.WARNING
         message = Message(
-            titled(self.settings, title_of(news)), body_of([alarm.text for alarm in news]), weight
+            titled(self.settings, title_of(news)),
+            body_of([*dict.fromkeys(alarm.text for alarm in news)]),
+            weight,
         )
         return Letter(place, message, lambda state: state.with_sent(news))
 
@@ -257,7 +261,7 @@ class Notifier:
             accepted = False
         state = self.state(place)
         since = None if accepted else state.failing_since or self.now
-        self._keep(place, replace(state, failing_since=since))
+        self._keep(place, state._replace(failing_since=since))
         level = logging.INFO if accepted else logging.WARNING
         outcome = "taken" if accepted else "not-taken"
         _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)
@@ -283,9 +287,10 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     yield f"  {', '.join(counts)}; {failed:,} attempts failed; {sent_mb:,.1f} MB sent"
     overview = Overview.of(ctx.ledger.jobs())
     yield f"Now: {overview.flow(len(ctx.ledger.archive))}"
-    held = [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]
-    if held:
+    if held := [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]:
         yield body_of(held)
+    if contours := contour_lines(ctx.settings.state_dir, since, now):
+        yield body_of(["Contours:", *contours])
     for line in RunHealth.of(ctx.settings.state_dir).sentences(now):
         if line.subject != "step":
             yield f"{line.subject.capitalize()}: {line.text}"

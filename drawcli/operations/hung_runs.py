@@ -13,10 +13,9 @@ import logging
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import BROKE_OFF, KILLED, Run, new_run_id
@@ -39,8 +38,7 @@ _END_IT: Final = (
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(NamedTuple):
     """A process that has held a lock for longer than `notify.run_hours`."""
 
     error: DrawcliError
@@ -48,8 +46,7 @@ class Hang:
     is_new: bool  # not reported before
 
 
-@dataclass(frozen=True, slots=True)
-class _Met:
+class _Met(NamedTuple):
     """A process that was found holding a lock."""
 
     who: str
@@ -209,7 +206,9 @@ def _known(found: dict[str, _Met | None]) -> Iterator[tuple[str, _Met]]:
 
 def _write(state_dir: Path, notes: dict[str, _Met]) -> None:
     path = state_dir / FILE_NAME
-    data = json.dumps({lock: asdict(met) for lock, met in notes.items()}, indent=1).encode("ascii")
+    data = json.dumps({lock: met._asdict() for lock, met in notes.items()}, indent=1).encode(
+        "ascii"
+    )
     try:
         if notes:
             write_durably(path, data)

@@ -8,7 +8,7 @@ to recognise series that were sent already.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, product
 from pathlib import Path
@@ -240,8 +240,8 @@ def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -
 
 def _ways(choices: Choices) -> tuple[Choices, Choices]:
     """Return how a package may have been built: as now, or by versions that sent files whole."""
-    split = replace(choices, multiframe="split")
-    return split, replace(choices, multiframe="whole", decompress=False)
+    split = choices._replace(multiframe="split")
+    return split, choices._replace(multiframe="whole", decompress=False)
 
 
 def _can_be_opened(job: Job, vault: Vault, ctx: Context) -> bool:

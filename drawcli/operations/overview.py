@@ -6,10 +6,9 @@ Sentences and groups of jobs for `status`, `doctor` and the web page. None of th
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.state.pause import Pause, read_pause
@@ -57,8 +56,7 @@ _ENDED_BY: Final = {  # reason codes that say more than the exit code
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
 
 
-@dataclass(frozen=True, slots=True)
-class HealthLine:
+class HealthLine(NamedTuple):
     """One line about the health of a site."""
 
     subject: str
@@ -66,17 +64,16 @@ class HealthLine:
     is_alarm: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunHealth:
+class RunHealth(NamedTuple):
     """Whether a run is active, and how the last runs ended."""
 
     runner: RunOwner | None  # the active run
-    longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     standing: ProgressState | None  # progress of the active step, once it has run for a second
     last: Run | None
     success: Run | None  # the newest that ended normally
     server: Run | None  # the newest that asked the server anything
     answered: Run | None  # the newest that got an answer from the server
+    longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     pause: Pause | None = None  # uploads are paused
 
     @classmethod
@@ -96,14 +93,14 @@ class RunHealth:
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        running = self.runner and asdict(self.runner) | {
+        running = self.runner and self.runner._asdict() | {
             "since": self.runner.since.isoformat(),
             "overdue": self.is_overdue(now),
         }
         return {
             "paused": None if self.pause is None else self.pause.as_plain(),
             "running": running,
-            "progress": None if self.standing is None else asdict(self.standing),
+            "progress": None if self.standing is None else self.standing._asdict(),
             "last_run": _plain(self.last),
             "last_success": _plain(self.success),
             "server": None
@@ -158,8 +155,7 @@ class RunHealth:
         return f"did not answer {_when(self.server.ended, now)}; last answer: {lately}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class Overview(NamedTuple):
     """The jobs of a site in groups, the most urgent first."""
 
     held: tuple[Job, ...]  # the longest held first
@@ -233,10 +229,11 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
 
 def _runner(work: WorkDir) -> RunOwner | None:
     """Return the active run; a killed run has left its record but not its lock."""
-    runner, holder = work.run_owner(), holder_of(work.run_lock_file)
-    if runner is not None and has_lock_table() and (holder is None or holder.pid != runner.pid):
-        return None
-    return runner
+    runner = work.run_owner()
+    if runner is None or not has_lock_table():
+        return runner
+    holder = holder_of(work.run_lock_file)
+    return runner if holder is not None and holder.pid == runner.pid else None
 
 
 def _standing(state_dir: Path) -> ProgressState | None:
@@ -248,4 +245,4 @@ def _plain(run: Run | None) -> dict[str, Any] | None:
     if run is None:
         return None
     times = {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
-    return asdict(run) | times | {"counts": {step: dict(n) for step, n in run.counts.items()}}
+    return run._asdict() | times | {"counts": {step: dict(n) for step, n in run.counts.items()}}

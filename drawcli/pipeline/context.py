@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.adapters.server import site_tokens
-from drawcli.adapters.server.token_store import TokenStore
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
@@ -27,17 +25,18 @@ from drawcli.errors import (
     ServerRefused,
     TryLater,
 )
-from drawcli.system.mounts_and_locks import remote_disk
-from drawcli.system.threads import TurnLock
+from drawcli.system.mounts_and_locks import check_local_disk
 
 if TYPE_CHECKING:
     from drawcli.adapters.delivery.target import DeliveryTarget
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
+    from drawcli.adapters.server.token_store import TokenStore
     from drawcli.adapters.state.audit_log import AuditLog
     from drawcli.adapters.state.vault import Vault
     from drawcli.config.load import Settings
     from drawcli.core.series.crosswalk import Crosswalk
+    from drawcli.system.threads import TurnLock
 
 
 def utc_now() -> datetime:
@@ -45,7 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Context:
     """Everything that a step needs; rules and server are opened on first use, once per run."""
 
@@ -54,18 +53,37 @@ class Context:
     work: WorkDir
     stand_ins: StandIns
     open_server: "Callable[[], DrawServer]"
-    tokens: TokenStore
     retired: tuple[StandIns, ...] = ()  # of keys used earlier
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the current step
-    turns: TurnLock = field(default_factory=TurnLock)  # released while a step waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
+    purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
+    side_of: Path | None = None  # the state_dir of the site, for such a ledger
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
+
+    @property
+    def site_dir(self) -> Path:
+        """The state_dir of the site, with its audit log, run log and pause."""
+        return self.side_of or self.settings.state_dir
 
     @cached_property
     def server(self) -> "DrawServer":
         """The DRAW server; the first access reads the tokens."""
         return self.open_server()
+
+    @cached_property
+    def turns(self) -> "TurnLock":
+        """The lock of the thread at work; released while a step waits for the server."""
+        from drawcli.system.threads import TurnLock
+
+        return TurnLock()
+
+    @cached_property
+    def tokens(self) -> "TokenStore":
+        """Where the tokens are."""
+        from drawcli.adapters.server import site_tokens
+
+        return site_tokens(self.settings)
 
     @cached_property
     def rulebook(self) -> "Rulebook":
@@ -93,17 +111,15 @@ class Context:
         """The log of every upload attempt."""
         from drawcli.adapters.state.audit_log import AuditLog
 
-        return AuditLog(self.settings.state_dir)
+        return AuditLog(self.site_dir)
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write an entry about a job into the audit log; durable on return."""
-        self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
+        about = {"job": job.id} | ({"purpose": self.purpose} if self.purpose else {})
+        self.audit.add(what, self.now(), self.run_id, {**about, **facts})
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
-        """Write the outcome of an attempt into the audit log.
-
-        If the log cannot be written the outcome is lost; the attempt stays in it without one.
-        """
+        """Write the outcome of an attempt; it is lost if the log cannot be written."""
         with suppress(OSError, TryLater, DiskFull):
             self.audit_write(what, job, **facts)
 
@@ -122,10 +138,6 @@ class Context:
                 return stand_ins
         raise _foreign_key(self.settings.state_dir)
 
-    def check_token(self) -> None:
-        """Raise ConfigError if there is no usable token."""
-        self.tokens.read()
-
     def check_uploads_welcome(self) -> None:
         """Raise an error if the server does not take uploads; it is asked once per run."""
         _ = self._uploads_welcome
@@ -133,7 +145,7 @@ class Context:
     @cached_property
     def _uploads_welcome(self) -> bool:
         self.server.check_ready()
-        last = RunLog(self.settings.state_dir).last()
+        last = RunLog(self.site_dir).last()
         if last is not None and last.error == ServerRefused.code:
             self.server.check_token()  # before a whole package is sent in vain
         return True
@@ -173,10 +185,8 @@ class Context:
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that has a work folder."""
-        for job_id in self.work.job_ids():
-            job = self.ledger.get(job_id)
-            if job is not None:
-                yield job
+        jobs = map(self.ledger.get, self.work.job_ids())
+        return (job for job in jobs if job is not None)
 
     def begin(
         self,
@@ -245,13 +255,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
     LedgerError
         If the ledger cannot be read.
     """
-    kind = remote_disk(settings.state_dir)
-    if kind is not None:
-        raise ConfigError(
-            f"state_dir {settings.state_dir} is on a network share ({kind})",
-            code="state-on-share",
-            hint="File locks do not work there. Choose a folder on a local disk; images may stay.",
-        )
+    check_local_disk(settings.state_dir)
     stand_ins = StandIns(read_site_key(settings.state_dir))
     retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
@@ -260,27 +264,23 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
         def open_server() -> "DrawServer":
             from drawcli.adapters.server.client import DrawServer
 
-            return opened.enter_context(DrawServer.opened(settings.server, tokens, now))
+            return opened.enter_context(DrawServer.opened(settings.server, ctx.tokens, now))
 
-        tokens = site_tokens(settings)
-        yield Context(
+        ctx = Context(
             settings=settings,
             ledger=ledger,
             work=WorkDir(settings.state_dir),
             stand_ins=stand_ins,
             open_server=open_server,
-            tokens=tokens,
             retired=retired,
             now=now,
             progress=Progress(ProgressFile.of(settings.state_dir)),
         )
+        yield ctx
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
-    """Raise an error if the ledger is missing, or belongs to another site key.
-
-    In both cases every series of the datastore would be sent again.
-    """
+    """Raise an error if the ledger is missing or of another key: all would be sent again."""
     jobs = ledger.jobs()
     if not jobs and not ledger.archive.months() and work.has_jobs():
         raise LedgerError(

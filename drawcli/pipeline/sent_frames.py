@@ -6,7 +6,6 @@ A frame is read when its slice is written, so memory does not grow with the numb
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Final
@@ -45,7 +44,7 @@ def uncompressed(header: Header) -> Header:
         if header.pixels is None
         else header.pixels._replace(value=len(data), end=end, undefined=False)
     )
-    return replace(header, data=data, transfer_syntax=EXPLICIT_LITTLE, pixels=pixels)
+    return header._replace(data=data, transfer_syntax=EXPLICIT_LITTLE, pixels=pixels)
 
 
 def decoded_pixels(stream: IO[bytes], header: Header) -> bytes:

@@ -13,12 +13,13 @@ from typing import IO, Final
 from drawcli.adapters.datastore.images import open_slice, pixel_crc32, pixel_end, reader_at
 from drawcli.adapters.package import Member, read_range
 from drawcli.core.deid.engine import Replacements, deidentify_header
-from drawcli.core.deid.profile import MULTI_FRAME, Choices
+from drawcli.core.deid.profile import Choices
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.codestream import FrameLayout, clean_pixel_data
 from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
 from drawcli.core.dicom.multiframe import number_of_frames
+from drawcli.core.dicom.sop_classes import MULTI_FRAME
 from drawcli.core.frames import attributes
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.instance_kind import slice_kind

@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.state.workdir import EXPLANATION
-from drawcli.core.rules.withheld import hide_value, mask_condition
 from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def read_explanation(
 
 def _masked(kept: dict[str, Any]) -> dict[str, Any]:
     """Return a stored tree with hidden values, also if an earlier version stored them."""
+    from drawcli.core.rules.withheld import mask_condition
+
     tree = {"condition": mask_condition(str(kept["condition"])), "outcome": str(kept["outcome"])}
     parts = [_masked(part) for part in kept.get("parts", ())]
     return tree | ({"parts": parts} if parts else {})
@@ -48,6 +49,8 @@ def _masked(kept: dict[str, Any]) -> dict[str, Any]:
 
 def _in_full(kept: dict[str, Any], now: "Explained") -> dict[str, Any]:
     """Return a stored tree with the values of the current rule, if the rule is the same."""
+    from drawcli.core.rules.withheld import hide_value
+
     if kept["condition"] not in (now.text, hide_value(now.text)):
         return kept
     parts = kept.get("parts", [])

@@ -5,8 +5,7 @@ time limit covers the whole exchange with name lookup, connecting and handshake:
 a byte now and then never exceeds the timeouts of single reads and writes.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 KB: Final = 1 << 10
 MB: Final = 1 << 20
@@ -33,21 +32,21 @@ PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the dashboard
 PAGE_FORM_BYTES: Final = 16 * KB
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
+QA_SECONDS: Final = 60.0  # no pair is begun later, and no folder read further, in a run
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(NamedTuple):
     """The limits of one kind of exchange."""
 
     peer: str
     content: str
+    consequence: str
     seconds: float  # in total
     setting: str = ""  # that changes the time: "2 x server.timeout_seconds"
     grows: bool = False  # by a second for each `rate` bytes transferred
     rate: int = SLOWEST_BYTES_PER_SECOND
     largest: int = 0  # bytes received; 0: none are read, or another limit applies
-    consequence: str
 
 
 _REQUEST: Final = REQUEST_TIMEOUTS * 60.0
@@ -156,6 +155,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=sum(NODE_SECONDS.values()) - NODE_SECONDS["answer"] + NODE_ECHO_SECONDS,
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
+    ),
+    "clinical": Limit(
+        peer="file server",
+        content="clinical structure sets, at the end of a run without its lock (`qa.enabled`)",
+        seconds=4 * QA_SECONDS,
+        consequence=f"{_RUN_GOES_ON}; after {QA_SECONDS:g} s no pair is begun, and the next run "
+        "goes on",
     ),
     "textfile": Limit(
         peer="file server",

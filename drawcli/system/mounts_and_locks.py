@@ -2,9 +2,10 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+from drawcli.errors import ConfigError
 
 _REMOTE: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -14,8 +15,7 @@ _MOUNTS: Final = Path("/proc/self/mountinfo")
 _LOCKS: Final = Path("/proc/locks")
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A process that holds a lock, for messages only."""
 
     pid: int
@@ -40,6 +40,17 @@ def remote_disk(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     folders = [here, *map(str, Path(here).parents)]
     kind = next((kinds[path] for path in folders if path in kinds), "")
     return kind if kind in _REMOTE or kind.startswith("fuse.") else None
+
+
+def check_local_disk(state_dir: Path) -> None:
+    """Raise ConfigError if the state folder is on a network share."""
+    kind = remote_disk(state_dir)
+    if kind is not None:
+        raise ConfigError(
+            f"state_dir {state_dir} is on a network share ({kind})",
+            code="state-on-share",
+            hint="File locks do not work there. Choose a folder on a local disk; images may stay.",
+        )
 
 
 def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:

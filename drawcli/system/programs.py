@@ -9,10 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, NamedTuple, cast
 
 from drawcli.system.failures import in_words
 from drawcli.system.limits import Limit, bytes_in_words
@@ -23,8 +22,7 @@ _PIECE: Final = 64 << 10
 _GRACE_SECONDS: Final = 1.0  # to read the last output of a program that has ended
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramResult:
+class ProgramResult(NamedTuple):
     """How a program ended."""
 
     code: int | None = None  # None: it could not be started, or was killed

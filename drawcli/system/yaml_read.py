@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -29,14 +28,13 @@ _READ_OTHERWISE: Final = re.compile("[\t?!|>\ufeff]|---")
 _COMPARED: Final = frozenset({"when", "header"})  # the values below are compared with headers
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A YAML file: its data, and the line and column of each key."""
 
     path: Path
     data: Any
     source: bytes
-    places: Mapping[tuple[str, ...], tuple[int, int]] = field(repr=False)
+    places: Mapping[tuple[str, ...], tuple[int, int]]
 
     def place(self, location: Location) -> str:
         """Return `file:line:column` of a value, or of the nearest parent with a position."""
@@ -122,15 +120,14 @@ def _parsed(path: Path, source: bytes, loader: yaml.SafeLoader) -> Document:
         loader.dispose()
 
 
-@dataclass(slots=True)
 class _PlaceReader:
     """Reads the nodes of a document once; an alias is counted but not read again."""
 
-    loader: yaml.SafeLoader
-    path: Path
-    places: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    sizes: dict[int, int] = field(default_factory=dict)  # of nodes; 0 while a node is being read
+    def __init__(self, loader: yaml.SafeLoader, path: Path) -> None:
+        self.loader, self.path = loader, path
+        self.places: dict[tuple[str, ...], tuple[int, int]] = {}
+        self.problems: list[str] = []
+        self.sizes: dict[int, int] = {}  # of nodes; 0 while a node is being read
 
     def read(self, node: yaml.Node, location: tuple[str, ...]) -> int:
         """Record the position of a node and all below it; return the number of values."""

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,9 +83,9 @@ def add_series(site: Site, *numbers: int) -> None:
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every exchange take little time, and a status be small."""
-    monkeypatch.setitem(EXCHANGES, "status", replace(EXCHANGES["status"], largest=64 * KB))
+    monkeypatch.setitem(EXCHANGES, "status", EXCHANGES["status"]._replace(largest=64 * KB))
     for name, seconds in SHORTER.items():
-        monkeypatch.setitem(EXCHANGES, name, replace(EXCHANGES[name], seconds=seconds))
+        monkeypatch.setitem(EXCHANGES, name, EXCHANGES[name]._replace(seconds=seconds))
 
 
 def jobs_of(site: Site) -> dict[str, Job]:

@@ -18,6 +18,11 @@ PRINTED: list[Callable[[Any], None]] = [
     lambda out: out.print("x " * 150, soft_wrap=True),
     lambda out: out.print("tab\there", "[bold]no markup[/] :smile:"),
     lambda out: out.print("Füße", style="red"),
+    lambda out: out.print("1 uploaded · 3 done, Łódź"),
+    lambda out: out.print("·" * 201),
+    lambda out: out.print("soft\xadhyphen, fixed\xa0space"),
+    lambda out: out.print(TextTable(titles=["ü", "b"], rows=[["é", "e\u0301"]], whole={0})),
+    lambda out: out.print(TextTable(titles=["ü", "b"], rows=[["漢字", "·"]], whole={0})),
     lambda out: out.print(StyledLine("word " * 60, "red")),
     lambda out: out.print(HangingLine("why", "it waits", "bold")),
     lambda out: out.print(HangingLine("", "word " * 60, "dim")),
@@ -49,11 +54,19 @@ def test_text_without_a_terminal_is_that_of_rich(
     assert printed(show, plain, capsys) == printed(show, console(Style()), capsys)
 
 
+def test_latin_text_needs_no_rich(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr("drawcli.cli.render.console")
+
+    assert printed(lambda out: out.print("2 · Łódź"), output(Style()), capsys) == "2 · Łódź\n"
+
+
 def test_tables_without_a_terminal_are_those_of_rich(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = random.Random(1)  # noqa: S311 - no secret
 
     def text() -> str:
-        return "".join(chosen.choice("abc 0") for _ in range(chosen.randrange(30))).strip()
+        return "".join(chosen.choice("abc 0·Łü") for _ in range(chosen.randrange(30))).strip()
 
     for _ in range(50):
         count = chosen.randrange(1, 8)

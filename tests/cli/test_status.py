@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.state.qa_summary import write_summary
 from drawcli.cli.status_command import JobFilter, chosen_jobs
 from drawcli.cli.status_view import Picture
 from drawcli.core.jobs.job import Event, EventKind, Job, State
@@ -22,6 +23,7 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import NOON, PELVIS, Site
+from tests.operations.qa.summaries import chart_of, summary_with
 
 Make = Callable[..., Job]
 
@@ -40,7 +42,7 @@ def drawn(ctx: Context, choice: JobFilter | None = None) -> str:
         chosen=choice.is_any,
     )
     out = io.StringIO()
-    picture(Console(file=out, width=160))
+    picture.show(Console(file=out, width=160))
     return out.getvalue()
 
 
@@ -227,6 +229,20 @@ def test_what_cannot_be_shown_is_said(drawcli: Run, words: tuple[str, ...], why:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_contours_have_a_line_only_if_something_is_to_be_looked_at(
+    drawcli: Run, site: Site
+) -> None:
+    write_summary(site.state, summary_with(chart_of()))
+    routine = drawcli("status")
+    write_summary(site.state, summary_with(chart_of(state="watch")))
+    watch = drawcli("status")
+
+    assert "contours" not in routine.out
+    assert "contours watch Prostate_OAR Bladder" in watch.out
+    assert "contours" not in drawcli("status", "--all").out
+    assert drawcli("status", "--json").answer["data"]["contours"].startswith("watch")
+
+
 def test_watch_shows_what_changes_and_leaves_at_an_interrupt(site: Site) -> None:
     import pty
 

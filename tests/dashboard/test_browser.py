@@ -192,3 +192,29 @@ def test_sliders_move_through_the_contours_and_structures_are_gone_to(
 
     assert moved == f"{before} of 6"
     assert page.locator("img").first.evaluate("one => one.naturalWidth") == 720
+
+
+@pytest.mark.sweep
+def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}")
+    page.locator("#rate summary").focus()
+    page.keyboard.press("Enter")
+    assert told_by_axe(page) == []
+    page.keyboard.press("Tab")
+    page.keyboard.type("8")
+    page.keyboard.press("Tab")
+    page.keyboard.type("12")
+    page.keyboard.press("Tab")  # to the first structure
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("Comment").focus()
+    page.keyboard.type("dome cut off")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?done=rate#rating")
+
+    box = page.locator("#rating").inner_text()
+    assert "Your rating is stored." in box
+    assert "8 of 10" in box
+    assert "minor" in box
+    assert told_by_axe(page) == []

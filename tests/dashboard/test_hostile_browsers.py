@@ -67,7 +67,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Hurry:
     def shorten(**seconds: float) -> None:
         for name, value in seconds.items():
             row = f"page-{name}"
-            monkeypatch.setitem(EXCHANGES, row, replace(EXCHANGES[row], seconds=value))
+            monkeypatch.setitem(EXCHANGES, row, EXCHANGES[row]._replace(seconds=value))
 
     return shorten
 

@@ -14,8 +14,9 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
-from drawcli.core.deid.profile import IMAGE_CLASSES, MULTI_FRAME, USUAL
+from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES, MULTI_FRAME
 from drawcli.core.gate.pydicom_elements import pydicom_errors
 from drawcli.pipeline.deidentify_folder import export, read_folder
 from drawcli.sandbox.patients import identifying_values

@@ -175,7 +175,7 @@ def test_there_is_one_digest_a_day_also_where_an_hour_is_missing_or_comes_twice(
 
 
 def test_a_clock_that_was_wrong_does_not_end_the_digests() -> None:
-    state = replace(state_at(NOON), digest_day=date(2036, 1, 1))
+    state = state_at(NOON)._replace(digest_day=date(2036, 1, 1))
 
     assert state.wants_digest(NOON, SEVEN)
 

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
+from drawcli.adapters.state.qa_summary import write_summary
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.protocol.tokens import Tokens
@@ -28,6 +29,8 @@ from drawcli.system.files import write_durably
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.operations.qa.cases import job
+from tests.operations.qa.summaries import chart_of, signal, summary_with
 
 HELD, BLOCKED = NeedsPerson("why", code="no-grid"), NeedsPerson("why", code="privacy-gate")
 MINUTES = 10  # between two runs of cron
@@ -293,7 +296,7 @@ def test_places_are_told_at_the_same_time(
 def test_a_process_that_hangs_with_the_lock_of_alarms_silences_no_other(
     ctx: Context, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EXCHANGES, "message", replace(EXCHANGES["message"], seconds=0.02))
+    monkeypatch.setitem(EXCHANGES, "message", EXCHANGES["message"]._replace(seconds=0.02))
     hold(ctx, "aaaaaaaaaaaa-1")
 
     with FileLock(ctx.settings.state_dir / "alarms.lock"):
@@ -395,6 +398,52 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
     assert "1 HELD · 1 fetched · 3 in the archive" in text
     assert "  aaaaaaaaaaaa-1 at fetched: no-grid" in text
     assert f"Audit log: 1 lines, head {ctx.audit.head()}" in text
+
+
+def test_charts_to_investigate_are_told_once_for_each_cause_and_again_after_they_returned(
+    open_site: Callable[[], Context], site: Site, post: Post
+) -> None:
+    set_up(site, "ntfys://one")
+    ctx = open_site()
+    bad = [chart_of(metric=metric, state="investigate") for metric in ("dice", "hd95_mm")]
+    good, more = chart_of(), replace(bad[0], signals=(*bad[0].signals, signal("month")))
+
+    for charts in [bad, bad, [more, bad[1]], [good], bad, [chart_of(state="watch")]]:
+        write_summary(site.state, summary_with(*charts))
+        a_run(ctx)
+
+    assert post.titles() == [
+        "contours: 2 to investigate",
+        "contours: 1 to investigate",
+        "contours: 2 to investigate",
+    ]
+    assert post.taken[0][2].body.count("\n") == 0  # both metrics in one line
+    assert job(1) not in post.taken[0][2].body
+
+
+def test_charts_to_watch_are_told_where_somebody_asked(
+    open_site: Callable[[], Context], site: Site, post: Post
+) -> None:
+    set_up(site, "ntfys://one", more=", events: [qa-watch]")
+    ctx = open_site()
+    write_summary(
+        site.state, summary_with(chart_of(state="watch"), chart_of("Rectum", state="investigate"))
+    )
+
+    a_run(ctx)
+
+    assert post.titles() == ["contours: 1 to watch"]
+
+
+def test_the_digest_has_a_section_about_contours_if_they_are_compared(ctx: Context) -> None:
+    before = [*alarms.digest(ctx, NOON, NOON)]
+    summary = summary_with(chart_of(state="investigate"), pairs={"compared": 20, "waiting": 2})
+    write_summary(ctx.settings.state_dir, summary)
+
+    text = "\n".join(alarms.digest(ctx, NOON, NOON))
+
+    assert not [line for line in before if "ontours" in line]
+    assert "Contours:\n  20 compared, 2 waiting for approval\n  investigate: Prostate" in text
 
 
 def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: Clock) -> None:

@@ -15,6 +15,7 @@ from drawcli.operations.ledger_copies import as_csv
 from drawcli.operations.report import COLUMNS, WHOLE, Report, report_of
 from drawcli.operations.report_page import page
 from drawcli.operations.report_plots import spans, stacked_bars
+from tests.operations.qa.summaries import chart_of, summary_with
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -165,6 +166,22 @@ def test_the_page_is_whole_and_loads_and_runs_nothing() -> None:
     assert outline.outward == []
     assert "default-src 'none'; style-src 'sha256-" in text
     assert "&lt;script&gt;x" in text
+
+
+def test_contours_that_are_compared_have_a_section() -> None:
+    without, report = reported([]), reported([])
+    report.contours = summary_with(
+        chart_of(state="investigate", roi="<Bladder>"), pairs={"compared": 7, "missing": 2}
+    )
+
+    html, rows = page(report), list(report.rows())
+
+    assert "Contours" not in page(without)
+    assert "investigate: Prostate_OAR &lt;Bladder&gt;, Dice: 9 changed" in html
+    assert "7 compared, 2 without a clinical set" in html
+    assert {"kind": "pairs", "name": "missing", "measure": "count", "value": 2, "unit": ""} in rows
+    assert report.as_plain()["contours"]["charts"]["investigate"] == 1
+    assert without.as_plain()["contours"] is None
 
 
 def test_bars_are_as_high_as_their_numbers() -> None:

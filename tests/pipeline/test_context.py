@@ -106,7 +106,7 @@ def test_a_missing_token_is_told_when_it_is_asked_for(site: Site) -> None:
 
     with open_context(site.settings()) as ctx:
         with pytest.raises(ConfigError, match="there is no token"):
-            ctx.check_token()
+            ctx.tokens.read()
         with pytest.raises(ConfigError, match="there is no token"):
             _ = ctx.server
 

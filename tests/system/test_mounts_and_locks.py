@@ -47,7 +47,7 @@ def test_a_system_without_such_a_table_is_believed(tmp_path: Path) -> None:
 
 
 def test_a_site_on_a_share_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawcli.pipeline.context.remote_disk", lambda _folder: "nfs4")
+    monkeypatch.setattr("drawcli.system.mounts_and_locks.remote_disk", lambda _folder: "nfs4")
 
     with pytest.raises(ConfigError, match=r"network share \(nfs4\)"), open_context(site.settings()):
         pass

@@ -13,10 +13,9 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
 from drawcli.adapters.ledger.storage import JOBS, SealedStorage, Tables, bad_record, damaged
@@ -35,8 +34,7 @@ _is_line: Final = re.compile(
 ).fullmatch
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ArchiveEntry:
+class ArchiveEntry(NamedTuple):
     """A job in the index, with what a scan needs."""
 
     id: str

@@ -6,10 +6,9 @@ Its existence pauses, even if its content is damaged. Results are still download
 """
 
 import json
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.system.durations import duration
 from drawcli.system.files import write_durably
@@ -18,8 +17,7 @@ from drawcli.system.platforms import fsync_folder
 FILE_NAME: Final = "paused.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class Pause(NamedTuple):
     """A pause of the uploads."""
 
     since: datetime  # UTC
@@ -29,7 +27,7 @@ class Pause:
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        return asdict(self) | {"since": self.since.isoformat()}
+        return self._asdict() | {"since": self.since.isoformat()}
 
     def facts(self, now: datetime) -> str:
         """Return since when, by whom and why."""

@@ -19,16 +19,15 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 _Item = TypeVar("_Item")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressState:
+class ProgressState(NamedTuple):
     """Progress of a step; contains nothing confidential."""
 
     step: str
@@ -213,7 +212,7 @@ class Progress:
 
     def _notify(self, **changes: int | str | None) -> None:
         if self._now.step:  # else a late thread: the step has ended
-            self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of ProgressState
+            self._now = self._now._replace(**changes)  # type: ignore[arg-type] # fields of it
             for watcher in self._watchers:
                 watcher.update(self._now)
 

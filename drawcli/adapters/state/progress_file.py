@@ -4,7 +4,6 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from threading import RLock, Timer
 from typing import Final, Self
@@ -16,7 +15,6 @@ FILE_NAME: Final = "progress.json"
 _INTERVAL_SECONDS: Final = 1.0  # shortest time between two writes of the file
 
 
-@dataclass(slots=True)
 class ProgressFile:
     """Watcher that writes the progress to a file, which `status --watch` reads.
 
@@ -25,14 +23,15 @@ class ProgressFile:
     whole, not durably: after a crash it has no use.
     """
 
-    path: Path
-    _next: float = field(default=0.0)  # by the monotonic clock
-    _step: str = ""
-    _written: bool = False
-    _latest: ProgressState = field(default=ProgressState(step=""))
-    _updated: float = 0.0  # s since 1970
-    _first: Timer | None = None  # writes the file if the step does not
-    _lock: RLock = field(default_factory=RLock)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._next = 0.0  # by the monotonic clock
+        self._step = ""
+        self._written = False
+        self._latest = ProgressState(step="")
+        self._updated = 0.0  # s since 1970
+        self._first: Timer | None = None  # writes the file if the step does not
+        self._lock = RLock()
 
     @classmethod
     def of(cls, state_dir: Path) -> Self:
@@ -51,7 +50,7 @@ class ProgressFile:
                 return
             self._next = now + _INTERVAL_SECONDS
             with suppress(OSError):
-                self._write(replace(state, at=self._updated))
+                self._write(state._replace(at=self._updated))
 
     def finish(self) -> None:
         """Remove the file."""
@@ -76,13 +75,13 @@ class ProgressFile:
     def _write_first(self, step: str) -> None:
         with self._lock, suppress(OSError):
             if self._step == step and not self._written:
-                self._write(replace(self._latest, at=self._updated))
+                self._write(self._latest._replace(at=self._updated))
 
     def _write(self, state: ProgressState) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(os.open(temporary, flags, PRIVATE), "wb") as stream:  # noqa: PTH123 - the mode
-            stream.write(json.dumps(asdict(state)).encode("ascii"))
+            stream.write(json.dumps(state._asdict()).encode("ascii"))
         temporary.replace(self.path)
         self._written = True
 
@@ -91,9 +90,9 @@ class ProgressFile:
 
         A killed process leaves its file: the caller checks whether the process still exists.
         """
-        names = {item.name for item in fields(ProgressState)}
         try:
             plain = json.loads(self.path.read_bytes())
-            return ProgressState(**{name: plain[name] for name in names & plain.keys()})
+            names = plain.keys() & {*ProgressState._fields}
+            return ProgressState(**{name: plain[name] for name in names})
         except (OSError, ValueError, TypeError, AttributeError):
             return None

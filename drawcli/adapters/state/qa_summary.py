@@ -6,25 +6,29 @@ damaged, nothing is known, and the next scan makes it again.
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from drawcli.core.qa.summary import QaSummary
 from drawcli.system.files import make_private, write_durably
+
+if TYPE_CHECKING:
+    from drawcli.core.qa.summary import QaSummary
 
 FOLDER: Final = "qa"
 SUMMARY: Final = "summary.json"
 
 
-def read_summary(state_dir: Path) -> QaSummary | None:
+def read_summary(state_dir: Path) -> "QaSummary | None":
     """Return the summary of a site; None if there is none that can be read."""
     try:
         raw = (state_dir / FOLDER / SUMMARY).read_bytes()
+        from drawcli.core.qa.summary import QaSummary  # only where there is a summary
+
         return QaSummary.from_plain(json.loads(raw))
     except (OSError, ValueError, AttributeError):
         return None
 
 
-def write_summary(state_dir: Path, summary: QaSummary) -> None:
+def write_summary(state_dir: Path, summary: "QaSummary") -> None:
     """Replace the summary; durable when this returns.
 
     Raises

@@ -8,10 +8,9 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from drawcli.system.files import PRIVATE, write_durably
 
@@ -30,8 +29,7 @@ def new_run_id() -> str:
     return uuid.uuid4().hex[:8]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(NamedTuple):
     """One run of the whole cycle. Times are UTC."""
 
     id: str
@@ -40,7 +38,7 @@ class Run:
     exit_code: int
     error: str = ""  # reason code, if it ended early
     server: str = ""  # answered, out-of-reach, or "" without a request
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # step, outcome: jobs
+    counts: Mapping[str, Mapping[str, int]] = {}  # step, outcome: jobs
 
     @property
     def went_well(self) -> bool:
@@ -55,7 +53,7 @@ class Run:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         """Return a run from a line of the log; raise ValueError if it is not one."""
-        names = {item.name for item in fields(cls)}
+        names = {*cls._fields}
         try:
             times = {name: datetime.fromisoformat(plain[name]) for name in ("began", "ended")}
             return cls(**{name: plain[name] for name in names & plain.keys()} | times)
@@ -71,7 +69,7 @@ class RunLog:
 
     def add(self, run: Run) -> None:
         """Append a run."""
-        plain = asdict(run) | {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
+        plain = run._asdict() | {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         with open(os.open(self._path, flags, PRIVATE), "ab") as stream:  # noqa: PTH123 - the mode
             stream.write(b"\n" + json.dumps(plain).encode("ascii"))  # the last line may be torn

@@ -12,10 +12,9 @@ no key is committed to a repository.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.errors import ConfigError
 from drawcli.system.files import (
@@ -39,8 +38,7 @@ def site_key_path(state_dir: Path) -> Path:
     return state_dir / FILE_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class KeyBackup:
+class KeyBackup(NamedTuple):
     """The last backup of the site keys: when it was made, and of which keys."""
 
     at: datetime  # UTC

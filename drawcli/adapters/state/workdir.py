@@ -21,11 +21,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.adapters.state.progress_file import FILE_NAME as PROGRESS
 from drawcli.errors import AnotherRun, DiskFull, LedgerError
@@ -51,8 +50,7 @@ class Busy(Exception):
     """Another process works on the job."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunOwner:
+class RunOwner(NamedTuple):
     """The process of a run, as it recorded itself; a killed run leaves its record."""
 
     pid: int

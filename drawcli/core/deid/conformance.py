@@ -13,11 +13,7 @@ from typing import Final
 from drawcli import __version__
 from drawcli.core.deid.own_elements import MEANINGS
 from drawcli.core.deid.profile import (
-    CT_IMAGE,
     EDITION,
-    MR_IMAGE,
-    MULTI_FRAME,
-    PT_IMAGE,
     Action,
     Choices,
     PolicyRow,
@@ -27,6 +23,7 @@ from drawcli.core.deid.profile import (
 )
 from drawcli.core.deid.pseudonyms import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEEKS
 from drawcli.core.deid.table_single_frame import SYNTAXES
+from drawcli.core.dicom.sop_classes import CT_IMAGE, MR_IMAGE, MULTI_FRAME, PT_IMAGE
 from drawcli.core.dicom.tags import tag_text
 
 _ACTIONS: Final = {

@@ -16,30 +16,23 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.deid import table_functional_groups, table_single_frame, value_shapes
 from drawcli.core.deid.table_multiframe import converted_table, enhanced_table
 from drawcli.core.dicom import tags
-
-CT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
-MR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
-PT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.128"
-ENHANCED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.1"
-ENHANCED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.1"
-ENHANCED_PT: Final = "1.2.840.10008.5.1.4.1.1.130"
-CONVERTED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.2"
-CONVERTED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.4"
-CONVERTED_PT: Final = "1.2.840.10008.5.1.4.1.1.128.1"
-MULTI_FRAME: Final = {
-    ENHANCED_CT: "CT",
-    ENHANCED_MR: "MR",
-    ENHANCED_PT: "PT",
-    CONVERTED_CT: "CT",
-    CONVERTED_MR: "MR",
-    CONVERTED_PT: "PT",
-}
-IMAGE_CLASSES: Final = {CT_IMAGE: "CT", MR_IMAGE: "MR", PT_IMAGE: "PT", **MULTI_FRAME}
+from drawcli.core.dicom.sop_classes import (
+    CONVERTED_CT,
+    CONVERTED_MR,
+    CONVERTED_PT,
+    CT_IMAGE,
+    ENHANCED_CT,
+    ENHANCED_MR,
+    ENHANCED_PT,
+    MR_IMAGE,
+    MULTI_FRAME,
+    PT_IMAGE,
+)
 
 EDITION: Final = "2026c"
 PROFILE: Final = "113100"
@@ -125,8 +118,7 @@ Rows = Mapping[int, PolicyRow]
 _PSEUDONYMS: Final = frozenset({Action.NAME, Action.PATIENT, Action.STUDY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(NamedTuple):
     """The settings of a site that change the policy."""
 
     fixed_dates: bool = False

@@ -16,8 +16,7 @@ from struct import error as out_of_bytes
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.dicom.jpeg_2000 import clean_jpeg_2000
-from drawcli.core.dicom.jpeg_segments import body_of, marker_at, overwrite
+from drawcli.core.dicom.jpeg_2000 import body_of, clean_jpeg_2000, marker_at, overwrite
 
 RLE: Final = "1.2.840.10008.1.2.5"
 JPEG: Final = "1.2.840.10008.1.2.4."

@@ -3,9 +3,8 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.dicom.header import DEEPEST, Element, Header, items
 from drawcli.errors import BadStructureSet
@@ -20,8 +19,7 @@ _ALL_ESCAPED: Final = b"\\".join(  # the code extensions of PS3.3 tables C.12-3 
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
-@dataclass(frozen=True, slots=True)
-class NestedElement:
+class NestedElement(NamedTuple):
     """One element with the tags of its enclosing sequences."""
 
     above: tuple[int, ...]

@@ -7,7 +7,6 @@ PS3.3 C.7.6.2.1.1 (the normal is row x column).
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from statistics import median
 
 Triple = tuple[float, float, float]
 
@@ -46,6 +45,8 @@ def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> lis
 
 def usual_step(offsets: Sequence[float]) -> float:
     """Return the median distance of neighbours among ascending offsets, mm; 0 for one slice."""
+    from statistics import median
+
     return median(b - a for a, b in pairwise(offsets)) if len(offsets) > 1 else 0.0
 
 

@@ -11,7 +11,6 @@ PS3.5 section 7 (data set encoding), PS3.10 section 7 (file format).
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom.tags import tag_text
@@ -65,8 +64,7 @@ class Element(NamedTuple):
     undefined: bool  # whether the length was undefined
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The data set of one file, up to the pixels.
 
     `elements` maps a tag to its place in `data`; `pixels` is None without Pixel Data.

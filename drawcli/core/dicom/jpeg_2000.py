@@ -13,7 +13,6 @@ from struct import Struct
 from typing import Final
 
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.dicom.jpeg_segments import body_of, marker_at, overwrite
 
 _SOC, _SOT, _SOD, _EOC = 0x4F, 0x90, 0x93, 0xD9
 _CAP, _SIZ, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58
@@ -137,3 +136,27 @@ _NEEDED: Final[dict[int, Callable[[bytes, _Stream], int]]] = {
     _RGN: lambda _, __: 3,  # component, style, shift
     _CRG: lambda _, __: 4,  # across and down
 }
+
+
+# --- segments of JPEG and JPEG 2000: FF, a marker, usually a length and a body (T.81 B.1.1)
+
+
+def marker_at(frame: bytearray, at: int) -> tuple[int, int]:
+    """Return the offset after the next marker, and the marker."""
+    if frame[at] != 0xFF:  # noqa: PLR2004 - the first byte of a marker
+        raise NotDicom("a compressed frame has bytes between its segments")
+    while frame[at] == 0xFF:  # noqa: PLR2004 - fill bytes
+        at += 1
+    return at + 1, frame[at]
+
+
+def body_of(frame: bytearray, start: int, end: int) -> bytes:
+    """Return the bytes of a segment."""
+    if end < start or end > len(frame):
+        raise NotDicom("a segment of a compressed frame is longer than the frame")
+    return bytes(frame[start:end])
+
+
+def overwrite(frame: bytearray, start: int, end: int) -> None:
+    """Overwrite bytes of a frame with zeros."""
+    frame[start:end] = bytes(end - start)

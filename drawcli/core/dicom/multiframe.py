@@ -11,12 +11,12 @@ position, orientation).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
-from drawcli.core.deid.profile import MULTI_FRAME
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
+from drawcli.core.dicom.sop_classes import MULTI_FRAME
 
 UPRIGHT: Final = 1e-2  # tolerance of direction cosines for rounding
 _LONGEST_COUNT: Final = 9  # digits of a number of frames
@@ -34,8 +34,7 @@ SLICE_THICKNESS: Final = 0x00180050
 Groups = dict[int, Element]  # of one frame, by tag
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePlane:
+class ImagePlane(NamedTuple):
     """The plane of one slice or frame in the patient; None for missing values."""
 
     position: Triple | None  # ImagePositionPatient, mm, LPS

@@ -12,7 +12,8 @@ C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET).
 from collections.abc import Mapping
 from typing import Final
 
-from drawcli.core.deid.profile import CT_IMAGE, MR_IMAGE, MULTI_FRAME, PT_IMAGE, Action
+from drawcli.core.deid.profile import Action
+from drawcli.core.dicom.sop_classes import CT_IMAGE, MR_IMAGE, MULTI_FRAME, PT_IMAGE
 
 CLASSIC: Final = {"CT": CT_IMAGE, "MR": MR_IMAGE, "PT": PT_IMAGE}
 

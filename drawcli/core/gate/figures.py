@@ -6,9 +6,7 @@ a length that depends on its element.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, NamedTuple
 
 # Numbers that an image needs, and that are always copied: here only matches as long as a record
 # number count.
@@ -61,8 +59,7 @@ def day_spellings(day: str) -> set[str]:
     return long | short | {year[2:] + month + number}
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """The numbers of a patient."""
 
     numbers: frozenset[str]  # without leading zeros
@@ -82,6 +79,8 @@ class Figures:
 
     def in_number(self, keyword: str, text: str) -> bool:
         """Return whether a decimal number of an element is a number of the patient."""
+        from decimal import Decimal, InvalidOperation
+
         try:
             number = abs(Decimal(text.strip(" +")))
         except InvalidOperation:

@@ -4,9 +4,8 @@ None contains patient data.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.core.jobs.job import FINISHED, PET_COUNTS, Job, State
 from drawcli.core.jobs.waiting import delivered_at, waits_for, way_out
@@ -15,8 +14,7 @@ from drawcli.system.durations import duration
 from drawcli.system.printable import counted, size
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One fact of a job: its key in JSON and CSV, its title and display text.
 
     `table`: a column of `status` and of the page "Jobs". `fact`: a line of `show` and of a job's
@@ -26,7 +24,6 @@ class Column:
 
     name: str
     title: str = ""
-    _: KW_ONLY
     value: Callable[[Job, datetime], Any] | None = None  # None: the job's field of that name
     text: Callable[[Job, datetime], str] | None = None  # None: the value as text
     table: bool = False

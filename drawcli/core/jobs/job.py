@@ -12,7 +12,7 @@ add no states.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from drawcli.errors import DrawcliError
 
@@ -83,8 +83,7 @@ class EventKind(StrEnum):
     NOTED = "noted"  # a note, as text
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened to a job."""
 
     at: datetime

@@ -1,16 +1,14 @@
 """The timeline of one job: events, times, durations and attempts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """One event of a job."""
 
     at: datetime
@@ -30,8 +28,7 @@ class Moment:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """The time that a job spent in a state before the next."""
 
     state: State

@@ -1,6 +1,6 @@
 """Control charts as SVG, without scripts, images or external fonts; figures also in words.
 
-The picture has classes that begin with `qc-`; a page that shows it has `CHART_STYLE`. States have a
+A page that shows the picture has `CHART_STYLE`, or a style for the same classes. States have a
 shape as well as a colour.
 """
 
@@ -19,6 +19,7 @@ from drawcli.core.pictures.chart_axes import (
     WIDTH,
     Scale,
     labels,
+    mark_of,
     month_ticks,
     picture,
 )
@@ -27,37 +28,30 @@ from drawcli.core.qa.charts import METRICS, Chart, Point, Signal
 from drawcli.core.qa.summary import VersionChange
 
 CHART_STYLE: Final = """
-.qc { color-scheme: inherit;
-  --qc-ink: light-dark(#17202a, #e6e9ee); --qc-soft: light-dark(#566270, #9ba7b6);
+.qc { --qc-ink: light-dark(#17202a, #e6e9ee); --qc-soft: light-dark(#566270, #9ba7b6);
   --qc-line: light-dark(#dcdfe3, #2a313b); --qc-case: light-dark(#3658a7, #8fb0ff);
   --qc-paper: light-dark(#fff, #171b21); --qc-base: light-dark(#e8eef7, #212b3a);
-  --qc-centre: light-dark(#0b6e66, #4fd1c0); --qc-watch: light-dark(#8a5c00, #e9bd63);
+  --qc-good: light-dark(#0b6e66, #4fd1c0); --qc-watch: light-dark(#8a5c00, #e9bd63);
   --qc-bad: light-dark(#b3221a, #ff8f83); --qc-focus: light-dark(#1d4ed8, #93c5fd); }
 .qc text { fill: var(--qc-ink); font: 13px system-ui, sans-serif; }
-.qc .qc-small { fill: var(--qc-soft); font-size: 12px; }
-.qc .qc-grid { stroke: var(--qc-line); } .qc .qc-tick { stroke: var(--qc-soft); }
-.qc .qc-base { fill: var(--qc-base); }
-.qc .qc-centre { stroke: var(--qc-centre); stroke-width: 1.5; }
-.qc .qc-limit { stroke: var(--qc-bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
-.qc .qc-change { stroke: var(--qc-ink); stroke-dasharray: 2 3; }
-.qc .qc-run { fill: none; stroke: var(--qc-case); opacity: .35; }
-.qc .qc-mark { fill: var(--qc-case); stroke: var(--qc-paper); stroke-width: .75; }
-.qc .qc-best { fill: var(--qc-paper); stroke: var(--qc-soft); stroke-width: 1.25; }
-.qc .qc-watch { fill: var(--qc-watch); } .qc .qc-investigate { fill: var(--qc-bad); }
-.qc .qc-better { fill: var(--qc-centre); }
-.qc .qc-wide { fill: var(--qc-paper); stroke: var(--qc-bad); stroke-dasharray: 4 3; }
-.qc .qc-bar { fill: var(--qc-base); }
-.qc .qc-hit { fill: none; pointer-events: all; }
-.qc a:hover .qc-hit { fill: var(--qc-case); opacity: .12; }
+.qc .small { fill: var(--qc-soft); font-size: 12px; }
+.qc .grid { stroke: var(--qc-line); } .qc .axis { stroke: var(--qc-soft); }
+.qc .base { fill: var(--qc-base); }
+.qc .centre { stroke: var(--qc-good); stroke-width: 1.5; }
+.qc .limit { stroke: var(--qc-bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
+.qc .change { stroke: var(--qc-ink); stroke-width: 1.5; stroke-dasharray: 2 3; }
+.qc .trace { fill: none; stroke: var(--qc-case); opacity: .35; }
+.qc .dot { fill: var(--qc-case); stroke: var(--qc-paper); stroke-width: .75; }
+.qc .best { fill: var(--qc-paper); stroke: var(--qc-soft); stroke-width: 1.25; }
+.qc .watch { fill: var(--qc-watch); } .qc .bad { fill: var(--qc-bad); }
+.qc .good { fill: var(--qc-good); }
+.qc .wide { fill: var(--qc-paper); stroke: var(--qc-bad); stroke-dasharray: 4 3; }
+.qc .hit { fill: none; pointer-events: all; }
+.qc a:hover .hit { fill: var(--qc-case); opacity: .12; }
 .qc a:focus { outline: none; }
-.qc a:focus .qc-hit { fill: var(--qc-focus); opacity: .25; }
-.qc a:focus .qc-mark { stroke: var(--qc-focus); stroke-width: 3; }
+.qc a:focus .hit { fill: var(--qc-focus); opacity: .25; }
+.qc a:focus .dot { stroke: var(--qc-focus); stroke-width: 3; }
 """
-SHAPES: Final = {  # relative to the place of a case
-    "watch": "m0-6 5.5 9.5h-11z",
-    "better": "m0 6 5.5-9.5h-11z",
-    "investigate": "m0-6.5 6.5 6.5-6.5 6.5-6.5-6.5z",
-}
 _FEWEST: Final = 25  # places of a picture with fewer cases
 _LETTER: Final = 7.5  # width, in the mean
 _SMALL_BELOW: Final = 5.0  # width of a case whose dot is smaller
@@ -168,7 +162,7 @@ class _Drawn:
         for part in self.parts(lambda case: (case.chart.version, case.is_baseline)):
             if part.cases[0].is_baseline:
                 yield (
-                    f'<rect class="qc-base" x="{self.x(part.first):.1f}" y="{ABOVE}" '
+                    f'<rect class="base" x="{self.x(part.first):.1f}" y="{ABOVE}" '
                     f'width="{len(part.cases) * self.slot:.1f}" '
                     f'height="{HEIGHT - ABOVE - BELOW}"/>'
                 )
@@ -191,7 +185,7 @@ class _Drawn:
             ]
             for y, _, name in lines:
                 yield (
-                    f'<line class="qc-{name}" x1="{begin:.1f}" x2="{end:.1f}" '
+                    f'<line class="{name}" x1="{begin:.1f}" x2="{end:.1f}" '
                     f'y1="{y:.1f}" y2="{y:.1f}"/>'
                 )
             if is_last:
@@ -212,15 +206,14 @@ class _Drawn:
             texts = "; ".join(f"{dated(change.at)}: {change.text}" for change in found)
             yield (
                 f"<g><title>{escape(texts)}</title>"
-                f'<line class="qc-change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE - 8}" '
+                f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE - 8}" '
                 f'y2="{HEIGHT - BELOW}"/></g>'
             )
             kinds = "new " + ", ".join(dict.fromkeys(change.kind for change in found))
             width = _LETTER * len(kinds)
             if x >= free and x + width < WIDTH:
                 yield (
-                    f'<text class="qc-small" x="{x + 4:.1f}" y="{ABOVE - 10}">'
-                    f"{escape(kinds)}</text>"
+                    f'<text class="small" x="{x + 4:.1f}" y="{ABOVE - 10}">{escape(kinds)}</text>'
                 )
                 free = x + width
 
@@ -233,7 +226,7 @@ class _Drawn:
                 for number, case in enumerate(part.cases, start=part.first)
                 if not kind.is_best(case.point.value)
             )
-            yield f'<polyline class="qc-run" points="{places}"/>' if places else ""
+            yield f'<polyline class="trace" points="{places}"/>' if places else ""
 
     def points(self, address: Callable[[Point], str] | None) -> Iterator[str]:
         """Yield each case; with an address, as a link. The last one and signals are tab stops."""
@@ -255,15 +248,15 @@ class _Drawn:
     def _mark(self, number: int, case: Point, state: str) -> str:
         x, y = self.x(number + 0.5), self.scale.y(case.value)
         if state:
-            return f'<path class="qc-mark qc-{state}" d="M{x:.1f} {y:.1f}{SHAPES[state]}"/>'
-        best = " qc-best" if METRICS[self.metric].is_best(case.value) else ""
+            return mark_of(state, x, y)
+        best = " best" if METRICS[self.metric].is_best(case.value) else ""
         radius = 3.5 if self.slot >= _SMALL_BELOW else 2
-        return f'<circle class="qc-mark{best}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
+        return f'<circle class="dot{best}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
 
     def _column(self, number: int) -> str:
         """Return the area in which a pointer is on a case."""
         return (
-            f'<rect class="qc-hit" x="{self.x(number):.1f}" y="{ABOVE}" '
+            f'<rect class="hit" x="{self.x(number):.1f}" y="{ABOVE}" '
             f'width="{self.slot:.1f}" height="{HEIGHT - ABOVE - BELOW}"/>'
         )
 

@@ -20,6 +20,11 @@ _TICKS: Final = 6
 _MARGIN: Final = 0.05  # of the range of the figures
 _SMALLEST: Final = {"share": 0.02, "distance": 0.4, "shift": 1.0}  # range of an axis
 _MONTH_WIDTH: Final = 62
+_MARKS: Final = {  # class, and corners relative to a place
+    "watch": ("watch", ((0, -6), (5.5, 3.5), (-5.5, 3.5))),
+    "better": ("good", ((0, 6), (5.5, -3.5), (-5.5, -3.5))),
+    "investigate": ("bad", ((0, -6.5), (6.5, 0), (0, 6.5), (-6.5, 0))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,8 @@ class Scale:
     def svg(self, right: float) -> str:
         """Return the ticks with their figures."""
         return "".join(
-            f'<line class="qc-grid" x1="{LEFT}" x2="{right:.0f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="qc-small" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
+            f'<line class="grid" x1="{LEFT}" x2="{right:.0f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="small" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f"{value + 0.0:.{self.decimals}f}</text>"
             for value, y in ((value, self.y(value)) for value in self.ticks)
         )
@@ -92,17 +97,15 @@ def month_ticks(times: Sequence[datetime], slot: float) -> Iterator[str]:
     slot
         The width of a case.
     """
-    bottom, before, free = HEIGHT - BELOW, "", 0.0
-    for number, at in enumerate(times):
-        month = f"{at:%Y-%m}"
-        if month == before:
-            continue
+    bottom, free = HEIGHT - BELOW, 0.0
+    firsts = [n for n, at in enumerate(times) if not n or f"{at:%Y%m}" != f"{times[n - 1]:%Y%m}"]
+    for place, number in enumerate(firsts):
         x = LEFT + number * slot
-        yield f'<line class="qc-tick" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
-        if x >= free:
-            yield f'<text class="qc-small" x="{x:.1f}" y="{bottom + 20}">{at:%b %Y}</text>'
+        yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
+        is_cut = not place and len(firsts) > 1 and firsts[1] * slot < _MONTH_WIDTH
+        if x >= free and not is_cut:
+            yield f'<text class="small" x="{x:.1f}" y="{bottom + 20}">{times[number]:%b %Y}</text>'
             free = x + _MONTH_WIDTH
-        before = month
 
 
 def labels(places: Iterable[tuple[float, str]], x: float) -> str:
@@ -110,8 +113,15 @@ def labels(places: Iterable[tuple[float, str]], x: float) -> str:
     parts, last = [], -float(LINE)
     for y, text in sorted(places):
         last = max(y, last + LINE)
-        parts.append(f'<text class="qc-small" x="{x:.1f}" y="{last + 4:.1f}">{escape(text)}</text>')
+        parts.append(f'<text class="small" x="{x:.1f}" y="{last + 4:.1f}">{escape(text)}</text>')
     return "".join(parts)
+
+
+def mark_of(state: str, x: float, y: float) -> str:
+    """Return the mark of a state at a place: better, watch or investigate."""
+    name, shape = _MARKS[state]
+    points = " ".join(f"{x + right:.1f},{y + down:.1f}" for right, down in shape)
+    return f'<polygon class="dot {name}" points="{points}"/>'
 
 
 def picture(what: str, inside: str, *, has_links: bool, height: int = HEIGHT) -> str:

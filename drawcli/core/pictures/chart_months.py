@@ -4,8 +4,16 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from drawcli.core.pictures.chart import SHAPES
-from drawcli.core.pictures.chart_axes import ABOVE, BELOW, LEFT, RIGHT, WIDTH, Scale, picture
+from drawcli.core.pictures.chart_axes import (
+    ABOVE,
+    BELOW,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Scale,
+    mark_of,
+    picture,
+)
 from drawcli.core.pictures.chart_words import month_state, month_text
 from drawcli.core.qa.charts import METRICS, Chart, Month
 
@@ -69,19 +77,19 @@ def _bar(place: _Place, scale: Scale, slot: float) -> str:
         f'<rect class="{name}" x="{place.x - width / 2:.1f}" y="{scale.y(high):.1f}" '
         f'width="{width:.1f}" height="{scale.y(low) - scale.y(high):.1f}"/>'
         for low, high, name in (
-            (month.lower, month.upper, "qc-wide"),
-            (month.lower_2, month.upper_2, "qc-bar"),
+            (month.lower, month.upper, "wide"),
+            (month.lower_2, month.upper_2, "base"),
         )
     ]
     if place.centre is not None:
         begin, end, y = place.x - slot / 2, place.x + slot / 2, scale.y(place.centre)
         parts.append(
-            f'<line class="qc-centre" x1="{begin:.1f}" x2="{end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<line class="centre" x1="{begin:.1f}" x2="{end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         )
     if place.is_first:
         x = place.x - slot / 2
         parts.append(
-            f'<line class="qc-change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE}" '
+            f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE}" '
             f'y2="{scale.height - BELOW}"/>'
         )
     return "".join(parts)
@@ -89,9 +97,9 @@ def _bar(place: _Place, scale: Scale, slot: float) -> str:
 
 def _mean(place: _Place, scale: Scale, metric: str) -> str:
     x, y = place.x, scale.y(place.month.mean)
-    mark = f'<circle class="qc-mark" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
+    mark = f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
     if state := month_state(place.month, metric):
-        mark = f'<path class="qc-mark qc-{state}" d="M{x:.1f} {y:.1f}{SHAPES[state]}"/>'
+        mark = mark_of(state, x, y)
     return f"<g><title>{escape(month_text(place.month, metric))}</title>{mark}</g>"
 
 
@@ -103,7 +111,7 @@ def _names(places: Sequence[_Place], slot: float) -> Iterator[str]:
         name = _NAMES[int(month[5:7])]
         for text, below in ((name, 18), (month[:4] if month[:4] != year else "", 32)):
             yield (
-                f'<text class="qc-small" x="{place.x:.1f}" y="{_HEIGHT - BELOW + below}" '
+                f'<text class="small" x="{place.x:.1f}" y="{_HEIGHT - BELOW + below}" '
                 f'text-anchor="middle">{text}</text>'
                 if text
                 else ""

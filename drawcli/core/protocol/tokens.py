@@ -5,9 +5,8 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from drawcli.system.printable import plain
 
@@ -20,8 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)  # later times are errors
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """An access token and the refresh token for the next one."""
 
     access: str
@@ -60,7 +58,7 @@ class Tokens:
         refresh = str(answer.get("refresh_token") or self.refresh)
         access = str(answer["access_token"])
         pair = type(self)(access, refresh, _end_of(access, answer, now))
-        return replace(pair, expires_at=None) if pair.is_stale(now) else pair
+        return pair._replace(expires_at=None) if pair.is_stale(now) else pair
 
     def as_json(self) -> str:
         """Return the pair as a JSON object, the format of a token file."""

@@ -15,6 +15,7 @@ from drawcli.core.qa.overlap import (
     common_mm3,
     ends_moved,
     is_untouched,
+    kept_length,
     path_lengths,
     same_slices,
 )
@@ -136,7 +137,7 @@ def _drawn(a: Solid, b: Solid, pair: Pair, lengths: PathLengths) -> ContourOutco
     ranges_overlap = a.slabs[0].low < b.slabs[-1].high and b.slabs[0].low < a.slabs[-1].high
     if ranges_overlap and all(None in slices for slices in same_slices(a, b)):
         return ContourOutcome.OTHER_SLICES
-    is_new = not lengths.slices and lengths.kept < _REDRAWN * lengths.total
+    is_new = not lengths.slices and kept_length(a, b) < _REDRAWN * lengths.total
     return ContourOutcome.REDRAWN if is_new else ContourOutcome.EDITED
 
 

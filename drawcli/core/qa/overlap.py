@@ -23,7 +23,6 @@ class PathLengths:
 
     total: float
     added: float  # farther than tau from A's contour in the slice, or in slices without A
-    kept: float  # at most SAME_MM from A's contour
     slices: int  # whose contours are the same
 
 
@@ -70,7 +69,7 @@ def path_lengths(a: Solid, b: Solid, tau_mm: float) -> PathLengths:
     ----------
     Vaassen et al. 2020, doi:10.1016/j.phro.2019.12.001: added path length, there on pixels.
     """
-    total = added = kept = 0.0
+    total = added = 0.0
     slices = 0
     for one, other in same_slices(a, b):
         if other is None:
@@ -80,11 +79,20 @@ def path_lengths(a: Solid, b: Solid, tau_mm: float) -> PathLengths:
         if one is None:
             added += line.length
         elif is_same(one.area, other.area):
-            kept, slices = kept + line.length, slices + 1
+            slices += 1
         else:
             added += _beyond(line, one.area.boundary, tau_mm)
-            kept += line.length - _beyond(line, one.area.boundary, SAME_MM)
-    return PathLengths(total, added, kept, slices)
+    return PathLengths(total, added, slices)
+
+
+def kept_length(a: Solid, b: Solid) -> float:
+    """Return the length of B's contours that lie on A's, within SAME_MM, mm."""
+    lines = [
+        (one.area.boundary, other.area.boundary)
+        for one, other in same_slices(a, b)
+        if one and other
+    ]
+    return sum(line.length - _beyond(line, own, SAME_MM) for own, line in lines)
 
 
 def _beyond(line: BaseGeometry, other: BaseGeometry, mm: float) -> float:
@@ -94,6 +102,8 @@ def _beyond(line: BaseGeometry, other: BaseGeometry, mm: float) -> float:
 
 def is_same(one: BaseGeometry, other: BaseGeometry) -> bool:
     """Return whether two areas have the same contours, within SAME_MM."""
+    if max(abs(mm - mm_b) for mm, mm_b in zip(one.bounds, other.bounds, strict=True)) > SAME_MM:
+        return False
     if one.equals_exact(other, SAME_MM, normalize=True):
         return True
     a, b = one.boundary, other.boundary

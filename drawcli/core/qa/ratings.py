@@ -144,9 +144,16 @@ def _is_number(value: Any, most: float) -> bool:
 
 
 def current_ratings(ratings: Iterable[Rating]) -> dict[str, Rating]:
-    """Return the last rating of each structure set; of two of one time the later in order."""
+    """Return the last rating of each structure set; of two of one time the later in order.
+
+    Of an imported record only the last import counts, whatever its time.
+    """
+    every = list(ratings)
+    imported = {rating.origin: rating for rating in every if rating.origin}
     found: dict[str, Rating] = {}
-    for rating in ratings:
+    for rating in every:
+        if rating.origin and imported[rating.origin] is not rating:
+            continue
         known = found.get(rating.subject)
         if known is None or known.at <= rating.at:
             found[rating.subject] = rating

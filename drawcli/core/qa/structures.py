@@ -17,7 +17,7 @@ from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import item_value
 from drawcli.core.dicom.geometry import halves, usual_step
 from drawcli.core.dicom.header import Header, NotDicom, ascii_text
-from drawcli.core.rtstruct.contour_table import CLOSED, FEWEST_POINTS
+from drawcli.core.rtstruct.contour_table import CLOSED_KINDS, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
 
@@ -27,7 +27,6 @@ SAME_LEVEL_MM: Final = 0.2  # smaller distances between planes are rounding
 _FLAT_MM: Final = 0.5  # allowed extent of a contour along the normal
 _LARGE_GAP: Final = 1.5  # times the slice distance: the structure ends before a larger gap
 _COARSEST: Final = 3.5  # times the slice distance of the file: fewer contours are separate parts
-_KINDS: Final = (CLOSED, "CLOSEDPLANAR_XOR")
 _NOT_FLAT: Final = "a contour is not in the plane of the others"
 _TANGLED: Final = "the contours are so entangled that they enclose no area"
 _BAD_VALUES: Final = "a contour has values that are not coordinates"
@@ -129,7 +128,7 @@ def read_rois(header: Header) -> list[RoiContours]:
     }
     for contour in contours_of(header):
         roi = rois.get(contour.roi)
-        if roi is None or contour.kind not in _KINDS:
+        if roi is None or contour.kind not in CLOSED_KINDS:
             continue
         points = contour.points()
         if points is None:
@@ -177,7 +176,7 @@ def _slabs(outlines: Sequence[Floats], usual: float) -> Iterator[Slab]:
     together: dict[float, list[list[tuple[float, float]]]] = defaultdict(list)
     for points in outlines:
         level = at[int(np.searchsorted(at, points[:, 2].mean() + 1e-9, side="right")) - 1]
-        together[level].append([(u, v) for u, v in points[:, :2].tolist()])
+        together[level].append(list(map(tuple, points[:, :2].tolist())))
     areas = {level: find_enclosed(together[level]).area for level in at}
     at = [level for level in at if areas[level].area > 0]
     step = usual_step(at) if usual_step(at) <= _COARSEST * usual else usual

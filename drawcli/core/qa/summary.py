@@ -7,12 +7,15 @@ records. It names no patient. Times are UTC; figures are in the units of their m
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 NEW, ROUTINE, WATCH, INVESTIGATE = "new", "routine", "watch", "investigate"
 STATES: Final = (NEW, ROUTINE, WATCH, INVESTIGATE)  # by urgency
 NOTED: Final = (INVESTIGATE, WATCH)  # states that somebody has to know of
+
+_MOST_NAMES: Final = 3  # structures in a notice
+_OLD: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,33 @@ class QaSummary:
     def states(self) -> Counter[str]:
         """Return the number of charts in each state."""
         return Counter(chart.state for chart in self.charts)
+
+    def notice(self, now: datetime) -> str:
+        """Return one line about the structures to investigate or watch; "" if there are none."""
+        parts, named = [], set[str]()
+        for state in NOTED:
+            charts = (one for one in self.charts if one.state == state)
+            names = dict.fromkeys(f"{one.template} {one.roi}" for one in charts)
+            fresh = [name for name in names if name not in named]
+            named.update(fresh)
+            more = f" and {len(fresh) - _MOST_NAMES} more" if len(fresh) > _MOST_NAMES else ""
+            if fresh:
+                parts.append(f"{state} {', '.join(fresh[:_MOST_NAMES])}{more}")
+        old = f" (as of {self.at:%Y-%m-%d})" if now - self.at > _OLD else ""
+        return f"{'; '.join(parts)}{old}: 'drawcli qa report'" if parts else ""
+
+    def brief(self) -> dict[str, Any]:
+        """Return counts, and the charts to investigate or watch, as a JSON object."""
+        oldest, states = self.oldest_unpaired, self.states()
+        return {
+            "pairs": dict(self.pairs),
+            "oldest_unpaired": None if oldest is None else oldest.isoformat(),
+            "charts": {state: states[state] for state in STATES},
+            "noted": [
+                {"template": one.template, "roi": one.roi, "metric": one.metric, "state": one.state}
+                for one in self.noted()
+            ],
+        }
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as a JSON object."""

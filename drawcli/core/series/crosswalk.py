@@ -8,13 +8,15 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import readable_text
-from drawcli.core.dicom.geometry import Triple
-from drawcli.core.dicom.header import Header
-from drawcli.core.dicom.instance import Slice
+
+if TYPE_CHECKING:
+    from drawcli.core.dicom.geometry import Triple
+    from drawcli.core.dicom.header import Header
+    from drawcli.core.dicom.instance import Slice
 
 # Elements of patient and study (PS3.3 C.7.1.1, C.7.2.1) that are restored from the images, with
 # their VR (PS3.6). UIDs are restored by `Crosswalk.uids`.
@@ -48,7 +50,7 @@ class SourceFile:
     pixels_crc32: int = 0  # of the pixel data then
     ctime_ns: int = 0  # change time of the file then; 0 before
     frames: int = 1
-    positions: tuple[Triple, ...] = ()  # ImagePositionPatient of each slice in it, mm
+    positions: "tuple[Triple, ...]" = ()  # ImagePositionPatient of each slice in it, mm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Crosswalk:
     deliver_to: str = ""  # a folder for the structure set given with --to; "": as in the settings
 
     @classmethod
-    def of(cls, slices: Iterable[Slice]) -> Self:
+    def of(cls, slices: "Iterable[Slice]") -> Self:
         """Return the crosswalk of a series from its headers."""
         files = sorted(slices, key=lambda slice_: slice_.path)
         plane = files[0].planes[0] if files[0].planes else None
@@ -100,7 +102,7 @@ class Crosswalk:
             frame_uid=next((f.frame_of_reference for f in files if f.frame_of_reference), ""),
         )
 
-    def moved_to(self, slices: Iterable[Slice]) -> Self:
+    def moved_to(self, slices: "Iterable[Slice]") -> Self:
         """Return the crosswalk with the present paths of its files, without missing ones."""
         present = {slice_.sop_uid: slice_ for slice_ in slices}
         files = tuple(
@@ -174,13 +176,13 @@ class Crosswalk:
         )
 
 
-def header_digest(header: Header) -> str:
+def header_digest(header: "Header") -> str:
     """Return the SHA-256 of the bytes before the pixel data, 64 hex digits."""
     end = len(header.data) if header.pixels is None else header.pixels.value
     return hashlib.sha256(header.data[:end]).hexdigest()
 
 
-def read_identity(header: Header) -> dict[int, bytes]:
+def read_identity(header: "Header") -> dict[int, bytes]:
     """Return the patient and study values that a header has, as bytes by tag."""
     values = ((tag, header.raw(tag)) for tag in RESTORED)
     return {tag: raw for tag, raw in values if raw is not None}

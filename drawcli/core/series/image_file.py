@@ -7,9 +7,9 @@ from dataclasses import replace
 from io import BytesIO
 from typing import Final, NamedTuple
 
-from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.dicom.header import NO_DICOM, PREAMBLE_LENGTH, Header, Incomplete, NotDicom
 from drawcli.core.dicom.instance import Slice, is_padded, slice_of
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
 from drawcli.core.dicom.streaming import (
     FIRST_READ,
     ElementStream,

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.deid.pseudonyms import is_registered
 from drawcli.core.deid.table_single_frame import SYNTAXES
 from drawcli.core.dicom.instance import Slice
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
 from drawcli.core.series.verdict import Readiness, Verdict, ignored, refused
 
 SAFE_SYNTAXES: Final = frozenset(SYNTAXES)

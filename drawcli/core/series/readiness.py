@@ -6,9 +6,8 @@ against it. A series that may still become complete waits; other kinds are ignor
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.instance_kind import slice_kind
@@ -44,8 +43,7 @@ _OF_MR: Final = (
 _SEVERAL_TEXT: Final = "more than one multi-frame image in the series"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criteria:
+class Criteria(NamedTuple):
     """The criteria of a site for a series."""
 
     modalities: frozenset[str]
@@ -58,8 +56,7 @@ class Criteria:
     largest_step: float = LARGEST_STEP  # times the usual distance of two slices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettlingTimes:
+class SettlingTimes(NamedTuple):
     """Times of the last change of a series, by our clock and by that of the datastore."""
 
     first_ns: int  # when a scan first saw a file of it

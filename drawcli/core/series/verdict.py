@@ -1,7 +1,7 @@
 """The verdict of a scan on a series."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Readiness(StrEnum):
@@ -13,8 +13,7 @@ class Readiness(StrEnum):
     IGNORED = "ignored"  # not images, or not wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A readiness and its reason: a stable code and a sentence without patient data."""
 
     readiness: Readiness

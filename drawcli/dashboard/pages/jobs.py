@@ -15,6 +15,9 @@ from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
+from drawcli.dashboard.pages.ratings import rating_box
+from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
@@ -50,6 +53,7 @@ def job(request: Request) -> Response:
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
+    done = request.query_params.get("done", "")
     explanation = read_explanation(found, work, site.rulebook if identify else None)
     return page(
         request,
@@ -67,9 +71,17 @@ def job(request: Request) -> Response:
         siblings=_siblings(found, site),
         actions=available_actions(found, site.ctx) if parts.options.allow_actions else {},
         templates=_templates(site) if parts.options.allow_actions else [],
-        done=completed_action(found, request.query_params.get("done", "")),
+        done=completed_action(found, done),
+        rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),
+        pair=_pair(found, parts.qa),
     )
+
+
+def _pair(job: Job, qa: QaReader) -> str:
+    """Return what is known of the clinical structure set of a job, in words; "": nothing."""
+    status = qa.status(job.id) if job.delivered_sha256 else None
+    return STATUS_TEXTS[status] if status else ""
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:

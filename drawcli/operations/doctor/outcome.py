@@ -7,12 +7,11 @@ those in the settings.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.config.load import Settings
 from drawcli.errors import DrawcliError
@@ -31,8 +30,7 @@ class Grade(StrEnum):
     SKIP = "SKIP"  # not checked
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """The result of one check."""
 
     grade: Grade
@@ -67,8 +65,7 @@ class CheckResult:
         return cls.failed(f"could not be checked: {in_words(err)}", _LOOK)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The name of a check and its result."""
 
     check: str
@@ -85,8 +82,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckContext:
+class CheckContext(NamedTuple):
     """The input of the checks."""
 
     settings: Settings

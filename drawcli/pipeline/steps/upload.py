@@ -20,7 +20,7 @@ from drawcli import __version__
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
-from drawcli.core.deid.profile import MULTI_FRAME
+from drawcli.core.dicom.sop_classes import MULTI_FRAME
 from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
 from drawcli.errors import (
     RENEWAL,

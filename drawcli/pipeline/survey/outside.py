@@ -4,7 +4,6 @@ They are not checked for files that still arrive, but by every other check.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -97,7 +96,7 @@ def judge_series(
 
 def _demands(wanted: Scan) -> Criteria:
     """Return the criteria of a site, without those on age."""
-    return replace(criteria_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
+    return criteria_of(wanted)._replace(quiet_seconds=0, min_age_seconds=0, studied_after="")
 
 
 def _known_under(uid: str, ctx: Context) -> StandIns:

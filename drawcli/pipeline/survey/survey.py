@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.adapters.datastore.patterns import Globs
 from drawcli.adapters.scan_index import ScanIndex, open_index
@@ -23,8 +22,7 @@ from drawcli.system.limits import SHARE_ANSWERS
 _SETTINGS: Final = "settings"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Survey:
+class Survey(NamedTuple):
     """The series and folders that a scan has found."""
 
     series: Iterator[SeriesSnapshot]

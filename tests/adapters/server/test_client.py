@@ -11,7 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -311,7 +311,7 @@ def test_a_download_that_differs_from_its_checksum_is_not_kept(
 def test_a_download_without_end_is_given_up(
     server: DrawServer, draw: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = replace(EXCHANGES["rtstruct"], largest=5 << 20)
+    small = EXCHANGES["rtstruct"]._replace(largest=5 << 20)
     monkeypatch.setitem(EXCHANGES, "rtstruct", small)
 
     class Endless(httpx.SyncByteStream):

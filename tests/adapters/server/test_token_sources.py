@@ -5,7 +5,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def test_a_command_without_token_is_reported_without_its_output(
 
 def test_a_command_has_a_time_limit(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        EXCHANGES, "token-command", replace(EXCHANGES["token-command"], seconds=0.2)
+        EXCHANGES, "token-command", EXCHANGES["token-command"]._replace(seconds=0.2)
     )
     waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
     begun = time.monotonic()
@@ -279,7 +278,7 @@ STARTED = ("{}", "{'process_group': 0}", "{'stderr': subprocess.DEVNULL}")
 def test_a_command_leaves_no_process_behind_however_it_ends(
     beside: Path, monkeypatch: pytest.MonkeyPatch, how: str, then: str, said: str
 ) -> None:
-    monkeypatch.setitem(EXCHANGES, "token-command", replace(EXCHANGES["token-command"], seconds=2))
+    monkeypatch.setitem(EXCHANGES, "token-command", EXCHANGES["token-command"]._replace(seconds=2))
     mark = str(beside)
     program = LEAVING.format(mark=mark, how=how, then=then)
     begun = time.monotonic()

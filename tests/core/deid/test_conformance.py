@@ -1,7 +1,8 @@
 import re
 
 from drawcli.core.deid.conformance import statement
-from drawcli.core.deid.profile import IMAGE_CLASSES, MULTI_FRAME, Choices, every_row, policy_for
+from drawcli.core.deid.profile import Choices, every_row, policy_for
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES, MULTI_FRAME
 
 
 def lines_of(text: str) -> list[list[str]]:

@@ -15,10 +15,11 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.sequence import Sequence
 
 from drawcli.core.deid.engine import Replacements, deidentify_header
-from drawcli.core.deid.profile import CT_IMAGE, PT_IMAGE, Action, Choices, table_of
+from drawcli.core.deid.profile import Action, Choices, table_of
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.dicom.instance import slice_of
+from drawcli.core.dicom.sop_classes import CT_IMAGE, PT_IMAGE
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.verdict import Readiness
 from drawcli.sandbox.patients import PEOPLE, Person, identifying_values

@@ -11,18 +11,10 @@ from pydicom.datadict import tag_for_keyword
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.kept_values import NEEDED, clean_value
 from drawcli.core.deid.persons import Persons
-from drawcli.core.deid.profile import (
-    IMAGE_CLASSES,
-    PT_IMAGE,
-    USUAL,
-    Action,
-    Choices,
-    every_row,
-    policy_for,
-    table_of,
-)
+from drawcli.core.deid.profile import USUAL, Action, Choices, every_row, policy_for, table_of
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES, PT_IMAGE
 from tests.core.files import ROOT, ct_slice, header_of, item, parsed
 
 KEY = StandIns(b"site key of the tests, 32 bytes.")

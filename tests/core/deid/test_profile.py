@@ -6,11 +6,6 @@ from pydicom.datadict import dictionary_keyword, dictionary_VR
 
 from drawcli.core.deid.profile import (
     ALWAYS_PRESENT,
-    CT_IMAGE,
-    ENHANCED_CT,
-    IMAGE_CLASSES,
-    MR_IMAGE,
-    PT_IMAGE,
     Action,
     Choices,
     PolicyRow,
@@ -22,6 +17,7 @@ from drawcli.core.deid.profile import (
     table_of,
 )
 from drawcli.core.deid.value_shapes import fits
+from drawcli.core.dicom.sop_classes import CT_IMAGE, ENHANCED_CT, IMAGE_CLASSES, MR_IMAGE, PT_IMAGE
 from tests.core.real_data import TABLE_E1_1
 
 # Each line of the tables once, those of items included.

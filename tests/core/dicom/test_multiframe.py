@@ -3,7 +3,6 @@
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +13,11 @@ from pydicom.uid import UID
 
 from drawcli.core.deid.coded_entries import meaning_of
 from drawcli.core.deid.engine import Replacements, deidentify_header
-from drawcli.core.deid.profile import ENHANCED_CT, MULTI_FRAME
 from drawcli.core.deid.pseudonyms import StandIns, shift_datetime
 from drawcli.core.dicom.header import NotDicom, read_header
 from drawcli.core.dicom.instance import slice_of
 from drawcli.core.dicom.multiframe import frames_of
+from drawcli.core.dicom.sop_classes import ENHANCED_CT, MULTI_FRAME
 from drawcli.core.series.readiness import Criteria, assess
 from tests.core.files import ROOT, as_bytes, ct_slice, item
 from tests.core.real_data import REAL, needs_real
@@ -205,9 +204,8 @@ def test_truncated_groups_give_no_frames() -> None:
     data = as_bytes(enhanced_ct())
     header = read_header(data, complete=True)
     element = header.elements[0x52009230]
-    cut = replace(
-        header, elements={**header.elements, 0x52009230: element._replace(end=element.value + 20)}
-    )
+    short = element._replace(end=element.value + 20)
+    cut = header._replace(elements={**header.elements, 0x52009230: short})
 
     found = frames_of(cut)
 

@@ -9,9 +9,10 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.sequence import Sequence
 
-from drawcli.core.deid.profile import CT_IMAGE, policy_for
+from drawcli.core.deid.profile import policy_for
 from drawcli.core.dicom.encoding import encode_pixel_head
 from drawcli.core.dicom.header import Header, read_header
+from drawcli.core.dicom.sop_classes import CT_IMAGE
 from drawcli.core.frames.attributes import sent_class
 from drawcli.core.frames.split import SplitImage
 from drawcli.errors import SeriesRefused

@@ -11,15 +11,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1
 
 from drawcli.core.deid import value_shapes, vocabulary
-from drawcli.core.deid.profile import (
-    CT_IMAGE,
-    IMAGE_CLASSES,
-    Action,
-    Choices,
-    every_row,
-    policy_for,
-    table_of,
-)
+from drawcli.core.deid.profile import Action, Choices, every_row, policy_for, table_of
+from drawcli.core.dicom.sop_classes import CT_IMAGE, IMAGE_CLASSES
 from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_keywords
 from drawcli.core.gate.known_terms import KERNELS, MAKERS, TERMS
 from drawcli.core.gate.search import Leak, Search

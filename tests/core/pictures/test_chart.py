@@ -14,6 +14,7 @@ from drawcli.core.pictures.chart_axes import Scale
 from drawcli.core.pictures.chart_months import months_picture
 from drawcli.core.qa.charts import METRICS, Chart, ChartState, Limits, Month, Point, Signal, chart
 from drawcli.core.qa.summary import VersionChange
+from drawcli.operations.qa.document import LOOKS
 
 BEGIN = datetime(2026, 1, 20, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> \"'&"
@@ -56,12 +57,12 @@ def of_class(svg: Element, name: str) -> list[Element]:
 
 def places(svg: Element) -> Iterator[tuple[float, float]]:
     """Yield where each case is."""
-    for mark in of_class(svg, "qc-mark"):
+    for mark in of_class(svg, "dot"):
         if mark.tag == "circle":
             yield float(mark.get("cx", "")), float(mark.get("cy", ""))
         else:
-            x, y = re.findall(r"[\d.]+", mark.get("d", ""))[:2]
-            yield float(x), float(y)
+            corners = [tuple(map(float, c.split(","))) for c in mark.get("points", "").split()]
+            yield corners[0]  # the tip, above or below the place
 
 
 def values(svg: Element) -> list[float]:
@@ -69,7 +70,7 @@ def values(svg: Element) -> list[float]:
     ticks = [
         (float(text.text or ""), float(line.get("y1", "")))
         for line, text in zip(
-            of_class(svg, "qc-grid"),
+            of_class(svg, "grid"),
             [one for one in svg.iter("text") if one.get("text-anchor") == "end"],
             strict=True,
         )
@@ -95,7 +96,7 @@ def test_centre_and_limits_are_lines_at_their_figures() -> None:
     svg = drawn(version)
 
     assert limits is not None
-    (centre,), both = of_class(svg, "qc-centre"), of_class(svg, "qc-limit")
+    (centre,), both = of_class(svg, "centre"), of_class(svg, "limit")
     at = [float(line.get("y1", "")) for line in (centre, *both)]
     scale = Scale.of([*(case.value for case in version.points), limits.lower], "dice")
     assert at == pytest.approx(
@@ -117,9 +118,9 @@ def test_a_case_is_a_link_with_its_figure_in_words() -> None:
 
 
 def test_a_case_that_is_not_changed_is_hollow() -> None:
-    marks = of_class(drawn(of(cases(40))), "qc-mark")
+    marks = of_class(drawn(of(cases(40))), "dot")
 
-    hollow = [number for number, mark in enumerate(marks) if "qc-best" in mark.get("class", "")]
+    hollow = [number for number, mark in enumerate(marks) if "best" in mark.get("class", "")]
     assert hollow == [9, 19, 29, 39]
 
 
@@ -135,16 +136,16 @@ def signalling(state: ChartState, *, better: bool = False) -> Chart:
 @pytest.mark.parametrize(
     ("version", "name"),
     [
-        (signalling(ChartState.INVESTIGATE), "qc-investigate"),
-        (signalling(ChartState.WATCH), "qc-watch"),
-        (signalling(ChartState.WATCH, better=True), "qc-better"),
+        (signalling(ChartState.INVESTIGATE), "bad"),
+        (signalling(ChartState.WATCH), "watch"),
+        (signalling(ChartState.WATCH, better=True), "good"),
     ],
 )
 def test_a_signal_has_a_shape_of_its_own_and_words(version: Chart, name: str) -> None:
     svg = drawn(version)
 
     (mark,) = of_class(svg, name)
-    assert mark.tag == "path"
+    assert mark.tag == "polygon"
     assert list(places(svg))[34][0] == pytest.approx(56 + 34.5 * 800 / 60, abs=0.1)
     told = [link.get("aria-label", "") for link in svg.iter("a")]
     assert [number for number, text in enumerate(told) if "beyond the limit" in text] == [34]
@@ -160,7 +161,7 @@ def test_the_tab_key_stops_at_signals_and_at_the_last_case() -> None:
 def test_the_first_cases_of_a_version_are_shaded() -> None:
     svg = drawn(of(cases(60)))
 
-    (shade,) = of_class(svg, "qc-base")
+    (shade,) = of_class(svg, "base")
     across = [x for x, _ in places(svg)]
     end = float(shade.get("x", "")) + float(shade.get("width", ""))
     assert across[29] < end < across[30]
@@ -170,12 +171,12 @@ def test_a_change_of_version_is_a_line_before_its_first_case_and_says_what_is_ne
     later = cases(40, middle=0.8, begin=BEGIN + timedelta(days=60))
     svg = drawn(of(cases(60)), of(later, "second"), changes=[MODEL])
 
-    (line,) = of_class(svg, "qc-change")
+    (line,) = of_class(svg, "change")
     across = [x for x, _ in places(svg)]
     assert across[59] < float(line.get("x1", "")) < across[60]
     assert "new template" in [text.text for text in svg.iter("text")]
-    assert len(of_class(svg, "qc-base")) == 2
-    ends = [float(one.get("x2", "")) for one in of_class(svg, "qc-centre")]
+    assert len(of_class(svg, "base")) == 2
+    ends = [float(one.get("x2", "")) for one in of_class(svg, "centre")]
     assert ends[0] == pytest.approx(float(line.get("x1", "")))
 
 
@@ -189,9 +190,9 @@ def test_a_long_chart_shows_the_latest_cases() -> None:
     links = [link.get("href") for link in svg.iter("a")]
     assert links == [f"/to/{case.job}" for case in [*first[50:], *later]]
     assert "the latest 50 of 100 cases" in svg.get("aria-label", "")
-    assert len(of_class(svg, "qc-base")) == 1  # the first 30 of the first version are not shown
-    assert not of_class(without_first, "qc-change")
-    (shade,) = of_class(without_first, "qc-base")
+    assert len(of_class(svg, "base")) == 1  # the first 30 of the first version are not shown
+    assert not of_class(without_first, "change")
+    (shade,) = of_class(without_first, "base")
     across = [x for x, _ in places(without_first)]
     end = float(shade.get("x", "")) + float(shade.get("width", ""))
     assert across[19] < end < across[20]
@@ -222,10 +223,10 @@ def test_a_version_that_comes_back_keeps_its_limits_and_the_order_of_time() -> N
 
     links = [link.get("href", "").removeprefix("/to/") for link in svg.iter("a")]
     assert links == [case.job for case in [*cases(60), *middle, *again]]
-    heights = [line.get("y1") for line in of_class(svg, "qc-centre")]
+    heights = [line.get("y1") for line in of_class(svg, "centre")]
     assert len(heights) == 3
     assert heights[0] == heights[2] != heights[1]
-    assert len(of_class(svg, "qc-base")) == 2
+    assert len(of_class(svg, "base")) == 2
 
 
 def test_limits_set_by_hand_come_from_no_cases() -> None:
@@ -233,8 +234,8 @@ def test_limits_set_by_hand_come_from_no_cases() -> None:
 
     svg = drawn(chart(cases(40), metric="dice", limits=limits))
 
-    assert not of_class(svg, "qc-base")
-    assert len(of_class(svg, "qc-limit")) == 2
+    assert not of_class(svg, "base")
+    assert len(of_class(svg, "limit")) == 2
 
 
 def test_figures_of_lines_close_to_each_other_do_not_cover_each_other() -> None:
@@ -286,8 +287,8 @@ def months(*means: float, n: int = 8, first: int = 1) -> Chart:
 def test_a_month_outside_its_limits_is_marked_and_told() -> None:
     svg = parsed(months_picture([months(0.9, 0.84, 0.96)]))
 
-    marks = [one.get("class") for one in of_class(svg, "qc-mark")]
-    assert marks == ["qc-mark", "qc-mark qc-investigate", "qc-mark qc-better"]
+    marks = [one.get("class") for one in of_class(svg, "dot")]
+    assert marks == ["dot", "dot bad", "dot good"]
     told = [one.text for one in svg.iter("title")]
     assert told[1] == (
         "2026-02: mean Dice 0.840 of 8 changed cases (10 in all), outside 0.850 to 0.950"
@@ -297,7 +298,7 @@ def test_a_month_outside_its_limits_is_marked_and_told() -> None:
 def test_a_month_of_few_cases_is_not_marked() -> None:
     svg = parsed(months_picture([months(0.84, n=4)]))
 
-    assert not of_class(svg, "qc-investigate")
+    assert not of_class(svg, "bad")
 
 
 def test_the_latest_months_are_shown_and_a_version_begins_with_a_line() -> None:
@@ -307,23 +308,31 @@ def test_the_latest_months_are_shown_and_a_version_begins_with_a_line() -> None:
         "2026-02: mean Dice 0.91", "2026-03: mean Dice 0.92", "2026-04: mean Dice 0.88",
     ]  # fmt: skip
     across = [x for x, _ in places(svg)]
-    (line,) = of_class(svg, "qc-change")
+    (line,) = of_class(svg, "change")
     assert across[1] < float(line.get("x1", "")) < across[2]
 
 
-def test_every_class_of_the_pictures_has_a_style() -> None:
-    later = cases(40, begin=BEGIN + timedelta(days=60))
-    facts = {"baseline": 30, "address": lambda _: "x"}
-    pictures = [
-        chart_picture([signalling(state), of(later, "second")], [MODEL], **facts)  # type: ignore[arg-type] # any
-        for state in (ChartState.WATCH, ChartState.INVESTIGATE)
-    ] + [months_picture([months(0.9, 0.84, 0.96)])]
+def classes_in(*pictures: str) -> set[str]:
+    found = (names for text in pictures for names in re.findall(r'class="([^"]+)"', text))
+    return {name for names in found for name in names.split()}
 
-    names = {
-        name
-        for text in pictures
-        for names in re.findall(r'class="([^"]+)"', text)
-        for name in names.split()
-    }
-    assert names >= {"qc", "qc-mark", "qc-change", "qc-wide"}
-    assert [name for name in names if f".{name} " not in CHART_STYLE] == []
+
+def test_pages_and_documents_have_a_style_for_every_class() -> None:
+    later = cases(40, begin=BEGIN + timedelta(days=60))
+    charts = [
+        [signalling(state, better=better), of(later, "second")]
+        for state, better in (
+            (ChartState.WATCH, False),
+            (ChartState.WATCH, True),
+            (ChartState.INVESTIGATE, False),
+        )
+    ]
+    means = months_picture([months(0.9, 0.84, 0.96)])
+    linked = [
+        chart_picture(one, [MODEL], baseline=30, address=lambda case: case.job) for one in charts
+    ]
+    plain = [chart_picture(one, [MODEL], baseline=30) for one in charts]
+
+    assert classes_in(*linked) > {"qc", "dot", "change", "hit"}
+    assert {n for n in classes_in(*linked, means) if f".{n} " not in CHART_STYLE} == set()
+    assert classes_in(*plain, means) - {*LOOKS, "small", "qc"} == set()

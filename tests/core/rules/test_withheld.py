@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydicom.datadict import keyword_dict
 
-from drawcli.core.deid.profile import CT_IMAGE, Action, policy_for
+from drawcli.core.deid.profile import Action, policy_for
+from drawcli.core.dicom.sop_classes import CT_IMAGE
 from drawcli.core.rules.conditions import (
     Compare,
     Either,

@@ -262,16 +262,16 @@ def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
     mr = "1.2.840.10008.5.1.4.1.1.4"
     size = sum(one.size for one in stack())
 
-    assert verdict(stack(), replace(DEMANDS, sop_classes=frozenset({mr})))[1] == "sop-class"
-    assert verdict(stack(), replace(DEMANDS, largest_bytes=size - 1))[1] == "over-size"
-    assert verdict(stack(), replace(DEMANDS, largest_bytes=size)) == ("ready", "")
+    assert verdict(stack(), DEMANDS._replace(sop_classes=frozenset({mr})))[1] == "sop-class"
+    assert verdict(stack(), DEMANDS._replace(largest_bytes=size - 1))[1] == "over-size"
+    assert verdict(stack(), DEMANDS._replace(largest_bytes=size)) == ("ready", "")
 
 
 def test_a_site_chooses_what_it_calls_a_gap() -> None:
     wide = changed(position=(-250.0, -250.0, -236.4))
 
     assert verdict(wide)[1] == "uneven-spacing"
-    assert verdict(wide, replace(DEMANDS, largest_step=1.9)) == ("ready", "")
+    assert verdict(wide, DEMANDS._replace(largest_step=1.9)) == ("ready", "")
 
 
 def test_phases_are_counted() -> None:
@@ -320,7 +320,7 @@ def test_one_file_decides_nothing_by_where_it_stands(
 ) -> None:
     slices = [replace(one, study_date="20260314") for one in changed(4)]
     slices[4] = replace(slices[4], **facts)  # type: ignore[arg-type] # any fact
-    asked = replace(DEMANDS, studied_after="20260101")
+    asked = DEMANDS._replace(studied_after="20260101")
 
     turned = {verdict(slices[first:] + slices[:first], asked) for first in range(len(slices))}
 
@@ -459,7 +459,7 @@ def test_of_a_folder_and_its_copy_the_older_is_home_then_the_shorter_name(
 
 def test_older_studies_are_left_alone_where_the_site_says_so() -> None:
     def since(day: str) -> str:
-        return verdict(stack(), replace(DEMANDS, studied_after=day))[1]
+        return verdict(stack(), DEMANDS._replace(studied_after=day))[1]
 
     assert [since("20260314"), since("20260315"), since("")] == ["", "too-old", ""]
 
@@ -491,13 +491,13 @@ def test_a_series_is_settled_when_both_clocks_have_seen_nothing_change(
     )
 
     assert check_settled(READY, DEMANDS, calm, NOW).code == code
-    assert check_settled(READY, replace(DEMANDS, quiet_seconds=0), calm, NOW) == READY
+    assert check_settled(READY, DEMANDS._replace(quiet_seconds=0), calm, NOW) == READY
 
 
 def test_a_minimum_age_counts_from_the_first_file_that_was_seen() -> None:
-    asked = replace(DEMANDS, min_age_seconds=7200)
+    asked = DEMANDS._replace(min_age_seconds=7200)
     young = SettlingTimes(first_ns=NOW - HOUR, since_ns=NOW - HOUR, newest_ns=0)
-    old = replace(young, first_ns=NOW - 2 * HOUR)
+    old = young._replace(first_ns=NOW - 2 * HOUR)
 
     assert check_settled(READY, asked, young, NOW).code == "too-young"
     assert check_settled(READY, asked, old, NOW) == READY
@@ -511,7 +511,7 @@ def test_what_is_left_alone_need_not_settle() -> None:
 
 
 def test_one_slice_is_a_series_where_the_site_says_so() -> None:
-    assert verdict(stack(1), replace(DEMANDS, min_slices=1)) == ("ready", "")
+    assert verdict(stack(1), DEMANDS._replace(min_slices=1)) == ("ready", "")
 
 
 def test_no_verdict_holds_a_value_of_the_patient() -> None:

@@ -39,7 +39,7 @@ def looked(site: Site, ctx: Context) -> CheckContext:
 
 def seen(name: str, looked: CheckContext, **changed: object) -> tuple[Grade, str, str]:
     """Return what one check says, made as doctor makes it; WARN and FAIL name what mends it."""
-    one = replace(looked, **changed)  # type: ignore[arg-type] # fields of a site
+    one = looked._replace(**changed)  # type: ignore[arg-type] # fields of a site
     (found,) = outcomes.run_checks([(name, CHECKS[name])], one)
     assert bool(found.result.remedy) == (found.result.grade is not Grade.PASS), found
     return found.result.grade, found.result.text, found.result.remedy
@@ -47,7 +47,7 @@ def seen(name: str, looked: CheckContext, **changed: object) -> tuple[Grade, str
 
 def set_to(site: Site, looked: CheckContext, line: str) -> CheckContext:
     site.add_line(line)
-    return replace(looked, settings=site.settings())
+    return looked._replace(settings=site.settings())
 
 
 def a_run(ended: datetime, exit_code: int = 0) -> Run:

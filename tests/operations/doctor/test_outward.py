@@ -1,7 +1,6 @@
 """The checks of doctor on what a site tells others: the audit log, the places of alarms."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def test_a_place_that_takes_nothing_is_told_with_how_long(
     memory = NotificationStore.read(site.state)
     told = RecipientState.new(NOON, NOON, None)
     key = Recipient(1, places.read_text().strip()).key(memory.salt)
-    memory.places[key] = replace(told, failing_since=NOON - timedelta(hours=3))
+    memory.places[key] = told._replace(failing_since=NOON - timedelta(hours=3))
     memory.write()
 
     grade, text = seen("notify", site, ctx)

@@ -11,7 +11,8 @@ from pydicom import dcmread
 
 from drawcli.adapters import gate
 from drawcli.adapters.state.workdir import PACKAGE
-from drawcli.core.deid.profile import CT_IMAGE, fingerprint
+from drawcli.core.deid.profile import fingerprint
+from drawcli.core.dicom.sop_classes import CT_IMAGE
 from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step

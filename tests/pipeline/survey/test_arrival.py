@@ -137,7 +137,7 @@ def old_times_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = check_settled
 
     def trusting(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_ns: int) -> Verdict:
-        return judged(verdict, demands, replace(calm, since_ns=0), now_ns)
+        return judged(verdict, demands, calm._replace(since_ns=0), now_ns)
 
     monkeypatch.setattr("drawcli.pipeline.survey.judge.check_settled", trusting)
 

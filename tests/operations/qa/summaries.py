@@ -1,0 +1,34 @@
+"""Summaries of contour QA as a site has them."""
+
+from drawcli.core.qa.summary import ChartSignal, ChartSummary, QaSummary
+from tests.conftest import NOON
+from tests.operations.qa.cases import job
+
+
+def signal(rule: str = "run", state: str = "investigate", **facts: object) -> ChartSignal:
+    usual = {"at": NOON, "text": "9 changed cases in a row are worse than the centre 0.921"}
+    return ChartSignal(rule=rule, job=job(1), state=state, **usual | facts)  # type: ignore[arg-type]
+
+
+def chart_of(
+    roi: str = "Bladder", metric: str = "dice", state: str = "routine", **facts: object
+) -> ChartSummary:
+    """Return a chart; with a signal of its state, if that asks for something."""
+    signals = (signal(state=state),) if state in ("watch", "investigate") else ()
+    usual = {
+        "template": "Prostate_OAR",
+        "version": "0123456789ab",
+        "n": 40,
+        "last": 0.9,
+        "centre": 0.92,
+        "lower": 0.85,
+        "upper": 0.97,
+        "limits_from": "baseline",
+        "signals": signals,
+    }
+    return ChartSummary(roi=roi, metric=metric, state=state, **usual | facts)  # type: ignore[arg-type]
+
+
+def summary_with(*charts: ChartSummary, **facts: object) -> QaSummary:
+    usual = {"at": NOON, "pairs": {"compared": 40}}
+    return QaSummary(charts=charts, **usual | facts)  # type: ignore[arg-type]
