@@ -10,7 +10,7 @@ import typer
 
 from drawcli.cli import qa_import_command, qa_rating_commands, qa_report_commands, render
 from drawcli.cli.door import Door, group
-from drawcli.cli.qa import pair_commands, scan_command
+from drawcli.cli.qa import commission_command, pair_commands, scan_command
 from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the group of commands to the program."""
     commands: dict[str, Callable[..., Any]] = {
         "compare": compare,
+        "commission": commission_command.commission,
         "scan": scan_command.scan,
         "list": pair_commands.list_,
         "show": pair_commands.show,
