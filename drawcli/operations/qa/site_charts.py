@@ -5,7 +5,7 @@ template, ROI and metric stand together; that of the latest case is the present 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -16,7 +16,6 @@ from drawcli.config.load import Settings
 from drawcli.core.qa.charts import (
     Chart,
     ChartState,
-    Limits,
     Point,
     Signal,
     VersionShift,
@@ -25,14 +24,12 @@ from drawcli.core.qa.charts import (
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
 from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
+from drawcli.operations.commissioning.limits import GivenLimits, given_limits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
 _ORDER: Final = tuple(ChartState)
 _NEW_FOR: Final = timedelta(days=31)  # the comparison with the version before counts
 _DIGITS: Final = 4
-
-# Limits that were set by hand or by commissioning, of a template, ROI, metric and version.
-GivenLimits = Callable[[str, str, str, str], Limits | None]
 
 
 def no_given_limits(template: str, roi: str, metric: str, version: str) -> None:
@@ -57,8 +54,10 @@ class RoiCharts:
 
     @property
     def is_new(self) -> bool:
-        """Whether the present version has no baseline yet, or came within a month."""
-        cases = self.present.points
+        """Whether the present version has no limits yet, or came within a month."""
+        cases, limits = self.present.points, self.present.limits
+        if limits and limits.source == "commissioning":
+            return False  # somebody has accepted it
         return bool(self.present.missing) or cases[-1].at - cases[0].at <= _NEW_FOR
 
     @property
@@ -204,9 +203,16 @@ def _differences(before: PairRecord, after: PairRecord) -> Iterator[tuple[str, s
 
 
 def read_charts(settings: Settings) -> list[RoiCharts]:
-    """Return the charts of a site from its records."""
+    """Return the charts of a site from its records.
+
+    Raises
+    ------
+    ConfigError
+        If the file of `qa.limits` is wrong.
+    """
     records = QaRecords(settings.state_dir).by_job().values()
-    return site_charts(records, settings.qa.charts, settings.qa.baseline)
+    given = given_limits(settings)
+    return site_charts(records, settings.qa.charts, settings.qa.baseline, given)
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:
