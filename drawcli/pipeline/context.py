@@ -185,10 +185,7 @@ class Context:
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that has a work folder, by id."""
-        kept = set(self.work.job_ids())
-        jobs = {job.id: job for job in self.ledger.jobs() if job.id in kept}
-        jobs |= {job.id: job for job in self.ledger.archive.find(kept - jobs.keys())}
-        yield from (jobs[job_id] for job_id in sorted(jobs))
+        return iter(self.ledger.find(self.work.job_ids()))
 
     def begin(
         self,

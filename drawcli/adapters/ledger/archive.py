@@ -12,7 +12,7 @@ import hashlib
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -86,15 +86,14 @@ class Archive:
         entry = next((entry for entry in self._near(job_id) if entry.id == job_id), None)
         return None if entry is None else self._jobs_of(entry.month).get(job_id)
 
-    def find(self, ids: Iterable[str], states: Container[State] = tuple(State)) -> list[Job]:
-        """Return archived jobs by id, if they are in one of some states; a month is read once."""
-        wanted: dict[str, set[str]] = defaultdict(set)
+    def find(self, ids: Iterable[str]) -> list[Job]:
+        """Return archived jobs by id; each month is read once."""
+        months: dict[str, set[str]] = defaultdict(set)
         for job_id in ids:
-            for entry in self._near(job_id):
-                if entry.id == job_id and entry.state in states:
-                    wanted[entry.month].add(job_id)
-        months = ((self._jobs_of(month), names) for month, names in wanted.items())
-        return [jobs[name] for jobs, names in months for name in names if name in jobs]
+            for entry in (entry for entry in self._near(job_id) if entry.id == job_id):
+                months[entry.month].add(job_id)
+        jobs = (job for month in months for job in self._jobs_of(month).values())
+        return [job for job in jobs if job.id in months.get(f"{job.since:%Y-%m}", ())]
 
     def of_series(self, series_key: str) -> list[ArchiveEntry]:
         """Return the entries of the jobs of a series."""

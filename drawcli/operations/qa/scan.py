@@ -167,7 +167,7 @@ class _Scan:
         new = self.folders - self.watched.keys()
         if self.options.job is not None:
             new &= {self.options.job}
-        return [job for job in jobs_of(new, self.ctx) if _is_delivered(job)]
+        return [job for job in self.ctx.ledger.find(new) if _is_delivered(job)]
 
     def _begin(self, jobs: Sequence[Job]) -> None:
         """Record at once what produced the contours of new jobs, and watch them."""
@@ -215,7 +215,7 @@ class _Scan:
     def _compare_all(self, found: Lookup) -> None:
         """Compare the pairs of which something has changed, the latest delivered first."""
         due = [job for job, one in found.sightings.items() if one.paths is not None]
-        jobs = jobs_of(due, self.ctx)
+        jobs = self.ctx.ledger.find(due)
         jobs.sort(key=lambda job: (self._earlier(job).delivered_at, job.id), reverse=True)
         for number, job in enumerate(jobs):
             if monotonic() > self.deadline:
@@ -283,13 +283,6 @@ class _Scan:
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)
         return known is None or known.content != record.content_digest
-
-
-def jobs_of(ids: Iterable[str], ctx: Context) -> list[Job]:
-    """Return jobs by id; archived ones if they were delivered."""
-    wanted = set(ids)
-    found = [job for job in ctx.ledger.jobs() if job.id in wanted]
-    return [*found, *ctx.ledger.archive.find(wanted - {job.id for job in found}, _DELIVERED)]
 
 
 def _is_delivered(job: Job) -> bool:
