@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.core.qa.structures import Floats, dot
+from drawcli.core.qa.axes import Floats, dot
 from drawcli.core.qa.surfaces import Surface
 
 _NEAREST: Final = 4  # quads by their centres, among which the nearest is looked for

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from drawcli.core.qa.structures import Floats, dot
+from drawcli.core.qa.axes import Floats, dot
 
 Indices = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
@@ -93,7 +93,7 @@ def _inside(segments: _Segments, grid: PlaneGrid, layers: int) -> Flags:
     low, high = np.minimum(begin[:, 1], end[:, 1]), np.maximum(begin[:, 1], end[:, 1])
     first = np.ceil(low).astype(np.intp)
     counts = np.ceil(high).astype(np.intp) - first
-    edge, number = _counted(counts)
+    edge, number, _ = counted(counts)
     row = first[edge] + number
     slope = (end[edge, 0] - begin[edge, 0]) / (end[edge, 1] - begin[edge, 1])
     column = np.ceil(begin[edge, 0] + (row - begin[edge, 1]) * slope).astype(np.intp)
@@ -131,8 +131,8 @@ def _seeds(segments: _Segments, grid: PlaneGrid, layers: int) -> Seeds:
     """Return for each point next to a contour the segment nearest to it, else -1."""
     begin, end, layer = segments
     lengths = np.hypot(*(end - begin).T)
-    segment, number = _counted(np.ceil(2 * lengths).astype(np.intp) + 1)
-    part = number / (np.ceil(2 * lengths[segment]) + 1)
+    segment, number, parts = counted(np.ceil(2 * lengths).astype(np.intp) + 1)
+    part = number / parts
     samples = begin[segment] + part[:, None] * (end - begin)[segment]
     near = np.rint(samples)
     order = np.argsort(-dot(samples - near, samples - near), kind="stable")
@@ -142,10 +142,11 @@ def _seeds(segments: _Segments, grid: PlaneGrid, layers: int) -> Seeds:
     return seeds
 
 
-def _counted(counts: Indices) -> tuple[Indices, Indices]:
-    """Return for each n of `counts`: n times its position, and the numbers from 0 to n - 1."""
+def counted(counts: Indices) -> tuple[Indices, Indices, Indices]:
+    """Return for each n of `counts`, n times: its position, the numbers from 0 to n - 1, and n."""
     position = np.repeat(np.arange(len(counts)), counts)
-    return position, np.arange(len(position)) - np.repeat(np.cumsum(counts) - counts, counts)
+    number = np.arange(len(position)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return position, number, counts[position]
 
 
 def _nearest(seeds: Seeds, wanted: Flags) -> Seeds:
