@@ -5,7 +5,7 @@ its sign only at points that lie inside the contours of one of them, or next to 
 there distances are computed; elsewhere the sign is right and the value arbitrary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -164,7 +164,7 @@ def _to_contour(wanted: Flags, nearest: Seeds, segments: _Segments) -> Floats:
     """Return the distance of points to the contour of their slice, in steps."""
     _, y, x = np.nonzero(wanted)
     square = np.full(len(x), np.inf)
-    for segment in nearest:
+    for segment in (*nearest, *_along(nearest[0], segments.layer)):
         (begin_x, begin_y), (end_x, end_y) = (
             segments.begin.T[:, segment],
             segments.end.T[:, segment],
@@ -175,3 +175,10 @@ def _to_contour(wanted: Flags, nearest: Seeds, segments: _Segments) -> Floats:
         to_y -= part * v
         np.minimum(square, to_x * to_x + to_y * to_y, out=square)
     return np.asarray(np.sqrt(square))
+
+
+def _along(segment: Seeds, layer: Indices) -> Iterator[Seeds]:
+    """Yield the segments before and after segments of a slice."""
+    for by in (-2, -1, 1, 2):
+        other = np.clip(segment + by, 0, len(layer) - 1)
+        yield np.where(layer[other] == layer[segment], other, segment)

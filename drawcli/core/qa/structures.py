@@ -204,8 +204,9 @@ def _slabs(outlines: Sequence[Floats], usual: float) -> Iterator[Slab]:
         together[level].append(list(map(tuple, points[:, :2].tolist())))
     areas = {level: find_enclosed(together[level]).area for level in at}
     at = [level for level in at if areas[level].area > 0]
-    step = usual_step(at) if usual_step(at) <= _COARSEST * usual else usual
-    step = step or usual or 1.0
+    own = usual_step(at)  # smaller than usual: contours between slices; much larger: parts
+    step = max(own, usual) if own <= _COARSEST * usual else usual
+    step = step or 1.0
     for index, level in enumerate(at):
         below, above = (
             half if half <= _LARGE_GAP * step / 2 else step / 2 for half in halves(at, index, step)
