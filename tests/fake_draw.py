@@ -12,7 +12,7 @@ from threading import Lock
 
 import httpx
 import yaml
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from tests.structure_sets import structure_set
 
@@ -33,6 +33,8 @@ class FakeDraw:
     uploads: dict[str, bytes] = field(default_factory=dict)  # task id -> zip
     results: dict[str, bytes] = field(default_factory=dict)  # task id -> RTSTRUCT
     confirmed: list[str] = field(default_factory=list)
+    models: list[dict[str, object]] | None = None  # the catalogue; None: the server has none
+    change: Callable[[Dataset], None] | None = None  # of each structure set that it draws
     watch: Callable[[httpx.Request], None] = lambda _request: (
         None
     )  # sees each before it is answered
@@ -64,8 +66,8 @@ class FakeDraw:
     def _route(self, request: httpx.Request, body: bytes) -> httpx.Response:
         parts = [part for part in request.url.path.split("/") if part]
         match request.method, parts:
-            case "GET", ["api", "health"]:
-                return httpx.Response(200, json={"status": "ready", "details": {}})
+            case "GET", ["api", ("health" | "models") as what] if what in self._lists():
+                return httpx.Response(200, json=self._lists()[what])
             case "POST", ["api", "upload"]:
                 return self._take(request, body)
             case "GET", ["api", "upload", task, "status"] if task in self.uploads:
@@ -80,6 +82,11 @@ class FakeDraw:
                 return httpx.Response(200, json={"message": "files cleaned up"})
         return httpx.Response(404, json={"detail": "unknown"})
 
+    def _lists(self) -> dict[str, object]:
+        """Return what a request without further words gets."""
+        known: dict[str, object] = {"health": {"status": "ready", "details": {}}}
+        return known if self.models is None else known | {"models": self.models}
+
     def _take(self, request: httpx.Request, body: bytes) -> httpx.Response:
         parts = _parts(request, body)
         package = parts["file"].get_payload(decode=True)
@@ -90,7 +97,7 @@ class FakeDraw:
         task = f"task-{len(self.uploads) + 1}"
         self.names.append(str(parts["file"].get_filename()))
         self.uploads[task] = package
-        self.results[task] = drawn_for(package)
+        self.results[task] = drawn_for(package, self.change)
         return httpx.Response(201, json={"task_id": task})
 
     def _refresh(self, request: httpx.Request) -> httpx.Response:
@@ -102,14 +109,14 @@ class FakeDraw:
         return httpx.Response(200, json=pair)
 
 
-def drawn_for(package: bytes) -> bytes:
+def drawn_for(package: bytes, change: Callable[[Dataset], None] | None = None) -> bytes:
     """Return a structure set for an uploaded zip, with the structures that its template names."""
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".dcm"))
         slices = [dcmread(io.BytesIO(archive.read(name))) for name in names]
         template = yaml.safe_load(archive.read("template.yml"))
     structures = [name for model in template["models"].values() for name in model["map"].values()]
-    return structure_set(slices, structures)
+    return structure_set(slices, structures, change=change)
 
 
 def _parts(request: httpx.Request, body: bytes) -> dict[str, EmailMessage]:

@@ -117,8 +117,8 @@ class FormerExport:
         """Return the records of a kind whose field `key` refers to an owner."""
         if (kind, key) not in self._owned:
             by_owner = self._owned[kind, key] = {}
-            for pk, one in self.all(kind).items():
-                by_owner.setdefault(_reference(one, key), []).append((pk, one))
+            for pk, record in self.all(kind).items():
+                by_owner.setdefault(_reference(record, key), []).append((pk, record))
         return self._owned[kind, key].get(owner, [])
 
     def rules(self) -> Iterator[FormerRule]:
@@ -126,27 +126,27 @@ class FormerExport:
         for key, group in self.all("rulegroup").items():
             sets = self.of("ruleset", "rulegroup", key)
             yield self._made(_text(group.get("rulegroup_name")) or "unnamed", group, sets)
-        for key, one in self.all("ruleset").items():
-            name = _text(one.get("ruleset_name") or one.get("rule_set_name")) or "unnamed"
-            if "rulegroup" not in one:
-                yield self._made(name, one, [(key, one)])
-            elif _reference(one, "rulegroup") not in self.all("rulegroup"):
+        for key, record in self.all("ruleset").items():
+            name = _text(record.get("ruleset_name") or record.get("rule_set_name")) or "unnamed"
+            if "rulegroup" not in record:
+                yield self._made(name, record, [(key, record)])
+            elif _reference(record, "rulegroup") not in self.all("rulegroup"):
                 flaw = "belongs to no rule group of the export and was never evaluated"
-                yield FormerRule(name, "", None, (self._tests(key, one),), (), flaw)
+                yield FormerRule(name, "", None, (self._tests(key, record),), (), flaw)
 
     def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> FormerRule:
         ordered, flaw = _in_order(sets, "rulset_order", "ruleset_combination_type")
-        flaw = find_oddity(owner, *(one for _, one in ordered)) or flaw
+        flaw = find_oddity(owner, *(record for _, record in ordered)) or flaw
         tests = []
-        for key, one in ordered:
+        for key, record in ordered:
             mine, doubt = _in_order(self._rules_of(key), "rule_order", "rule_combination_type")
             flaw = flaw or doubt or find_oddity(*map(self._whole, mine))
-            tests.append(self._tests(key, one, mine))
+            tests.append(self._tests(key, record, mine))
         if not any(tests):
             flaw = "has no rules and never matched"
         elif not all(tests):
             flaw = "has a set without rules, which never matched"
-        joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
+        joiners = tuple(str(record.get("ruleset_combination_type", "AND")) for _, record in ordered)
         return FormerRule(name, *self._template_of(owner), tuple(tests), joiners, flaw)
 
     def _whole(self, rule: tuple[str, Record]) -> Record:
@@ -196,7 +196,7 @@ class FormerExport:
 
 def find_oddity(*records: Record) -> str:
     """Return what is wrong with records that have an invalid text; "" if nothing is."""
-    odd = next((one[_ODD] for one in records if _ODD in one), "")
+    odd = next((record[_ODD] for record in records if _ODD in record), "")
     return f"'{odd}' in the export is not valid text" if odd else ""
 
 
@@ -224,8 +224,8 @@ def _cleaned(fields: Mapping[Any, Any]) -> Record:
     made: dict[str, Any] = {}
     for name, value in fields.items():
         is_nested = name in _NESTED and isinstance(value, dict | list)
-        made[plain(name)] = one = value if is_nested else _scalar(value)
-        if one != value:
+        made[plain(name)] = kept = value if is_nested else _scalar(value)
+        if kept != value:
             made.setdefault(_ODD, plain(name))
     return made
 
@@ -242,13 +242,13 @@ def _set_of(tests: tuple[tuple[FormerTest, str], ...], remarks: dict[str, None])
     parts = []
     for asked, _ in tests:
         try:
-            one = translate(asked)
+            translated = translate(asked)
         except UntranslatableError as err:
             name = " ".join(asked.name.split()) or "an element that the export does not name"
             raise UntranslatableError(f"{name} {err}") from None
-        parts.append(one.when)
-        if one.remark:
-            remarks[one.remark] = None
+        parts.append(translated.when)
+        if translated.remark:
+            remarks[translated.remark] = None
     return join_conditions(parts, [joiner for _, joiner in tests][: len(parts) - 1])
 
 
@@ -256,11 +256,11 @@ def _in_order(
     records: list[tuple[str, Record]], order: str, joiner: str
 ) -> tuple[list[tuple[str, Record]], str]:
     """Return records in their order, and a flaw if the order matters and is not defined."""
-    places = [one.get(order) for _, one in records]
-    joiners = {one.get(joiner) for _, one in records}
+    places = [record.get(order) for _, record in records]
+    joiners = {record.get(joiner) for _, record in records}
     if len({str(place) for place in places}) < len(places) and len(joiners) > 1:
         return records, "does not define the order of its AND and OR"
-    return sorted(records, key=lambda one: _place(one[1].get(order))), ""
+    return sorted(records, key=lambda record: _place(record[1].get(order))), ""
 
 
 def _place(order: Any) -> float:
@@ -278,9 +278,9 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         raise ConfigError(f"{path}: not JSON in UTF-8", hint=_EXPORT_HINT) from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
-    if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise ConfigError(f"{path}: not a list of records", hint=_EXPORT_HINT)
-    if not any("model" in one for one in data):
+    if not any("model" in entry for entry in data):
         raise ConfigError(f"{path}: contains no record of a DRAW client", hint=_EXPORT_HINT)
     return data
 

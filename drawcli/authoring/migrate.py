@@ -92,8 +92,12 @@ class _Section:
     def written_to(self, document: Document) -> Document:
         """Return the document of the section with the new entries and comments."""
         after = add_entries(document, *self.new) if self.new else document
-        lines = [one for one in self.comments if f"# {one[0]}".encode() not in document.source]
-        separated = (line for one in lines for line in ("", *one))
+        lines = [
+            comment
+            for comment in self.comments
+            if f"# {comment[0]}".encode() not in document.source
+        ]
+        separated = (line for comment in lines for line in ("", *comment))
         return add_comment(after, list(separated)[1:]) if lines else after
 
 
@@ -122,7 +126,7 @@ class Migration:
     @property
     def has_doubts(self) -> bool:
         """Whether an item needs a review."""
-        return any(one.outcome in (DIFFERENT, LEFT) for one in self.taken)
+        return any(item.outcome in (DIFFERENT, LEFT) for item in self.taken)
 
     def take(self, paths: Sequence[Path]) -> None:
         """Migrate files: exports (JSON) and templates (YAML); templates first."""
@@ -134,16 +138,18 @@ class Migration:
         for dump in dumps:
             self._take_templates(dump, templates)
             self.notes += notes_of(dump)
-        self._take_rules([one for dump in dumps for one in dump.rules()], templates)
+        self._take_rules([rule for dump in dumps for rule in dump.rules()], templates)
         if any(dump.all("rulegroup") for dump in dumps):
             self.notes.append(_MANY)
 
     def _take_templates(self, dump: FormerExport, templates: _Section) -> None:
         """Migrate the templates of an export, and find those of its template files."""
-        for one in templates_of(dump):
-            name = self._take_template(templates, one.plan, one.name, flaw=one.flaw, of_export=True)
+        for template in templates_of(dump):
+            name = self._take_template(
+                templates, template.plan, template.name, flaw=template.flaw, of_export=True
+            )
             if name is not None:
-                self._bound[one.key] = name
+                self._bound[template.key] = name
         for key, record in dump.all("modelyamlinfo").items():
             try:
                 self._bound[id(dump), "modelyamlinfo", key] = self._files.named(record)
@@ -151,9 +157,9 @@ class Migration:
                 self._unbound[id(dump), "modelyamlinfo", key] = str(err)
 
     def _take_rules(self, found: Sequence[FormerRule], templates: _Section) -> None:
-        rules = _Section("rule", {one["name"]: one for one in self._section(self.rules) or ()})
-        for one in found:
-            self._take_rule(rules, templates, one)
+        rules = _Section("rule", {rule["name"]: rule for rule in self._section(self.rules) or ()})
+        for rule in found:
+            self._take_rule(rules, templates, rule)
         self.notes += [_SINGLE] if found else []
         self.templates = templates.written_to(self.templates)
         self.rules = rules.written_to(self.rules)

@@ -81,10 +81,12 @@ class Plan:
         for number, model in self.models.items():
             yield f"    {flow_style(number)}:"
             yield from (
-                f"      {key}: {flow_style(one)}" for key, one in model.items() if key != "map"
+                f"      {key}: {flow_style(value)}" for key, value in model.items() if key != "map"
             )
             yield "      map:"
-            structures = sorted(model.get("map", {}).items(), key=lambda one: str(one[0]).zfill(9))
+            structures = sorted(
+                model.get("map", {}).items(), key=lambda entry: str(entry[0]).zfill(9)
+            )
             yield from (
                 f"        {flow_style(place)}: {flow_style(name)}" for place, name in structures
             )
@@ -92,7 +94,9 @@ class Plan:
             named: dict[str, dict[str, Any]] = getattr(self, key)
             if named:
                 yield f"  {key}:"
-            yield from (f"    {flow_style(name)}: {flow_style(one)}" for name, one in named.items())
+            yield from (
+                f"    {flow_style(name)}: {flow_style(value)}" for name, value in named.items()
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +148,16 @@ def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
     found = _NUMBERED.fullmatch(word.strip())
     model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
     every = list(structures_in(catalogue.offers, model))
-    fits = [one for one in every if wanted.casefold() in (one.name.casefold(), str(one.number))]
+    name = wanted.casefold()
+    fits = [offered for offered in every if name in (offered.name.casefold(), str(offered.number))]
     if model is None:
-        fits = [one for one in fits if one.name.casefold() == wanted.casefold()]
+        fits = [offered for offered in fits if offered.name.casefold() == name]
     if not fits:
-        near = suggest(wanted, (one.name for one in every))
+        near = suggest(wanted, (offered.name for offered in every))
         of_it = f" of model {model}" if model is not None else ""
         raise UsageError(f"the server offers no structure '{wanted}'{of_it}{near}")
     if len(fits) > 1:
-        ways = ", ".join(f"{one.offer.model_id}:{one.name}" for one in fits)
+        ways = ", ".join(f"{offered.offer.model_id}:{offered.name}" for offered in fits)
         raise UsageError(f"{len(fits)} models draw {wanted}", hint=f"Select one: {ways}.")
     return fits[0]
 
@@ -239,22 +244,22 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None, *, empty: 
         )
     plan = Plan(_name(template.name, path), f"from the Eclipse template {template.name}".strip())
     every, missing = list(structures_in(catalogue.offers)), []
-    for one in template.structures:
-        fits = [offered for offered in every if _is_same(one.name, offered.name)]
+    for asked in template.structures:
+        fits = [offered for offered in every if _is_same(asked.name, offered.name)]
         fits.sort(
             key=lambda fit: (fit.offer.model_id not in plan.models, -(fit.structure.dice or 0))
         )
         taken = {name for model in plan.models.values() for name in model["map"].values()}
         if not fits or fits[0].name in taken:
-            missing.append(one)
+            missing.append(asked)
             continue
         plan.add(fits[0])
-        if look := _look(one, fits[0].name):
+        if look := _look(asked, fits[0].name):
             plan.structures[fits[0].name] = look
     if empty:
-        plan.empty = {one.name: _look(one, one.name) for one in missing}
+        plan.empty = {asked.name: _look(asked, asked.name) for asked in missing}
     elif missing:
-        names = ", ".join(one.name for one in missing)
+        names = ", ".join(asked.name for asked in missing)
         plan.remarks.append(f"no model draws: {names}; --empty adds them as empty structures")
     return plan
 
@@ -266,11 +271,11 @@ def _is_same(name: str, offered: str) -> bool:
     )
 
 
-def _look(one: EclipseStructure, name: str) -> dict[str, Any]:
+def _look(asked: EclipseStructure, name: str) -> dict[str, Any]:
     look = {
-        "label": one.name if one.name != name else None,
-        "color": list(one.color) if one.color else None,
-        "type": one.type,
+        "label": asked.name if asked.name != name else None,
+        "color": list(asked.color) if asked.color else None,
+        "type": asked.type,
     }
     return {key: value for key, value in look.items() if value is not None}
 

@@ -84,14 +84,14 @@ def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
 
     jobs = ctx.ledger.all_jobs() if job is None else iter([find_job(job, ctx)])
     found = [
-        (event.at, one.id, event.what)
-        for one in jobs
-        for event in one.events
+        (event.at, job.id, event.what)
+        for job in jobs
+        for event in job.events
         if first is None or event.at >= first
     ]
     found.sort(key=itemgetter(0))  # those of one moment stay in their order
     events = [(f"{at:%Y-%m-%d %H:%M:%S}", job_id, what) for at, job_id, what in found]
-    data = {"events": [{"at": at.isoformat(), "job": one, "what": what} for at, one, what in found]}
+    data = {"events": [{"at": at.isoformat(), "job": job, "what": what} for at, job, what in found]}
     return Result(data=data, show=render.columns(("at (UTC)", "job", "what"), events))
 
 
@@ -121,8 +121,8 @@ def _of_job(ctx: "Context", name: str) -> Result:
 
     job_id = find_job(name, ctx).id
     rows, verdict = _lines(ctx, job_id), ctx.audit.verify()
-    errors = [_broken(f"{one.where} {one.what}") for one in verdict.breaks]
-    errors += [_broken(str(one)) for one in unattested(ctx) if one.job == job_id]
+    errors = [_broken(f"{gap.where} {gap.what}") for gap in verdict.breaks]
+    errors += [_broken(str(attempt)) for attempt in unattested(ctx) if attempt.job == job_id]
 
     def show(out: "Console") -> None:
         for row in rows:
@@ -170,11 +170,11 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
         "head": str(verdict.head),
         "mended": verdict.mended,
         "without_outcome": verdict.unended,
-        "breaks": [{"where": one.where, "what": one.what} for one in verdict.breaks],
-        "not_attested": [one.job for one in lacking],
+        "breaks": [{"where": gap.where, "what": gap.what} for gap in verdict.breaks],
+        "not_attested": [attempt.job for attempt in lacking],
     }
-    errors = [_broken(f"{one.where} {one.what}") for one in verdict.breaks]
-    errors += [_broken(str(one)) for one in lacking]
+    errors = [_broken(f"{gap.where} {gap.what}") for gap in verdict.breaks]
+    errors += [_broken(str(attempt)) for attempt in lacking]
     return Result(
         data=data,
         show=render.lines(_chain_facts(verdict, len(lacking))),

@@ -88,7 +88,7 @@ def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) 
     settings = _site(door)
     check_target(to, path, settings.datastore if settings else ())
     found = read_folder(path)
-    wanted = [one for one in found.series if one.verdict.readiness != "ignored"]
+    wanted = [series for series in found.series if series.verdict.readiness != "ignored"]
     if not wanted:
         raise UsageError(f"{path} holds no CT, MR or PT series{_told(found)}")
     if dry_run:
@@ -97,32 +97,32 @@ def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) 
     with render.spinner("deidentify") if door.to_person else nullcontext():
         done = list(export(wanted, to, stand_ins, _choices(settings)))
     errors: list[DrawcliError] = [
-        type(one.refused)(
-            f"{one.modality} series of {one.slices} files: {one.refused}",
-            code=one.refused.code,
-            hint=one.refused.hint,
+        type(series.refused)(
+            f"{series.modality} series of {series.slices} files: {series.refused}",
+            code=series.refused.code,
+            hint=series.refused.hint,
         )
-        for one in done
-        if one.refused is not None
+        for series in done
+        if series.refused is not None
     ]
     data = {
-        "series": [_facts(one) for one in done],
+        "series": [_facts(series) for series in done],
         "key_id": stand_ins.key_id,
         "throwaway_key": settings is None,
         "files_passed_over": dict(found.passed_over),
     }
-    blocked = any(isinstance(one.refused, GateBlocked) for one in done)
+    blocked = any(isinstance(series.refused, GateBlocked) for series in done)
     code = GateBlocked.exit_code if blocked else SeriesRefused.exit_code if errors else 0
     show = _shown(done, throwaway=settings is None, identify=identify)
     return Result(data=data, show=show, errors=errors, exit_code=code)
 
 
-def _facts(one: "ExportedSeries") -> dict[str, Any]:
+def _facts(series: "ExportedSeries") -> dict[str, Any]:
     return {
-        "modality": one.modality,
-        "slices": one.slices,
-        "folder": str(one.folder) if one.folder else None,
-        "refused": one.refused.code if one.refused else None,
+        "modality": series.modality,
+        "slices": series.slices,
+        "folder": str(series.folder) if series.folder else None,
+        "refused": series.refused.code if series.refused else None,
     }
 
 
@@ -130,11 +130,11 @@ def _shown(
     done: "list[ExportedSeries]", *, throwaway: bool, identify: bool
 ) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
-        for one in done:
-            what = one.folder or f"refused: {one.refused}"
-            out.print(f"{one.modality} of {one.slices} files  {what}", soft_wrap=True)
+        for series in done:
+            what = series.folder or f"refused: {series.refused}"
+            out.print(f"{series.modality} of {series.slices} files  {what}", soft_wrap=True)
             if identify:
-                first = render.shortened(one.first, longest=_LONGEST_PATH)
+                first = render.shortened(series.first, longest=_LONGEST_PATH)
                 out.print(f"  from {first}", soft_wrap=True)
         if throwaway:
             out.print(
@@ -147,8 +147,13 @@ def _shown(
 
 def _planned(series: "list[FolderSeries]") -> Result:
     rows = [
-        (one.slices[0].modality, len(one.slices), one.verdict.readiness, one.verdict.text)
-        for one in series
+        (
+            member.slices[0].modality,
+            len(member.slices),
+            member.verdict.readiness,
+            member.verdict.text,
+        )
+        for member in series
     ]
     data = {
         "planned": [
@@ -234,7 +239,7 @@ def gate(
     settings = _site(door)
     retained = [] if settings is None else list(settings.deidentify.retain)
     found = check_package(package, against, retained)
-    data = {"findings": [{"check": one.check, "where": one.where} for one in found]}
+    data = {"findings": [{"check": finding.check, "where": finding.where} for finding in found]}
     if not found:
         said = f"{package}: nothing of the patient was found"
         return Result(data=data, show=lambda out: out.print(said, soft_wrap=True))
@@ -244,7 +249,9 @@ def gate(
     )
 
     def show(out: "Console") -> None:
-        render.columns(("check", "where"), ((one.check, one.where) for one in found))(out)
+        render.columns(("check", "where"), ((finding.check, finding.where) for finding in found))(
+            out
+        )
 
     return Result(data=data, show=show, errors=[blocked], exit_code=blocked.exit_code)
 
@@ -278,5 +285,5 @@ def _key(settings: "Settings | None") -> "StandIns":
 
 def _told(found: "FolderContents") -> str:
     seen = [f"{counted(count, 'file')}: {why}" for why, count in sorted(found.passed_over.items())]
-    seen += sorted({one.verdict.text for one in found.series if one.verdict.text})
+    seen += sorted({member.verdict.text for member in found.series if member.verdict.text})
     return f" ({'; '.join(seen)})" if seen else ""

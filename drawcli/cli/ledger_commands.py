@@ -70,16 +70,16 @@ def repair(door: Door, dry_run: DryRunOption = False) -> Result:
             ctx.ledger.keep_copy()
             found = ledger_check.check(ctx, deep=True)
             repaired = ledger_check.repair(found, ctx)
-    left = [one for one in found if one not in repaired]
+    left = [trouble for trouble in found if trouble not in repaired]
     result = _summary(repaired, "there was nothing to repair")
     if left:
         result.errors = [
             LedgerError(
-                f"{one.where}: {one.text}",
-                code=one.code,
+                f"{trouble.where}: {trouble.text}",
+                code=trouble.code,
                 hint="This cannot be repaired automatically.",
             )
-            for one in left
+            for trouble in left
         ]
         result.exit_code = LedgerError.exit_code
     return result
@@ -114,7 +114,7 @@ def restore(
     if copy is not None and not copy.is_file():
         raise UsageError(f"there is no file {copy}")
     if dry_run:
-        ledger_copies = [str(one) for one in Ledger(state_dir / "ledger.json").copies]
+        ledger_copies = [str(copy) for copy in Ledger(state_dir / "ledger.json").copies]
         return _said("\n".join(ledger_copies) or "there is no copy", {"copies": ledger_copies})
     with WorkDir(state_dir).run_lock(datetime.now(UTC)):
         used, aside = put_back(state_dir, copy)
@@ -178,6 +178,8 @@ def unlock(door: Door) -> Result:
         "ledger.json.lock": "the ledger",
         "scan-index.sqlite.lock": "the scan index",
         "alarms.lock": "alarms",
+        "qa/scan.lock": "a comparison of structure sets",
+        "qa/scan-index.sqlite.lock": "the index of qa.folders",
     }
     paths = [state_dir / name for name in names]
     paths += sorted((state_dir / "work").glob("*.lock"))
@@ -185,20 +187,22 @@ def unlock(door: Door) -> Result:
     for path in paths:
         holder = holder_of(path)
         if holder is not None:
-            what = names.get(path.name) or f"job {path.stem}"
+            what = names.get(path.relative_to(state_dir).as_posix()) or f"job {path.stem}"
             held.append({"what": what, "pid": holder.pid, "command": holder.command})
     if not held:
         return _said("No lock is held: there is nothing to unlock.", {"held": []})
-    lines = [f"{one['what']}: process {one['pid']}  {one['command']}" for one in held]
+    lines = [f"{lock['what']}: process {lock['pid']}  {lock['command']}" for lock in held]
     lines.append("Wait for that process or end it: its locks are released, nothing is lost.")
     return _said("\n".join(lines), {"held": held})
 
 
 def _summary(troubles: "Sequence[Trouble]", well: str) -> Result:
-    data = {"troubles": [one.as_plain() for one in troubles]}
+    data = {"troubles": [trouble.as_plain() for trouble in troubles]}
     if not troubles:
         return _said(well, data)
-    rows = [(one.where, one.text, one.repair or "(needs a person)") for one in troubles]
+    rows = [
+        (trouble.where, trouble.text, trouble.repair or "(needs a person)") for trouble in troubles
+    ]
     return Result(data=data, show=render.columns(("where", "what", "repair"), rows))
 
 

@@ -42,24 +42,16 @@ def import_draw_client(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Import rules and templates of a former DRAW client."""
-    from drawcli.authoring.migrate import migrate_to_folder, migrate_to_site
-
     if history:
         if to is not None:
             raise UsageError("--history goes to the state folder", hint="Leave out --to.")
         return _import_history(door, files, dry_run=dry_run)
-    if to is not None:
-        migration = migrate_to_folder(to.absolute())
-    else:
-        settings = door.settings()
-        migration = migrate_to_site(
-            settings.rules, settings.templates, settings.deliver.longest_name
-        )
+    migration = _migration(door, to)
     migration.take([path.absolute() for path in files])
     if not dry_run:
         migration.write()
     data = {
-        "taken": [one.as_plain() for one in migration.taken],
+        "taken": [item.as_plain() for item in migration.taken],
         "notes": migration.notes,
         "rules": migration.rules.source.decode("utf-8-sig"),
         "templates": migration.templates.source.decode("utf-8-sig"),
@@ -70,6 +62,16 @@ def import_draw_client(
         show=lambda out: _show(out, migration, written=not dry_run),
         exit_code=_DOUBTS if migration.has_doubts else 0,
     )
+
+
+def _migration(door: Door, to: Path | None) -> "Migration":
+    """Return what imports into new files in a folder, or into those of the site."""
+    from drawcli.authoring.migrate import migrate_to_folder, migrate_to_site
+
+    if to is not None:
+        return migrate_to_folder(to.absolute())
+    settings = door.settings()
+    return migrate_to_site(settings.rules, settings.templates, settings.deliver.longest_name)
 
 
 def _import_history(door: Door, files: list[Path], *, dry_run: bool) -> Result:
@@ -103,15 +105,15 @@ def _show_history(out: "Console", found: "FormerHistory", *, written: bool) -> N
 
 
 def _show(out: "Console", migration: "Migration", *, written: bool) -> None:
-    for one in migration.taken:
-        out.print(f"{one.kind} {one.name}: {one.outcome}", soft_wrap=True)
-        for why in one.why:
+    for item in migration.taken:
+        out.print(f"{item.kind} {item.name}: {item.outcome}", soft_wrap=True)
+        for why in item.why:
             out.print(f"  {why}", soft_wrap=True)
     for note in migration.notes:
         out.print(note, soft_wrap=True)
     for document in (migration.rules, migration.templates):
         done = "written" if written else "nothing is written; it would be"
         out.print(f"{document.path}: {done}", soft_wrap=True)
-    if any(one.outcome == "not translated" for one in migration.taken):
+    if any(item.outcome == "not translated" for item in migration.taken):
         out.print("What is not translated is a comment at the end of its file.")
     out.print("Next: drawcli rules check; drawcli templates check; drawcli match --dry-run")

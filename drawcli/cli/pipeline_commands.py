@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -115,45 +115,71 @@ def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
 
 
 def _whole_run(door: Door, run: RunOptions) -> Result:
+    from drawcli.operations.after_run import compare_contours
+
+    with door.context(dry_run=run.dry_run) as ctx:
+        result = _cycle(door, run, ctx)
+        if ctx.settings.qa.enabled and not run.dry_run:
+            _add_qa(result, compare_contours(ctx), always=door.to_person)
+        return result
+
+
+def _cycle(door: Door, run: RunOptions, ctx: "Context") -> Result:
     from drawcli.operations.after_run import begin_run, note_run, report_out
     from drawcli.operations.heartbeat import beating
     from drawcli.operations.hung_runs import hanging_jobs
     from drawcli.pipeline.runner import HOMEWARD, OUTWARD, run_once
 
-    with door.context(dry_run=run.dry_run) as ctx:
-        chosen = _selection(ctx, run)
-        if run.dry_run:
-            return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
-        reports: list[StepReport] = []
-        began = ctx.now()
-        with ExitStack() as lock:
-            reported = begin_run(ctx, lock.enter_context(ctx.work.run_lock(began)))
-            with beating(ctx.settings.metrics) as beat:
-                error = ""
-                try:
-                    with shown(door, ctx.progress):
-                        for report in run_once(ctx, chosen):
-                            reports.append(report)  # noqa: PERF402 - what was done stays known
-                    result = result_of(
-                        reports,
-                        waiting_now(ctx),
-                        fail_if_idle=run.fail_if_idle,
-                        always=door.to_person,
-                    )
-                except (DrawcliError, *SHORTAGES) as err:
-                    ended = as_run_error(err)
-                    result = result_of(reports, fail_if_idle=False, always=door.to_person)
-                    result.errors.append(ended)
-                    result.exit_code, error = ended.exit_code, ended.code
-                busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
-                hung = hanging_jobs(ctx.settings, busy, ctx.now())
-                _add_hung(result, hung)
-                note_run(ctx, began, reports, exit_code=result.exit_code, error=error)
-                beat.exit_code = result.exit_code
-                lock.close()  # what follows is for others, and no run shall wait for it
-                reported()
-                report_out(ctx, error, hung)
-            return result
+    chosen = _selection(ctx, run)
+    if run.dry_run:
+        return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
+    reports: list[StepReport] = []
+    began = ctx.now()
+    with ExitStack() as lock:
+        reported = begin_run(ctx, lock.enter_context(ctx.work.run_lock(began)))
+        with beating(ctx.settings.metrics) as beat:
+            error = ""
+            try:
+                with shown(door, ctx.progress):
+                    for report in run_once(ctx, chosen):
+                        reports.append(report)  # noqa: PERF402 - what was done stays known
+                result = result_of(
+                    reports,
+                    waiting_now(ctx),
+                    fail_if_idle=run.fail_if_idle,
+                    always=door.to_person,
+                )
+            except (DrawcliError, *SHORTAGES) as err:
+                ended = as_run_error(err)
+                result = result_of(reports, fail_if_idle=False, always=door.to_person)
+                result.errors.append(ended)
+                result.exit_code, error = ended.exit_code, ended.code
+            busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
+            hung = hanging_jobs(ctx.settings, busy, ctx.now())
+            _add_hung(result, hung)
+            note_run(ctx, began, reports, exit_code=result.exit_code, error=error)
+            beat.exit_code = result.exit_code
+            lock.close()  # what follows is for others, and no run shall wait for it
+            reported()
+            report_out(ctx, error, hung)
+    return result
+
+
+def _add_qa(result: Result, found: dict[str, Any], *, always: bool) -> None:
+    """Add what the comparison of contours found; the exit code stays as it is."""
+    result.data["qa"] = found
+    before = result.show
+    counts = ", ".join(f"{count} {status}" for status, count in found["recorded"].items())
+    said = [f"contours: {counts}"] if counts else []
+    said += [f"warning: {found['warning']}"] if found["warning"] else []
+
+    def show(out: "Console") -> None:
+        if before is not None:
+            before(out)
+        for line in said:
+            out.print(line, soft_wrap=True)
+
+    result.show = show if always else before
 
 
 def _add_hung(result: Result, hung: "Sequence[Hang]") -> None:

@@ -2,39 +2,49 @@
 
 from collections import defaultdict
 from contextlib import nullcontext
-from math import hypot
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli.cli import qa_import_command, qa_rating_commands, render
+from drawcli.cli import qa_report_commands, render
 from drawcli.cli.door import Door, group
+from drawcli.cli.qa import (
+    commission_command,
+    import_command,
+    pair_commands,
+    rating_commands,
+    scan_command,
+)
+from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
 from drawcli.core.qa import DEFAULT_TAU_MM
 from drawcli.errors import JobError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from drawcli.core.qa.outcomes import StructureComparison
     from drawcli.operations.qa.compare import ComparedPair
 
-_LARGE_CM3: Final = 100.0  # shown without decimals
-_LONGEST_NAME: Final = 16  # characters in the table
-
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands to the program."""
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "compare": compare,
-        "rate": qa_rating_commands.rate,
-        "ratings": qa_rating_commands.ratings,
-        "import-ratings": qa_import_command.import_ratings,
+        "commission": commission_command.commission,
+        "scan": scan_command.scan,
+        "list": pair_commands.list_,
+        "show": pair_commands.show,
+        "export": pair_commands.export,
+        "report": qa_report_commands.report,
+        "rate": rating_commands.rate,
+        "ratings": rating_commands.ratings,
+        "import-ratings": import_command.import_ratings,
     }
     group(app, "qa", commands, what="Quality assurance of contours.")
 
@@ -166,7 +176,7 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
     from drawcli.operations.qa.compare import DISTANCES_NEED, has_scipy
 
     if len(pairs) == 1:
-        _show_structures(out, _structures(pairs[0]))
+        show_structures(out, _structures(pairs[0]))
         if pairs[0].warning:
             out.print(f"warning: {pairs[0].warning}", soft_wrap=True)
     else:
@@ -179,50 +189,6 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
         out.print(DISTANCES_NEED, soft_wrap=True)
     if html is not None:
         out.print(f"written: {html}", soft_wrap=True)
-
-
-def _show_structures(out: "Console", structures: "Iterable[StructureComparison]") -> None:
-    from drawcli.operations.qa.page import figure
-
-    titles = (
-        "structure",
-        "outcome",
-        "A cm3",
-        "B cm3",
-        "Dice",
-        "sDice",
-        "HD95",
-        "mean",
-        "APL",
-        "shift",
-    )
-    rows = [
-        (
-            render.shortened(one.name, _LONGEST_NAME),
-            str(one.outcome),
-            _volume(one.volume_a_cm3),
-            _volume(one.volume_b_cm3),
-            figure(one.dice, 3),
-            figure(one.surface_dice, 3),
-            figure(one.hd95_mm, 1),
-            figure(one.mean_distance_mm, 2),
-            figure(one.apl_mm, 0),
-            figure(None if one.shift_mm is None else hypot(*one.shift_mm), 1),
-        )
-        for one in structures
-    ]
-    render.columns(titles, rows, numbers_from=2)(out)
-    for one in structures:
-        if one.note or one.name_b:
-            why = one.note or f"in B {one.name_b}"
-            out.print(f"{one.name}: {why}", soft_wrap=True)
-
-
-def _volume(cm3: float | None) -> str:
-    """Return a volume with at least three digits."""
-    from drawcli.operations.qa.page import figure
-
-    return figure(cm3, 0 if cm3 is not None and cm3 >= _LARGE_CM3 else 1)
 
 
 def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
@@ -241,7 +207,7 @@ def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
         kinds = [str(one.outcome) for one, _ in found]
         rows.append(
             (
-                render.shortened(name, _LONGEST_NAME),
+                render.shortened(name, LONGEST_NAME),
                 str(len(found)),
                 str(kinds.count("untouched")),
                 str(kinds.count("edited")),

@@ -74,31 +74,8 @@ def _write_page(path: Path, made: "Report") -> None:
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:
-    from drawcli.system.durations import long_duration
-
-    volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
-    render.lines(
-        [
-            ("from", f"{made.since:%Y-%m-%d %H:%M} to {made.until:%Y-%m-%d %H:%M} UTC"),
-            ("found", f"{made.total('found'):,}"),
-            ("sent", f"{made.total('sent'):,}, {volume}"),
-            ("delivered", f"{made.total('delivered'):,}"),
-            ("held", f"{made.total('held'):,}; {made.held_now:,} now"),
-            ("left by rules", ", ".join(f"{len(ids):,} {name}" for name, ids in made.left.items())),
-        ]
-    )(out)
-    if made.took:
-        spans = [
-            (
-                one.step,
-                f"{len(one.seconds):,}",
-                *(long_duration(timedelta(seconds=s)) for s in times),
-            )
-            for one in made.took
-            for times in [(one.median, one.ninetieth)]
-        ]
-        out.print()
-        render.columns(("step", "jobs", "median", "90th percentile"), spans)(out)
+    _tell_totals(out, made)
+    _tell_spans(out, made)
     for title, counts in (
         ("held, by reason", made.holds),
         ("failed tries, by reason", made.failures),
@@ -119,6 +96,37 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
         out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
     if html is not None:
         out.print(f"\nwritten: {html}", soft_wrap=True)
+
+
+def _tell_totals(out: "Console", made: "Report") -> None:
+    volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
+    render.lines(
+        [
+            ("from", f"{made.since:%Y-%m-%d %H:%M} to {made.until:%Y-%m-%d %H:%M} UTC"),
+            ("found", f"{made.total('found'):,}"),
+            ("sent", f"{made.total('sent'):,}, {volume}"),
+            ("delivered", f"{made.total('delivered'):,}"),
+            ("held", f"{made.total('held'):,}; {made.held_now:,} now"),
+            ("left by rules", ", ".join(f"{len(ids):,} {name}" for name, ids in made.left.items())),
+        ]
+    )(out)
+
+
+def _tell_spans(out: "Console", made: "Report") -> None:
+    """Print how long each step took."""
+    from drawcli.system.durations import long_duration
+
+    rows = [
+        (
+            taken.step,
+            f"{len(taken.seconds):,}",
+            *(long_duration(timedelta(seconds=s)) for s in (taken.median, taken.ninetieth)),
+        )
+        for taken in made.took
+    ]
+    if rows:
+        out.print()
+        render.columns(("step", "jobs", "median", "90th percentile"), rows)(out)
 
 
 def _tell_counts(out: "Console", title: str, counts: "Counter[str]") -> None:

@@ -63,11 +63,14 @@ def explain(
             for rule in ctx.rulebook.rules
             if template is None or template in rule.templates
         }
-    data = {"series": [_facts(one, asked) for one in found], "skipped": dict(skipped)}
+    data = {
+        "series": [_facts(explanation, asked) for explanation in found],
+        "skipped": dict(skipped),
+    }
 
     def show(out: "Console") -> None:
-        for one in found:
-            _tell(out, one, asked, identify=identify)
+        for explanation in found:
+            _tell(out, explanation, asked, identify=identify)
         if skipped:
             from drawcli.core.series.members import counts_text
 
@@ -96,29 +99,29 @@ def _explained(words: list[str], ctx: "Context") -> "tuple[list[Explanation], Ma
     return found, there.skipped
 
 
-def _facts(one: "Explanation", asked: set[str]) -> dict[str, Any]:
-    fired = one.decision.fired
+def _facts(explanation: "Explanation", asked: set[str]) -> dict[str, Any]:
+    fired = explanation.decision.fired
     return {
-        "series": one.series,
-        "verdict": str(one.decision.choice),
+        "series": explanation.series,
+        "verdict": str(explanation.decision.choice),
         "template": fired[0].template if fired else None,
         "rule": fired[0].name if fired else None,
-        "sentence": one.decision.sentence,
+        "sentence": explanation.decision.sentence,
         "rules": [
             {"name": name, **tree.as_plain()}
-            for name, tree in one.decision.explanation.items()
+            for name, tree in explanation.decision.explanation.items()
             if name in asked
         ],
     }
 
 
-def _tell(out: "Console", one: "Explanation", asked: set[str], *, identify: bool) -> None:
-    decision = one.decision
-    out.print(f"{one.series}: {decision.choice}; {decision.sentence}", soft_wrap=True)
+def _tell(out: "Console", explanation: "Explanation", asked: set[str], *, identify: bool) -> None:
+    decision = explanation.decision
+    out.print(f"{explanation.series}: {decision.choice}; {decision.sentence}", soft_wrap=True)
     for name, tree in decision.explanation.items():
         if name in asked:
             out.print(f"\nrule {plain(name)}", soft_wrap=True)
-            _tree(out, tree, one.header if identify else None, 1)
+            _tree(out, tree, explanation.header if identify else None, 1)
     near = [(name, parts) for name, parts in decision.near_misses if name in asked]
     if near and not decision.fired:
         out.print("\nnearest first:")
@@ -156,8 +159,8 @@ def check(door: Door) -> Result:
         read = f"{counted(len(book.rules), 'rule')}, {counted(len(book.templates), 'template')}"
         result = f"no errors, {counted(len(found), 'warning')}" if found else "no mistakes"
         out.print(f"{read}: {result}")
-        for one in found:
-            out.print(f"  warning: {plain(one)}", soft_wrap=True)
+        for warning in found:
+            out.print(f"  warning: {plain(warning)}", soft_wrap=True)
 
     return Result(data=data, show=show)
 
@@ -168,15 +171,22 @@ def test(door: Door) -> Result:
 
     on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
     found = list(try_cases(_book(door), on_many=on_many, today=today))
-    failed = [one for one in found if not one.passed]
+    failed = [result for result in found if not result.passed]
     tests = [
-        {"name": one.name, "expected": one.wish, "found": one.found, "passed": one.passed}
-        for one in found
+        {
+            "name": result.name,
+            "expected": result.wish,
+            "found": result.found,
+            "passed": result.passed,
+        }
+        for result in found
     ]
 
     def show(out: "Console") -> None:
-        for one in failed:
-            out.print(f"failed  {one.name}: expected {one.wish}; {one.found}", soft_wrap=True)
+        for result in failed:
+            out.print(
+                f"failed  {result.name}: expected {result.wish}; {result.found}", soft_wrap=True
+            )
         out.print(f"{counted(len(found), 'test')}, {len(failed)} failed")
 
     data = {"tests": tests, "failed": len(failed)}
@@ -206,8 +216,8 @@ def diff(
     }
 
     def show(out: "Console") -> None:
-        for one in found:
-            out.print(f"{one.what}: {one.before} -> {one.after}", soft_wrap=True)
+        for change in found:
+            out.print(f"{change.what}: {change.before} -> {change.after}", soft_wrap=True)
         out.print(f"{asked} series compared, {counted(len(found), 'difference')}")
         if gone:
             out.print(f"{gone} series not compared: their images are no longer there")

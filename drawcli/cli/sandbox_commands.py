@@ -165,16 +165,30 @@ def phantoms(
     size: Annotated[
         int, typer.Option("--size", help="Rows and columns of each slice.", min=32)
     ] = 512,
+    past: Annotated[
+        int,
+        typer.Option(
+            "--past", help="Instead, so many past patients with clinical contours.", min=0
+        ),
+    ] = 0,
 ) -> Result:
-    """Write planning scans of three invented patients."""
+    """Write planning scans of three invented patients.
+
+    With --past, patients with approved structure sets, to practise 'qa commission'.
+    """
     del door  # no site is needed
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty", hint="Name a new folder.")
     said: list[str] = []
     try:
         from drawcli.sandbox.demo import scan_patients
+        from drawcli.sandbox.past_patients import write_past_patients
 
-        written = scan_patients(folder, slices, size, said.append)
+        written = (
+            write_past_patients(folder, past, slices=slices, size=size, tell=said.append)
+            if past
+            else scan_patients(folder, slices, size, said.append)
+        )
     except ImportError:
         raise not_installed("'drawcli phantoms'", "web") from None
 
@@ -182,7 +196,9 @@ def phantoms(
         for line in said:
             out.print(line.strip(), soft_wrap=True)
 
-    return Result(data={"folder": str(folder), "images": len(written)}, show=show)
+    return Result(
+        data={"folder": str(folder), "past" if past else "images": len(written)}, show=show
+    )
 
 
 def _faults() -> Result:

@@ -11,9 +11,8 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import ConfigError, UsageError
+from drawcli.errors import UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
-from drawcli.system.ownership import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +27,23 @@ _NEW_RULE: Final = (
     "drawcli rules new --from FOLDER"
 )
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
+_METRICS: Final = "metrics.textfile in drawcli.yaml, or /metrics of 'drawcli dashboard'"
+
+_Practice = Annotated[
+    bool,
+    typer.Option(
+        "--practice",
+        help="For invented patients: example rules enabled, any study date, no waiting.",
+    ),
+]
+_Monitoring = Annotated[
+    Path | None,
+    typer.Option(
+        "--monitoring",
+        help="Only write a Grafana dashboard and Prometheus alert rules.",
+        metavar="DIR",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,13 +60,7 @@ def init(
     url: Annotated[
         str | None, typer.Option("--url", help="The DRAW server, for drawcli.yaml.")
     ] = None,
-    practice: Annotated[
-        bool,
-        typer.Option(
-            "--practice",
-            help="For invented patients: example rules enabled, any study date, no waiting.",
-        ),
-    ] = False,
+    practice: _Practice = False,
     cron: Annotated[
         bool, typer.Option("--cron", help="Show the schedule that runs the site in FOLDER.")
     ] = False,
@@ -61,17 +71,28 @@ def init(
     install: Annotated[
         bool, typer.Option("--install", help="With --cron: install and start the schedule.")
     ] = False,
+    monitoring: _Monitoring = None,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Create the files of a new site; never overwrite."""
+    if monitoring is not None and (cron or practice or datastore or url):
+        raise UsageError("--monitoring goes with no other option than --dry-run")
+    if monitoring is not None:
+        return _monitoring(monitoring, dry_run=dry_run)
     if cron:
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
-    texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
     adapt = _for_practice if practice else _guarded
-    texts = {name: adapt(name, text) for name, text in texts.items()}
-    made, kept = _write_missing(folder, texts, dry_run=dry_run)
+    texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
+    return _new_site(door, folder, texts, dry_run=dry_run)
+
+
+def _new_site(door: Door, folder: Path, texts: "Mapping[str, str]", *, dry_run: bool) -> Result:
+    """Write the files of a site that are missing, its schemas and its key."""
+    from drawcli.authoring.site_files import write_missing
+
+    made, kept = write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
         key, is_new = _site_key(door, folder / SITE_FILES[0])
@@ -82,23 +103,17 @@ def init(
     return Result(data=data, show=_report(made, kept, line, folder, dry_run=dry_run))
 
 
-def _write_missing(
-    folder: Path, texts: "Mapping[str, str]", *, dry_run: bool
-) -> tuple[list[str], list[str]]:
-    """Write the files that are missing in a folder; return these, and those that were there."""
-    kept = [name for name in texts if (folder / name).exists()]
-    made = [name for name in texts if name not in kept]
-    try:
-        for name in made if not dry_run else ():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(texts[name], encoding="utf-8")
-    except PermissionError:
-        make = f"sudo install -d -o {user_name()} {shlex.quote(str(folder.absolute()))}"
-        raise ConfigError(
-            f"{folder}: this user may not write it",
-            hint=f"Make it for the user that will run drawcli: {make}; or choose another folder.",
-        ) from None
-    return [str(folder / name) for name in made], [str(folder / name) for name in kept]
+def _monitoring(folder: Path, *, dry_run: bool) -> Result:
+    """Write the files for Prometheus and Grafana that are missing in a folder."""
+    from drawcli.authoring.site_files import monitoring_texts, write_missing
+
+    made, kept = write_missing(folder, monitoring_texts(), dry_run=dry_run)
+
+    def show(out: "Console") -> None:
+        _show_files(out, made, kept, dry_run=dry_run)
+        out.print(f"README.md says how to load them; metrics: {_METRICS}", soft_wrap=True)
+
+    return Result(data={"made": made, "kept": kept, "dry_run": dry_run}, show=show)
 
 
 def _scheduled(
@@ -228,14 +243,19 @@ def _report(
     made: list[str], kept: list[str], cron: str, folder: Path, *, dry_run: bool
 ) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
-        for path in made:
-            out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
-        for path in kept:
-            out.print(f"kept  {path}", soft_wrap=True)
+        _show_files(out, made, kept, dry_run=dry_run)
         for line in _next_steps(folder, cron):
             out.print(line, soft_wrap=True)
 
     return show
+
+
+def _show_files(out: "Console", made: list[str], kept: list[str], *, dry_run: bool) -> None:
+    """Name the files that were written, and those that were there."""
+    for path in made:
+        out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
+    for path in kept:
+        out.print(f"kept  {path}", soft_wrap=True)
 
 
 def _next_steps(folder: Path, cron: str) -> list[str]:

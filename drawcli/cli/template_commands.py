@@ -100,15 +100,15 @@ def check_templates(
     kept = None if server else load_catalogue(door.settings().state_dir)
     if kept is not None:
         by = f"by the catalogue of {kept.at:%Y-%m-%d}"
-        found += [f"{one} ({by})" for one in unmet_requests(book.templates, kept.offers)]
+        found += [f"{text} ({by})" for text in unmet_requests(book.templates, kept.offers)]
 
     def show(out: "Console") -> None:
         read = counted(len(book.templates), "template")
         out.print(f"{read}: no mistakes in the file ({EDITION})")
-        for one in vain:
-            out.print(f"  asked for in vain: {one}", soft_wrap=True)
-        for one in found:
-            out.print(f"  warning: {one}", soft_wrap=True)
+        for text in vain:
+            out.print(f"  asked for in vain: {text}", soft_wrap=True)
+        for text in found:
+            out.print(f"  warning: {text}", soft_wrap=True)
 
     data = {"templates": len(book.templates), "edition": EDITION, "lints": found, "vain": vain}
     return Result(data=data, show=show, exit_code=ConfigError.exit_code if vain else 0)
@@ -128,10 +128,10 @@ def pull_templates(
     def show(out: "Console") -> None:
         for offer in offers:
             out.print(f"{offer.model_id}  {offer.name}  {offer.config}  {offer.trainer_name}")
-            for number, one in offer.with_word(wanted):
-                dice = "" if one.dice is None else f", Dice {one.dice:.2f}"
-                region = f" ({one.region}{dice})" if one.region else ""
-                out.print(f"  {number}: {one.name}{region}", soft_wrap=True)
+            for number, offered in offer.with_word(wanted):
+                dice = "" if offered.dice is None else f", Dice {offered.dice:.2f}"
+                region = f" ({offered.region}{dice})" if offered.region else ""
+                out.print(f"  {number}: {offered.name}{region}", soft_wrap=True)
         out.print(counted(len(offers), "model"))
 
     return Result(data={"models": [offer.as_plain() for offer in offers]}, show=show)
@@ -161,19 +161,13 @@ def new_template(
 
     with door.context(dry_run=True) as ctx:
         catalogue = require_catalogue(ctx.settings.state_dir)
-        wanted = _named_structures(structure or (), model or (), catalogue)
-        asks = door.can_ask and not wanted
-        if asks:
-            wanted = _asked_for_structures(door, catalogue)
-        if not wanted:
-            raise UsageError(
-                "no structure was named", hint="Use --structure NAME or --model NUMBER."
-            )
-        if not name and not asks:
-            raise UsageError("the template needs a name", hint="drawcli templates new NAME ...")
+        chosen = _named_structures(structure or (), model or (), catalogue)
+        asks = door.can_ask and not chosen
+        chosen = _asked_for_structures(door, catalogue) if asks else chosen
+        _check_complete(name, chosen, asks=asks)
         plan = Plan(name or asked("what it is called"), description)
-        for one in wanted:
-            plan.add(one)
+        for chosen_structure in chosen:
+            plan.add(chosen_structure)
         made = compose([plan], ctx)
         if asks:
             render.say(plan.entry.text)
@@ -181,6 +175,14 @@ def new_template(
         if written:
             made.write()
     return _composed(made, written=written)
+
+
+def _check_complete(name: str | None, chosen: "Sequence[ChosenStructure]", *, asks: bool) -> None:
+    """Raise UsageError without structures, or without a name if it cannot be asked for."""
+    if not chosen:
+        raise UsageError("no structure was named", hint="Use --structure NAME or --model NUMBER.")
+    if not name and not asks:
+        raise UsageError("the template needs a name", hint="drawcli templates new NAME ...")
 
 
 def import_templates(
@@ -214,7 +216,9 @@ def _named_structures(
     """Return all structures of some models, and structures by name."""
     from drawcli.authoring.new_template import find_structure, structures_in
 
-    chosen = [one for number in models for one in structures_in(catalogue.offers, number)]
+    chosen = [
+        structure for number in models for structure in structures_in(catalogue.offers, number)
+    ]
     return chosen + [find_structure(name, catalogue) for name in names]
 
 
@@ -225,19 +229,19 @@ def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[ChosenStr
     every = list(structures_in(catalogue.offers))
     rows = [
         (
-            one.name,
-            f"{one.offer.model_id} {one.offer.name}",
-            one.structure.region,
-            "" if one.structure.dice is None else f"{one.structure.dice:.2f}",
+            offered.name,
+            f"{offered.offer.model_id} {offered.offer.name}",
+            offered.structure.region,
+            "" if offered.structure.dice is None else f"{offered.structure.dice:.2f}",
         )
-        for one in every
+        for offered in every
     ]
-    ways = [f"{one.offer.model_id}:{one.number}" for one in every]
+    ways = [f"{offered.offer.model_id}:{offered.number}" for offered in every]
 
     def choose(answer: str) -> "list[ChosenStructure]":
         found = [find_structure(row_of(word, ways), catalogue) for word in answer.split()]
-        for one in found:
-            render.say(f"      {one.name} of {one.offer.name}")
+        for structure in found:
+            render.say(f"      {structure.name} of {structure.offer.name}")
         return found
 
     render.say(f"what the server offered on {catalogue.at:%Y-%m-%d}")

@@ -28,6 +28,11 @@ from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
+from drawcli.dashboard.qa.chart import chart, chart_csv, chart_style
+from drawcli.dashboard.qa.overview import overview as qa
+from drawcli.dashboard.qa.overview import pairs
+from drawcli.dashboard.qa.pair import pair
+from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.request_guard import Guard
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import PageParts, parts_of
@@ -59,6 +64,11 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/qa", qa),
+        Route("/qa/pairs", pairs),
+        Route("/qa/chart", chart),
+        Route("/qa/chart.csv", chart_csv),
+        Route("/qa/pair/{job}", pair),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates/{template}", template),
@@ -70,6 +80,7 @@ def routes() -> list[BaseRoute]:
         Route("/logout", logout, methods=["POST"]),
         Route("/live", live),
         Route(METRICS_PATH, metrics),
+        Route("/static/chart.css", chart_style),
         Mount("/static", Files(directory=_STATIC)),
     ]
 
@@ -114,12 +125,14 @@ def application(
             Exception: show_error,
         },
     )
+    qa_reader = QaReader(site.ctx.settings)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams),
+        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
         previews=Previews(site),
+        qa=qa_reader,
     )
     return Guard(app, options)
 

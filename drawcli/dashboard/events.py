@@ -41,12 +41,19 @@ class Live:
         Returns whether the server is shutting down; then every stream ends.
     most
         The largest number of streams at once.
+    records
+        Returns what changes with the records of quality assurance.
     """
 
     def __init__(
-        self, site: SiteReader, stopping: Callable[[], bool], most: int = PAGE_STREAMS
+        self,
+        site: SiteReader,
+        stopping: Callable[[], bool],
+        most: int = PAGE_STREAMS,
+        records: Callable[[], object] = lambda: None,
     ) -> None:
         self._site = site
+        self._records = records
         self._stopping = stopping
         self._most = most
         self._open = 0
@@ -69,7 +76,7 @@ class Live:
     async def events(
         self, drawn: str = "", every_seconds: float = _EVERY_SECONDS
     ) -> AsyncIterator[str]:
-        """Yield `change` when the ledger or the progress changed, and `tick` now and then.
+        """Yield `change` when ledger, progress or records changed, and `tick` now and then.
 
         A change since the page was rendered is reported at once. A stream ends after a minute with
         `again`, and an open page then opens another; so the stream of a lost page ends too.
@@ -90,9 +97,10 @@ class Live:
                 return
 
     def _seen(self) -> tuple[object, ...]:
-        """Return the state of ledger and progress, to compare with a later one."""
+        """Return the state of ledger, progress and records, to compare with a later one."""
         progress = ProgressFile.of(self._site.ctx.settings.state_dir).read()
-        return (self._site.ctx.ledger.stamp, progress and (progress.pid, str(progress)))
+        running = progress and (progress.pid, str(progress))
+        return (self._site.ctx.ledger.stamp, running, self._records())
 
 
 class EventStream(StreamingResponse):

@@ -12,10 +12,12 @@ from starlette.responses import HTMLResponse
 from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.waiting import way_out
+from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.auth import Authenticator, form_token
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
+from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
@@ -26,6 +28,7 @@ PAGES: Final = (
     ("/jobs", "Jobs"),
     ("/unmatched", "Unmatched"),
     ("/rules", "Rules"),
+    ("/qa", "QA"),
     ("/server", "Server"),
     ("/checkup", "Check-up"),
     ("/settings", "Settings"),
@@ -42,6 +45,7 @@ class PageParts:
     entry: Authenticator
     live: Live
     previews: Previews
+    qa: QaReader
 
 
 def parts_of(request: Request) -> PageParts:
@@ -59,6 +63,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
     around = {
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
+        "investigate": parts.qa.noted(INVESTIGATE),
         "may_act": parts.options.allow_actions,
         "identify": parts.options.identify,
         "can_leave": parts.entry.requires_login,

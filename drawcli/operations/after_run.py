@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from drawcli.adapters.notifications import recipients_of
 from drawcli.adapters.state import logs
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner
 from drawcli.config.load import Settings
+from drawcli.errors import AnotherRun, DrawcliError
 from drawcli.operations import heartbeat
 from drawcli.operations.alarm_conditions import Alarm, early_end
 from drawcli.operations.doctor.outcome import EXPECTED
@@ -18,7 +20,8 @@ from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_r
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import AT_ONCE
 from drawcli.pipeline.step_report import StepReport
-from drawcli.system.threads import BackgroundCall, as_completed, run_in_thread
+from drawcli.system.limits import EXCHANGES, QA_SECONDS
+from drawcli.system.threads import BackgroundCall, as_completed, ended_call, run_in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +88,29 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
         _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
     _tried("notify", lambda: _send_digest(ctx))
+
+
+def compare_contours(ctx: Context) -> dict[str, Any]:
+    """Compare the contours that were delivered with clinical ones; return what was found.
+
+    Call it last, without the run lock: no delivery waits for it. Whatever fails, or takes too long,
+    is a warning in the log and in the result.
+    """
+    from drawcli.operations.qa.scan import QaScanOptions, scan_pairs
+
+    call = ended_call(
+        lambda: scan_pairs(ctx, QaScanOptions(seconds=QA_SECONDS)), EXCHANGES["clinical"].seconds
+    )
+    err = call.exception() if call.done() else TimeoutError()
+    if err is None:
+        done = call.result()
+        said = [str(warning) for warning in done.warnings]
+        return done.as_plain() | {"warning": "; ".join(said) or None}
+    if isinstance(err, AnotherRun):
+        return {"warning": None, "recorded": {}}  # it does the same
+    text = str(err) if isinstance(err, DrawcliError) else f"{type(err).__name__}"
+    _log.warning("step=qa outcome=failed code=%s", logs.origin(err))
+    return {"warning": f"contours were not compared: {text}", "recorded": {}}
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:

@@ -89,11 +89,11 @@ class Report:
 
     def total(self, what: str) -> int:
         """Return the sum of one count over all days."""
-        return sum(int(getattr(one, what)) for one in self.bins)
+        return sum(int(getattr(period, what)) for period in self.bins)
 
     def time_of(self, step: str) -> Took | None:
         """Return how long a step took; None if no job made it."""
-        return next((one for one in self.took if one.step == step), None)
+        return next((taken for taken in self.took if taken.step == step), None)
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -104,17 +104,18 @@ class Report:
             "held_now": self.held_now,
             "turnaround": [
                 {
-                    "step": one.step,
-                    "jobs": len(one.seconds),
-                    "median_seconds": round(one.median, 3),
-                    "p90_seconds": round(one.ninetieth, 3),
+                    "step": taken.step,
+                    "jobs": len(taken.seconds),
+                    "median_seconds": round(taken.median, 3),
+                    "p90_seconds": round(taken.ninetieth, 3),
                 }
-                for one in self.took
+                for taken in self.took
             ],
             "by": "week" if self.by_week else "day",
             "bins": [
-                {"begins": one.begins.isoformat()} | {what: getattr(one, what) for what in _TOTALS}
-                for one in self.bins
+                {"begins": period.begins.isoformat()}
+                | {what: getattr(period, what) for what in _TOTALS}
+                for period in self.bins
             ],
             "failures": dict(self.failures.most_common()),
             "holds": dict(self.holds.most_common()),
@@ -126,10 +127,10 @@ class Report:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield every figure as a row of kind, name, measure, value and unit."""
-        for one in self.took:
-            yield _row("turnaround", one.step, "jobs", len(one.seconds), "")
-            yield _row("turnaround", one.step, "median", round(one.median, 3), "s")
-            yield _row("turnaround", one.step, "p90", round(one.ninetieth, 3), "s")
+        for taken in self.took:
+            yield _row("turnaround", taken.step, "jobs", len(taken.seconds), "")
+            yield _row("turnaround", taken.step, "median", round(taken.median, 3), "s")
+            yield _row("turnaround", taken.step, "p90", round(taken.ninetieth, 3), "s")
         for span in self.bins:
             for what in _TOTALS:
                 unit = "bytes" if what == "bytes_sent" else ""
@@ -163,7 +164,7 @@ def report_of(jobs: Iterable[Job], since: datetime, until: datetime) -> Report:
     """
     report = Report(since=since, until=until)
     report.by_week = (until - since).days > _MOST_DAYS
-    bins = {one.begins: one for one in _bins(since, until, by_week=report.by_week)}
+    bins = {period.begins: period for period in _bins(since, until, by_week=report.by_week)}
     spans: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
         for event in job.events:
@@ -199,14 +200,14 @@ def _count(event: Event, job: Job, report: Report, span: Bin) -> None:
 def _times(job: Job) -> Iterator[tuple[str, float, datetime]]:
     """Yield step, seconds and end of each transition of a job; last the whole cycle."""
     found = None
-    for one in stays(job):
-        step = _WAYS.get((one.state, one.following))
+    for stay in stays(job):
+        step = _WAYS.get((stay.state, stay.following))
         if step is not None:
-            yield step, one.span.total_seconds(), one.ended
-        if one.state is State.FOUND:
-            found = one.begun
-        if one.following is State.DELIVERED and found is not None:
-            yield WHOLE, max((one.ended - found).total_seconds(), 0.0), one.ended
+            yield step, stay.span.total_seconds(), stay.ended
+        if stay.state is State.FOUND:
+            found = stay.begun
+        if stay.following is State.DELIVERED and found is not None:
+            yield WHOLE, max((stay.ended - found).total_seconds(), 0.0), stay.ended
             found = None
 
 

@@ -101,7 +101,7 @@ def _tiles(report: Report) -> str:
         ("Volume sent", f"{report.total('bytes_sent') / _GB:,.2f} GB", ""),
         ("Held now", f"{report.held_now:,}", "bad" if report.held_now else ""),
     ]
-    return "<dl>" + "".join(f"<div>{_tile(*one)}</div>" for one in tiles) + "</dl>"
+    return "<dl>" + "".join(f"<div>{_tile(*tile)}</div>" for tile in tiles) + "</dl>"
 
 
 def _tile(name: str, value: str, tone: str) -> str:
@@ -114,8 +114,8 @@ def _flow(report: Report) -> str:
     if not report.total("delivered") + report.total("held"):
         return f"<h2>By the {each}</h2><p>Nothing was delivered and nothing held in this time.</p>"
     series = {
-        "home": [float(one.delivered) for one in report.bins],
-        "held": [float(one.held) for one in report.bins],
+        "home": [float(period.delivered) for period in report.bins],
+        "held": [float(period.held) for period in report.bins],
     }
     plot = stacked_bars(f"Delivered and held by the {each}", _labels(report), series)
     return f"""<h2>By the {each}</h2>
@@ -127,7 +127,7 @@ was asked</figcaption></figure>"""
 def _volume(report: Report) -> str:
     if not report.total("bytes_sent"):
         return ""
-    series = {"sent": [one.bytes_sent / _GB for one in report.bins]}
+    series = {"sent": [period.bytes_sent / _GB for period in report.bins]}
     plot = stacked_bars("Volume sent", _labels(report), series, "GB")
     return f"<h2>Volume sent</h2><figure>{plot}</figure>"
 
@@ -135,13 +135,13 @@ def _volume(report: Report) -> str:
 def _times(report: Report) -> str:
     if not report.took:
         return "<h2>How long it took</h2><p>No job went a step on in this time.</p>"
-    rows = [(one.step, one.median, one.ninetieth, _said(one)) for one in report.took]
+    rows = [(taken.step, taken.median, taken.ninetieth, _said(taken)) for taken in report.took]
     plot = spans("How long each step took: median to 90th percentile", rows)
     table = _table(
         ("step", "jobs", "median", "90th percentile"),
         (
-            (one.step, f"{len(one.seconds):,}", _span(one.median), _span(one.ninetieth))
-            for one in report.took
+            (taken.step, f"{len(taken.seconds):,}", _span(taken.median), _span(taken.ninetieth))
+            for taken in report.took
         ),
     )
     return f"""<h2>How long it took</h2>
@@ -151,10 +151,9 @@ The scale is logarithmic.</figcaption></figure>
 {table}"""
 
 
-def _said(one: Took) -> str:
-    return (
-        f"median {_span(one.median)}, nine of ten {_span(one.ninetieth)}, {len(one.seconds)} jobs"
-    )
+def _said(taken: Took) -> str:
+    spans = f"median {_span(taken.median)}, nine of ten {_span(taken.ninetieth)}"
+    return f"{spans}, {len(taken.seconds)} jobs"
 
 
 def _reasons(report: Report) -> str:
@@ -175,7 +174,7 @@ def _left(report: Report) -> str:
     if not left:
         return ""
     rows = ((name, f"{len(ids):,}") for name, ids in left.items())
-    unmatched = "".join(f"<code>{escape(one)}</code> " for one in left.get("unmatched", ()))
+    unmatched = "".join(f"<code>{escape(name)}</code> " for name in left.get("unmatched", ()))
     more = f'<p class="soft">Unmatched: {unmatched}</p>' if unmatched else ""
     return f"<h2>Left by the rules</h2>{_table(('', 'series'), rows)}{more}"
 
@@ -186,7 +185,7 @@ def _former(report: Report) -> str:
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in titles)
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
@@ -194,7 +193,7 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _labels(report: Report) -> list[str]:
-    return [f"{one.begins:%b} {one.begins.day}" for one in report.bins]
+    return [f"{period.begins:%b} {period.begins.day}" for period in report.bins]
 
 
 def _span(seconds: float) -> str:

@@ -51,8 +51,10 @@ class PatientTerms:
         known |= {*crosswalk.uids.values(), *(file.sop_uid for file in crosswalk.files)}
         wanted.uids = {uid for uid in known if len(uid) >= _LONG_UID}
         for path in (Path(file.path) for file in crosswalk.files):
-            wanted.paths |= {path.parent.as_posix()} - {one.as_posix() for one in stores}
-            below = (path.parent.relative_to(one) for one in stores if one in path.parent.parents)
+            wanted.paths |= {path.parent.as_posix()} - {store.as_posix() for store in stores}
+            below = (
+                path.parent.relative_to(store) for store in stores if store in path.parent.parents
+            )
             wanted.paths |= {f"/{folder.as_posix()}" for folder in below}
             wanted.paths |= {path.name} if len(path.name) >= _LONG_NAME else set()
         wanted.paths |= {Path(crosswalk.deliver_to).as_posix()} if crosswalk.deliver_to else set()
@@ -61,7 +63,7 @@ class PatientTerms:
     @property
     def numbers(self) -> set[str]:
         """The patient's numbers that are so short that counts and codes match them."""
-        return {one for one in self.personal.short if one.isdigit()}
+        return {word for word in self.personal.short if word.isdigit()}
 
     def found_in(self, member: "Haystack", own: frozenset[str]) -> str:
         """Return which identifier a member contains; "" if none."""
@@ -71,7 +73,7 @@ class PatientTerms:
             return "a UID"
         if (member.words & (self.personal.names | self.personal.short)) - own:
             return "a name or number"
-        if any(_is_id_in(one, member.joined) for one in self.personal.ids):
+        if any(_is_id_in(id_, member.joined) for id_ in self.personal.ids):
             return "an id"
         return "a birth day" if self.born & member.days else ""
 
@@ -96,16 +98,18 @@ class Haystack:
             text=whole.replace("\\", "/"),
             dotted="\n".join(_DOTTED.findall(whole)),
             words=frozenset(word for text in plain for word in words_of(text, 1)),
-            joined="\n".join(join_alnum(one) for text in plain for one in _candidates(text)),
+            joined="\n".join(
+                join_alnum(candidate) for text in plain for candidate in _candidates(text)
+            ),
             days=frozenset(days(fold(whole))),  # of our own moments, too: few are birth days
         )
 
 
-def _is_id_in(one: str, text: str) -> bool:
+def _is_id_in(id_: str, text: str) -> bool:
     """Return whether a text contains an ID; a number inside a longer number does not count."""
-    if one not in text:
+    if id_ not in text:
         return False
-    return not one.isdigit() or re.search(rf"(?<!\d){one}(?!\d)", text) is not None
+    return not id_.isdigit() or re.search(rf"(?<!\d){id_}(?!\d)", text) is not None
 
 
 def without(text: str, words: AbstractSet[str], instead: str) -> str:

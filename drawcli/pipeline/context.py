@@ -44,7 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Context:
     """Everything that a step needs; rules and server are opened on first use, once per run."""
 
@@ -57,7 +57,14 @@ class Context:
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the current step
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
+    purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
+    side_of: Path | None = None  # the state_dir of the site, for such a ledger
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
+
+    @property
+    def site_dir(self) -> Path:
+        """The state_dir of the site, with its audit log, run log and pause."""
+        return self.side_of or self.settings.state_dir
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -104,17 +111,15 @@ class Context:
         """The log of every upload attempt."""
         from drawcli.adapters.state.audit_log import AuditLog
 
-        return AuditLog(self.settings.state_dir)
+        return AuditLog(self.site_dir)
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write an entry about a job into the audit log; durable on return."""
-        self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
+        about = {"job": job.id} | ({"purpose": self.purpose} if self.purpose else {})
+        self.audit.add(what, self.now(), self.run_id, {**about, **facts})
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
-        """Write the outcome of an attempt into the audit log.
-
-        If the log cannot be written the outcome is lost; the attempt stays in it without one.
-        """
+        """Write the outcome of an attempt; it is lost if the log cannot be written."""
         with suppress(OSError, TryLater, DiskFull):
             self.audit_write(what, job, **facts)
 
@@ -140,7 +145,7 @@ class Context:
     @cached_property
     def _uploads_welcome(self) -> bool:
         self.server.check_ready()
-        last = RunLog(self.settings.state_dir).last()
+        last = RunLog(self.site_dir).last()
         if last is not None and last.error == ServerRefused.code:
             self.server.check_token()  # before a whole package is sent in vain
         return True
@@ -180,10 +185,8 @@ class Context:
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that has a work folder."""
-        for job_id in self.work.job_ids():
-            job = self.ledger.get(job_id)
-            if job is not None:
-                yield job
+        jobs = map(self.ledger.get, self.work.job_ids())
+        return (job for job in jobs if job is not None)
 
     def begin(
         self,
@@ -277,10 +280,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
-    """Raise an error if the ledger is missing, or belongs to another site key.
-
-    In both cases every series of the datastore would be sent again.
-    """
+    """Raise an error if the ledger is missing or of another key: all would be sent again."""
     jobs = ledger.jobs()
     if not jobs and not ledger.archive.months() and work.has_jobs():
         raise LedgerError(

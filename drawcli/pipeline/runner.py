@@ -67,7 +67,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "match":
             _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
-        hold = partial(_advance, ctx=ctx, report=report)
+        hold = partial(advance, ctx=ctx, report=report)
         if command in OUTWARD[1:] and chosen.job_id is None:
             hold_first_run(ctx, hold)
         _advance_due(command, ctx, chosen, report)
@@ -81,13 +81,13 @@ def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepRepo
     lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
     for state in COMMANDS[command]:
         jobs = list(due_jobs(state, ctx, chosen))
-        if report.is_paused(ctx.settings.state_dir) or not jobs:
+        if report.is_paused(ctx.site_dir) or not jobs:
             continue
         ctx.progress.expect(len(jobs))
         if command == "upload":
             _put_off_unless_welcome(jobs, ctx, report)
         waiting = _one_by_one(jobs, ctx, chosen, report)
-        take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
+        take = partial(advance, step=step_from(state), ctx=ctx, report=report)
         ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
 
 
@@ -99,7 +99,7 @@ def _one_by_one(
         late = chosen.until is not None and ctx.now() >= chosen.until
         full = chosen.limit is not None and report.begun >= chosen.limit
         ended = late or full or report.unreachable or report.stopped
-        if ended or report.is_paused(ctx.settings.state_dir):
+        if ended or report.is_paused(ctx.site_dir):
             return
         report.begun += 1
         yield job
@@ -120,7 +120,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
         return job.postponed(ctx.now() + wait, code=refused.code, reason=reason)
 
     for job in jobs:
-        _advance(job, upload, ctx, report)
+        advance(job, upload, ctx, report)
     report.unreachable = str(refused)
 
 
@@ -203,7 +203,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     return report
 
 
-def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
+def advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     """Advance a job by one step under its lock; store the outcome."""
     try:
         with ctx.progress.job(job.id), ctx.work.job_lock(job.id):

@@ -32,6 +32,7 @@ PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the dashboard
 PAGE_FORM_BYTES: Final = 16 * KB
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
+QA_SECONDS: Final = 60.0  # no pair is begun later, and no folder read further, in a run
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
 
 
@@ -154,6 +155,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=sum(NODE_SECONDS.values()) - NODE_SECONDS["answer"] + NODE_ECHO_SECONDS,
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
+    ),
+    "clinical": Limit(
+        peer="file server",
+        content="clinical structure sets, at the end of a run without its lock (`qa.enabled`)",
+        seconds=4 * QA_SECONDS,
+        consequence=f"{_RUN_GOES_ON}; after {QA_SECONDS:g} s no pair is begun, and the next run "
+        "goes on",
     ),
     "textfile": Limit(
         peer="file server",

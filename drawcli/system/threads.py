@@ -161,13 +161,39 @@ def call_with_timeout(call: Callable[[], _T], seconds: float) -> _T:
 
     For calls that cannot be interrupted: to a file server, or of a library without timeouts.
     """
+    future = ended_call(call, seconds)
+    if not future.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return future.result()
+
+
+def ended_call(call: Callable[[], _T], seconds: float = inf) -> BackgroundCall[_T]:
+    """Return a call that has ended, with its result or error, or was abandoned after `seconds`."""
     future = run_in_thread(call)
     deadline = monotonic() + seconds
     while not future.done() and (left := deadline - monotonic()) > 0:
         wait([future], min(left, LISTEN_SECONDS))
         future.check_alive()
-    if not future.done():
-        raise TimeoutError(f"no answer within {seconds:g} s")
+    return future
+
+
+def call_while_heard(call: Callable[[Callable[[], None]], _T], seconds: float) -> _T:
+    """Return the result of a call, which gets a function to report progress.
+
+    If it reports none for `seconds` it is abandoned, and TimeoutError raised.
+    """
+    last = [monotonic()]
+
+    def hear() -> None:
+        last[0] = monotonic()
+
+    future = run_in_thread(lambda: call(hear))
+    while not future.done():
+        left = last[0] + seconds - monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        wait([future], min(left, LISTEN_SECONDS))
+        future.check_alive()
     return future.result()
 
 

@@ -112,7 +112,7 @@ class RuleReader(EntryReader):
             if template is not None or not isinstance(many, list) or not many:
                 self._add((*at, "templates"), "'templates' is a list, without 'template'")
                 return None, ()
-            names = [self._template(one, (*at, "templates", n)) for n, one in enumerate(many)]
+            names = [self._template(name, (*at, "templates", n)) for n, name in enumerate(many)]
             return names[0], tuple(name for name in names[1:] if name)
         elif template is None:
             self._add(at, "'template' is missing")
@@ -166,22 +166,22 @@ class RuleReader(EntryReader):
         if path is None:
             return None
         tests = value if isinstance(value, dict) else {"equals": value}
-        options = {key: one for key, one in tests.items() if key in OPTIONS}
-        asked = {key: one for key, one in tests.items() if key not in OPTIONS}
+        options = {key: value for key, value in tests.items() if key in OPTIONS}
+        asked = {key: value for key, value in tests.items() if key not in OPTIONS}
         if not asked:
             self._add(at, f"'{keyword}' has no operator")
         if not self._check_options(options, at):
             return None
-        compared = [self._test(path, op, one, options, (*at, op)) for op, one in asked.items()]
+        compared = [self._test(path, op, value, options, (*at, op)) for op, value in asked.items()]
         good = [part for part in compared if part is not None]
         if not good or len(good) < len(compared):
             return None
         return good[0] if len(good) == 1 else Every(tuple(good))
 
     def _check_options(self, options: dict[str, Any], at: Location) -> bool:
-        wrong = [key for key, one in options.items() if not _is_choice(one, OPTIONS[key])]
+        wrong = [key for key, value in options.items() if not _is_choice(value, OPTIONS[key])]
         for key in wrong:
-            choices = ", ".join(str(one).lower() for one in OPTIONS[key])
+            choices = ", ".join(str(value).lower() for value in OPTIONS[key])
             self._add((*at, key), f"'{key}' is one of {choices}")
         return not wrong
 

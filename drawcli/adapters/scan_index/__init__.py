@@ -10,7 +10,14 @@ One process uses it at a time. Committed data survive `kill -9`.
 
 from drawcli.adapters.scan_index.index import ScanIndex
 from drawcli.adapters.scan_index.opening import FILE_NAME, IndexBroken, open_index, remove_index
-from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
+from drawcli.adapters.scan_index.rows import (
+    FileEntry,
+    FileRow,
+    FolderRow,
+    NamingFile,
+    SeriesRow,
+    UnreadRow,
+)
 
 __all__ = [
     "FILE_NAME",
@@ -18,6 +25,7 @@ __all__ = [
     "FileRow",
     "FolderRow",
     "IndexBroken",
+    "NamingFile",
     "ScanIndex",
     "SeriesRow",
     "UnreadRow",

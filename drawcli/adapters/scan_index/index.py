@@ -116,10 +116,10 @@ class ScanIndex(SeriesTable):
         """Store files of a folder; mark their present and former series (`was`) as stale."""
         touched = set(was)
         rows: list[tuple[Any, ...]] = []
-        contoured: list[tuple[int, bytes, str]] = []
+        named: list[tuple[int, bytes, str]] = []
         for entry in entries:
             name = self.name_key(entry.name)
-            contoured += ((folder, name, uid) for uid in _contoured(entry.found))
+            named += ((folder, name, uid) for uid in _references(entry.found))
             size, mtime = entry.size, limit_time(entry.mtime_ns)
             row = (folder, name, size, mtime, limit_time(entry.ctime_ns), entry.since, entry.final)
             if isinstance(entry.found, str):
@@ -134,13 +134,13 @@ class ScanIndex(SeriesTable):
             f"INSERT OR REPLACE INTO file VALUES ({','.join('?' * 11)})",  # noqa: S608 - no value in it
             rows,
         )
-        self._set_contoured([row[:2] for row in rows], contoured)
+        self._set_references([row[:2] for row in rows], named)
         self.changed += len(rows)
         self._mark_changed(touched, now)
 
     def drop(self, folder: int, gone: dict[bytes, FileRow], now: int) -> None:
         """Delete files that no longer exist."""
-        for table in ("file", "contoured"):
+        for table in ("file", "reference"):
             self._database.executemany(
                 f"DELETE FROM {table} WHERE folder = ? AND name = ?",  # noqa: S608 - no value in it
                 ((folder, name) for name in gone),
@@ -188,14 +188,14 @@ class ScanIndex(SeriesTable):
         )
         return Counter(dict(rows.fetchall()))
 
-    def _set_contoured(
-        self, files: Iterable[tuple[Any, ...]], contoured: Iterable[tuple[int, bytes, str]]
+    def _set_references(
+        self, files: Iterable[tuple[Any, ...]], named: Iterable[tuple[int, bytes, str]]
     ) -> None:
-        """Store the series that the structure sets among some files reference."""
-        delete = "DELETE FROM contoured WHERE folder = ? AND name = ?"
+        """Store the UIDs that the RT objects among some files name."""
+        delete = "DELETE FROM reference WHERE folder = ? AND name = ?"
         self._database.executemany(delete, files)
-        rows = ((folder, name, self._keys.text(uid)) for folder, name, uid in contoured)
-        self._database.executemany("INSERT INTO contoured VALUES (?, ?, ?)", rows)
+        rows = ((folder, name, self._keys.text(uid)) for folder, name, uid in named)
+        self._database.executemany("INSERT INTO reference VALUES (?, ?, ?)", rows)
 
     def _series_id(self, uid: str, now: int) -> int:
         key = self._keys.text(uid)
@@ -228,6 +228,6 @@ class ScanIndex(SeriesTable):
         return facts_id
 
 
-def _contoured(found: Packed | str) -> tuple[str, ...]:
-    """Return the series that a file references as a structure set."""
-    return () if isinstance(found, str) else found.contoured
+def _references(found: Packed | str) -> tuple[str, ...]:
+    """Return the UIDs that a file names as an RT object."""
+    return () if isinstance(found, str) else found.references

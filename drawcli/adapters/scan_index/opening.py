@@ -18,7 +18,7 @@ from drawcli.errors import AnotherRun
 from drawcli.system.files import PRIVATE
 
 FILE_NAME: Final = "scan-index.sqlite"
-_FORMAT: Final = f"5 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT: Final = f"6 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_SECONDS: Final = 60
 _CACHE_KIB: Final = 32 << 10
@@ -33,9 +33,9 @@ CREATE TABLE file (
   PRIMARY KEY (folder, name)) WITHOUT ROWID;
 CREATE INDEX file_series ON file (series) WHERE series IS NOT NULL;
 CREATE INDEX file_reason ON file (reason) WHERE reason IS NOT NULL;
-CREATE TABLE contoured (folder INTEGER, name BLOB, uid BLOB);
-CREATE INDEX contoured_file ON contoured (folder, name);
-CREATE INDEX contoured_uid ON contoured (uid);
+CREATE TABLE reference (folder INTEGER, name BLOB, uid BLOB);
+CREATE INDEX reference_file ON reference (folder, name);
+CREATE INDEX reference_uid ON reference (uid);
 CREATE TABLE facts (id INTEGER PRIMARY KEY, key BLOB UNIQUE, sealed BLOB);
 CREATE TABLE series (
   id INTEGER PRIMARY KEY, uid BLOB UNIQUE, first INTEGER, since INTEGER, stale INTEGER,

@@ -36,6 +36,15 @@ class UnreadRow(NamedTuple):
     reason: str
 
 
+class NamingFile(NamedTuple):
+    """A structure set that names a series or a frame of reference."""
+
+    folder: int
+    name: bytes  # keyed hash of its name
+    size: int
+    mtime_ns: int
+
+
 class FileEntry(NamedTuple):
     """A file with the header that was read, or the reason why there is none."""
 

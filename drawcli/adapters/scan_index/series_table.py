@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from drawcli.adapters.scan_index.keys import Keys
-from drawcli.adapters.scan_index.rows import SeriesRow
+from drawcli.adapters.scan_index.rows import NamingFile, SeriesRow
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.dicom.instance_json import unpack_slice, unpack_study_date
 from drawcli.core.series.verdict import Readiness, Verdict
@@ -101,8 +101,8 @@ class SeriesTable:
         """Yield every series that has a verdict."""
         rows = self._database.execute(
             "SELECT id, first, since, stale, key, key_id, digest, stamp, modality, count, newest, "
-            "readiness, code, text, wishes, EXISTS (SELECT 1 FROM contoured WHERE "
-            "contoured.uid = series.uid) FROM series WHERE readiness IS NOT NULL ORDER BY id"
+            "readiness, code, text, wishes, EXISTS (SELECT 1 FROM reference WHERE "
+            "reference.uid = series.uid) FROM series WHERE readiness IS NOT NULL ORDER BY id"
         )
         for row in rows.fetchall():
             *facts, readiness, code, text, wishes, contoured = row
@@ -119,6 +119,36 @@ class SeriesTable:
         )
         for series, key, sealed in rows:
             yield series, unpack_study_date(self._keys.open(sealed, key).decode("ascii"))
+
+    def uid_key(self, uid: str) -> bytes:
+        """Return the keyed hash under which a UID is stored."""
+        return self._keys.text(uid)
+
+    def files_naming(self, uids: Iterable[bytes]) -> set[NamingFile]:
+        """Return the structure sets that name one of some series or frames, by keyed hashes."""
+        query = (
+            "SELECT folder, name, size, mtime FROM reference JOIN file USING (folder, name) "
+            "WHERE uid = ?"
+        )
+        rows = (self._database.execute(query, (uid,)).fetchall() for uid in uids)
+        return {NamingFile._make(row) for found in rows for row in found}
+
+    def is_named(self, uid: bytes) -> bool:
+        """Return whether any RT object names a UID, such as a plan its structure set."""
+        query = "SELECT 1 FROM reference WHERE uid = ? LIMIT 1"
+        return self._database.execute(query, (uid,)).fetchone() is not None
+
+    def path_of(self, file: NamingFile) -> str:
+        """Return the path of a file."""
+        query = (
+            "SELECT file.sealed, folder.sealed, folder.key FROM file JOIN folder "
+            "ON folder.id = file.folder WHERE folder = ? AND name = ?"
+        )
+        row = self._database.execute(query, (file.folder, file.name)).fetchone()
+        sealed, folder, key = row
+        bound = file.name + BOUND.pack(file.folder, file.size, file.mtime_ns)
+        name = json.loads(self._keys.open(sealed, bound))[0]
+        return os.path.join(os.fsdecode(self._keys.open(folder, key)), name)  # noqa: PTH118 - as scandir does
 
     def tidy(self) -> None:
         """Delete shared facts that no file uses."""

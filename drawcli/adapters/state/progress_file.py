@@ -4,7 +4,6 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock, Timer
 from typing import Final, Self
@@ -16,7 +15,6 @@ FILE_NAME: Final = "progress.json"
 _INTERVAL_SECONDS: Final = 1.0  # shortest time between two writes of the file
 
 
-@dataclass(slots=True)
 class ProgressFile:
     """Watcher that writes the progress to a file, which `status --watch` reads.
 
@@ -25,14 +23,15 @@ class ProgressFile:
     whole, not durably: after a crash it has no use.
     """
 
-    path: Path
-    _next: float = field(default=0.0)  # by the monotonic clock
-    _step: str = ""
-    _written: bool = False
-    _latest: ProgressState = field(default=ProgressState(step=""))
-    _updated: float = 0.0  # s since 1970
-    _first: Timer | None = None  # writes the file if the step does not
-    _lock: RLock = field(default_factory=RLock)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._next = 0.0  # by the monotonic clock
+        self._step = ""
+        self._written = False
+        self._latest = ProgressState(step="")
+        self._updated = 0.0  # s since 1970
+        self._first: Timer | None = None  # writes the file if the step does not
+        self._lock = RLock()
 
     @classmethod
     def of(cls, state_dir: Path) -> Self:

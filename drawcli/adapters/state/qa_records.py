@@ -6,7 +6,8 @@ cut short is skipped. Nothing is removed: records stay when work folders go.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,13 +49,19 @@ class LineFile:
 
     def rows(self, having: str = "") -> Iterator[dict[str, Any]]:
         """Yield the lines that are whole, in order; with `having`, those that contain the text."""
+        return (row for row, _ in self.rows_from(0, having))
+
+    def rows_from(self, place: int, having: str = "") -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield the whole lines from a place in the file on, each with the place of its end."""
         wanted = having.encode("ascii")
         try:
             stream = self.path.open("rb")
         except FileNotFoundError:
             return
         with stream:
+            stream.seek(place)
             for line in stream:
+                place += len(line)
                 if wanted not in line:
                     continue
                 try:
@@ -62,14 +69,15 @@ class LineFile:
                 except ValueError:
                     continue
                 if isinstance(row, dict):
-                    yield row
+                    yield row, place
 
 
 class QaRecords:
     """The records of a site, by job."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._file = LineFile(state_dir / FOLDER / PAIRS)
+        self.path = state_dir / FOLDER / PAIRS
+        self._file = LineFile(self.path)
 
     def add(self, records: Iterable[PairRecord]) -> None:
         """Append records; they are durable on return."""
@@ -77,14 +85,40 @@ class QaRecords:
 
     def by_job(self) -> dict[str, PairRecord]:
         """Return the last record of each job, in the order of the first."""
-        found: dict[str, PairRecord] = {}
-        for row in self._file.rows():
-            try:
+        return {record.job: record for record in self.every()}
+
+    def every(self, only: Container[str] | None = None) -> Iterator[PairRecord]:
+        """Yield the records in the order in which they were added; `only` of some jobs."""
+        rows = self._file.rows()
+        return _records_in(row for row in rows if only is None or row.get("job") in only)
+
+    def of_template(self, template: str) -> dict[str, PairRecord]:
+        """Return the last record of each job of a template."""
+        rows = self._file.rows(f'"template": {json.dumps(template)}')
+        found = {record.job: record for record in _records_in(rows)}
+        return {job: record for job, record in found.items() if record.template == template}
+
+    def of_job(self, job: str) -> PairRecord | None:
+        """Return the last record of a job."""
+        found = None
+        for row in self._file.rows(json.dumps(job)):
+            with suppress(ValueError):
                 record = PairRecord.from_plain(row)
-            except ValueError:
-                continue
-            found[record.job] = record
+                found = record if record.job == job else found
         return found
+
+    def rows_from(self, place: int) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield records as JSON objects from a place in the file on, with the place of their end.
+
+        A reader that keeps the place of the last one reads only what was appended since.
+        """
+        return self._file.rows_from(place)
+
+
+def _records_in(rows: Iterable[dict[str, Any]]) -> Iterator[PairRecord]:
+    for row in rows:
+        with suppress(ValueError):
+            yield PairRecord.from_plain(row)
 
 
 class QaRatings:

@@ -5,7 +5,7 @@ not protect against someone who can read both the site key and the datastore wit
 """
 
 import json
-import secrets
+import os
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -49,7 +49,7 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         plain = zlib.compress(json.dumps(crosswalk.as_plain()).encode("utf-8"))
-        nonce = secrets.token_bytes(_NONCE_LENGTH)
+        nonce = os.urandom(_NONCE_LENGTH)
         head = _MAGIC + self._key_id
         sealed = AESGCM(self._keys[self._key_id]).encrypt(
             nonce, plain, head + job_id.encode("ascii")

@@ -16,7 +16,7 @@ from drawcli.core.dicom.multiframe import (
     number_of_frames,
     numbers_in,
 )
-from drawcli.core.dicom.references import referenced_series
+from drawcli.core.dicom.references import references
 from drawcli.core.dicom.streaming import ElementStream, is_all_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
@@ -73,7 +73,7 @@ class Slice:
     number: int | None = None  # InstanceNumber
     thickness: float | None = None  # SliceThickness, mm: nominal
     frames_named: int = 1  # NumberOfFrames (0028,0008), of any SOP class
-    contoured: tuple[str, ...] = ()  # of a structure set: the series that it references
+    references: tuple[str, ...] = ()  # UIDs that an RT object names; see `references`
 
     @property
     def planes(self) -> tuple[ImagePlane, ...]:
@@ -125,7 +125,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         number=_whole(header.text(_INSTANCE_NUMBER)),
         thickness=None if thickness is None else thickness[0],
         frames_named=number_of_frames(header),
-        contoured=referenced_series(header),
+        references=references(header),
     )
 
 

@@ -12,7 +12,7 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.dicom.multiframe import Frames, ImagePlane
 
 # Known from the folder listing, and kept in a table of its own.
-_PLACE: Final = frozenset({"path", "size", "mtime_ns", "contoured"})
+_PLACE: Final = frozenset({"path", "size", "mtime_ns", "references"})
 _OWN: Final = ("sop_uid", "position", "pixels_missing", "number", "frames")
 _SHARED: Final = tuple(
     field.name for field in fields(Slice) if field.name not in _OWN and field.name not in _PLACE
@@ -26,7 +26,7 @@ class Packed(NamedTuple):
     series_uid: str
     shared: str  # JSON; equal for most files of a series
     own: str  # JSON
-    contoured: tuple[str, ...] = ()  # the series that a structure set references
+    references: tuple[str, ...] = ()  # UIDs that an RT object names
 
 
 def pack_slice(slice_: Slice) -> Packed:
@@ -34,7 +34,7 @@ def pack_slice(slice_: Slice) -> Packed:
     shared = [getattr(slice_, name) for name in _SHARED]
     plain = _plain_frames(slice_.frames)
     own = [slice_.sop_uid, slice_.position, slice_.pixels_missing, slice_.number, plain]
-    return Packed(slice_.series_uid, json.dumps(shared), json.dumps(own), slice_.contoured)
+    return Packed(slice_.series_uid, json.dumps(shared), json.dumps(own), slice_.references)
 
 
 def unpack_slice(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:

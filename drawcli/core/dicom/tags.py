@@ -11,6 +11,7 @@ StudyTime: Final = 0x00080030
 AccessionNumber: Final = 0x00080050
 Modality: Final = 0x00080060
 ReferringPhysicianName: Final = 0x00080090
+TimezoneOffsetFromUTC: Final = 0x00080201
 StudyDescription: Final = 0x00081030
 SeriesDescription: Final = 0x0008103E
 OperatorsName: Final = 0x00081070
@@ -46,10 +47,13 @@ LongitudinalTemporalInformationModified: Final = 0x00280303
 StructureSetLabel: Final = 0x30060002
 StructureSetName: Final = 0x30060004
 StructureSetDescription: Final = 0x30060006
+StructureSetDate: Final = 0x30060008
+StructureSetTime: Final = 0x30060009
 ReferencedFrameOfReferenceSequence: Final = 0x30060010
 RTReferencedStudySequence: Final = 0x30060012
 RTReferencedSeriesSequence: Final = 0x30060014
 ContourImageSequence: Final = 0x30060016
+PredecessorStructureSetSequence: Final = 0x30060018
 StructureSetROISequence: Final = 0x30060020
 ROINumber: Final = 0x30060022
 ReferencedFrameOfReferenceUID: Final = 0x30060024
@@ -67,7 +71,10 @@ ObservationNumber: Final = 0x30060082
 ReferencedROINumber: Final = 0x30060084
 RTROIInterpretedType: Final = 0x300600A4
 ROIInterpreter: Final = 0x300600A6
+ReferencedStructureSetSequence: Final = 0x300C0060
 ApprovalStatus: Final = 0x300E0002
+ReviewDate: Final = 0x300E0004
+ReviewTime: Final = 0x300E0005
 
 
 def tag_text(tag: int) -> str:

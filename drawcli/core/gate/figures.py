@@ -6,7 +6,6 @@ a length that depends on its element.
 
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 # Numbers that an image needs, and that are always copied: here only matches as long as a record
@@ -80,6 +79,8 @@ class Figures(NamedTuple):
 
     def in_number(self, keyword: str, text: str) -> bool:
         """Return whether a decimal number of an element is a number of the patient."""
+        from decimal import Decimal, InvalidOperation
+
         try:
             number = abs(Decimal(text.strip(" +")))
         except InvalidOperation:

@@ -35,17 +35,14 @@ _IN_ASCII: Final = tuple(
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
 _NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
 _GAP: Final = r"(?:st|nd|rd|th)?(?: of)?[-./ ,]*"
-_DAYS: Final = tuple(
-    (re.compile(pattern), order)
-    for pattern, order in (
-        (rf"(?<!\d){_YEAR}[-./ ]?(\d\d)[-./ ]?(\d\d)", "ymd"),
-        (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "dmy"),
-        (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "mdy"),
-        (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "dmy"),
-        (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "mdy"),
-        (rf"(?<!\d)(\d\d?){_GAP}{_NAMED}{_GAP}{_YEAR}(?!\d)", "dmy"),
-        (rf"{_NAMED}{_GAP}(\d\d?){_GAP}{_YEAR}(?!\d)", "mdy"),
-    )
+_DAYS: Final = (
+    (rf"(?<!\d){_YEAR}[-./ ]?(\d\d)[-./ ]?(\d\d)", "ymd"),
+    (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "dmy"),
+    (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "mdy"),
+    (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "dmy"),
+    (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "mdy"),
+    (rf"(?<!\d)(\d\d?){_GAP}{_NAMED}{_GAP}{_YEAR}(?!\d)", "dmy"),
+    (rf"{_NAMED}{_GAP}(\d\d?){_GAP}{_YEAR}(?!\d)", "mdy"),
 )
 
 
@@ -91,7 +88,7 @@ def days(text: str) -> Iterator[str]:
     if not any(char.isdigit() for char in text):
         return
     for pattern, order in _DAYS:
-        for parts in pattern.findall(text):
+        for parts in re.findall(pattern, text):
             named = dict(zip(order, parts, strict=True))
             month = named["m"]
             number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)

@@ -97,17 +97,15 @@ def month_ticks(times: Sequence[datetime], slot: float) -> Iterator[str]:
     slot
         The width of a case.
     """
-    bottom, before, free = HEIGHT - BELOW, "", 0.0
-    for number, at in enumerate(times):
-        month = f"{at:%Y-%m}"
-        if month == before:
-            continue
+    bottom, free = HEIGHT - BELOW, 0.0
+    firsts = [n for n, at in enumerate(times) if not n or f"{at:%Y%m}" != f"{times[n - 1]:%Y%m}"]
+    for place, number in enumerate(firsts):
         x = LEFT + number * slot
         yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>'
-        if x >= free:
-            yield f'<text class="small" x="{x:.1f}" y="{bottom + 20}">{at:%b %Y}</text>'
+        is_cut = not place and len(firsts) > 1 and firsts[1] * slot < _MONTH_WIDTH
+        if x >= free and not is_cut:
+            yield f'<text class="small" x="{x:.1f}" y="{bottom + 20}">{times[number]:%b %Y}</text>'
             free = x + _MONTH_WIDTH
-        before = month
 
 
 def labels(places: Iterable[tuple[float, str]], x: float) -> str:

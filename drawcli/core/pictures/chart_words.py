@@ -29,12 +29,17 @@ def state_of_case(signals: Sequence[Signal]) -> str:
     return "better" if signals else ""
 
 
+def signal_text(signal: Signal) -> str:
+    """Return a signal in words."""
+    return f"{'better' if signal.better else signal.state}: {signal.text}"
+
+
 def case_text(case: Point, metric: str, signals: Sequence[Signal]) -> str:
     """Return a case in words."""
     kind = METRICS[metric]
     text = f"{dated(case.at)}: {kind.label} {kind.text(case.value)}"
     if signals:
-        return f"{text}; {'; '.join(f'{signal.state}: {signal.text}' for signal in signals)}"
+        return "; ".join([text, *map(signal_text, signals)])
     return f"{text}, not changed" if kind.is_best(case.value) else text
 
 

@@ -121,14 +121,14 @@ def _picture(scene: Scene, view: View) -> str:
 
 def embedded(label: str, image: "Image.Image") -> str:
     """Return a picture as an element of HTML, with its data."""
-    data = base64.b64encode(_encoded(image)).decode("ascii")
+    data = base64.b64encode(as_jpeg(image)).decode("ascii")
     return (
         f'<img alt="{escape(label)}" width="{image.width}" height="{image.height}" '
         f'src="data:image/jpeg;base64,{data}">'
     )
 
 
-def _encoded(image: "Image.Image") -> bytes:
+def as_jpeg(image: "Image.Image") -> bytes:
     """Return a picture as JPEG with full colour resolution, a tenth of the size of a PNG."""
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, subsampling=0)

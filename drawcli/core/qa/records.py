@@ -6,16 +6,31 @@ may have typed anything into the others.
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.core.templates.tg263 import is_standard, plain_name
 
+DRAWN: Final = frozenset(  # outcomes that count in charts
+    {
+        ContourOutcome.UNTOUCHED,
+        ContourOutcome.RENAMED,
+        ContourOutcome.EDITED,
+        ContourOutcome.REDRAWN,
+    }
+)
 _TIMES: Final = ("at", "delivered_at")
 _SHOWN_DIGITS: Final = 12
+_TARGETS: Final = ("GTV", "CTV", "PTV", "ITV", "IGTV", "ICTV")
+_TARGET: Final = re.compile(  # with a number or a dose in cGy: other words may be a name
+    rf"(?:{'|'.join(_TARGETS)})[np]?[0-9]{{0,2}}(?:_(?:High|Mid|Low|L|R|[0-9]{{2,4}}))*"
+)
 
 
 class PairStatus(StrEnum):
@@ -57,9 +72,10 @@ class PairRecord:
     rules_commit: str | None = None
     a_sha256: str = ""  # the delivered file
     b_sha256: str = ""  # the clinical file
-    chosen_by: str = ""  # approved, predecessor, plan, newest, only
+    chosen_by: str = ""  # only, approved, edited, predecessor, plan, newest
     approval: str = ""  # ApprovalStatus (300E,0002) of the clinical set
     others: int = 0  # further structure sets of the series
+    passed_over: tuple[str, ...] = ()  # the reason of each: see `candidates.PassedOver`
     note: str = ""  # one sentence: why there is no comparison
     structures: tuple[StructureComparison, ...] = ()
     unpaired: int = 0  # clinical ROIs that belong to no delivered one and are not listed
@@ -75,6 +91,7 @@ class PairRecord:
         plain |= {name: plain[name].isoformat() for name in _TIMES}
         plain["status"] = str(self.status)
         plain["structures"] = [structure.as_plain() for structure in self.structures]
+        plain["passed_over"] = list(self.passed_over)
         return plain | {"version": self.version}
 
     @classmethod
@@ -92,21 +109,50 @@ class PairRecord:
             facts["status"] = PairStatus(plain["status"])
             structures = plain.get("structures", ())
             facts["structures"] = tuple(map(StructureComparison.from_plain, structures))
+            facts["passed_over"] = tuple(plain.get("passed_over", ()))
             return cls(**facts)
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a record of quality assurance: {err}") from None
 
+    @property
+    def content_digest(self) -> str:
+        """The SHA-256 of what the record says, without its time."""
+        text = json.dumps(self.as_plain() | {"at": None}, sort_keys=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
     def is_news_after(self, earlier: Self | None) -> bool:
-        """Return whether the record says more than its time."""
-        return earlier is None or replace(self, at=earlier.at) != earlier
+        """Return whether the record says more than its time, to the digits that are kept."""
+        return earlier is None or self.content_digest != earlier.content_digest
+
+
+def recordable(
+    structures: Iterable[StructureComparison], aliases: Iterable[str] = ()
+) -> tuple[tuple[StructureComparison, ...], int]:
+    """Return structures without names that a person may have typed, and how many were left out.
+
+    Kept are names that belong to a delivered structure, aliases of the settings and names of
+    TG-263, in the forms of TG-263 that leave no room for other words.
+    """
+    known = {alias.casefold() for alias in aliases}
+    kept, unpaired = [], 0
+    for one in structures:
+        if one.outcome is ContourOutcome.ADDED and not _is_nobodys(one.name, known):
+            unpaired += 1
+            continue
+        parts = (one.name_b or "").split(", ")
+        same = plain_name(one.name)
+        is_clear = all(plain_name(part) == same or _is_nobodys(part, known) for part in parts)
+        kept.append(one if is_clear else replace(one, name_b=None))
+    return tuple(kept), unpaired
+
+
+def _is_nobodys(name: str, known: Container[str]) -> bool:
+    """Return whether a name cannot be that of a person."""
+    if name.casefold() in known or _TARGET.fullmatch(name):
+        return True
+    return "^" not in name and not name.startswith(_TARGETS) and is_standard(name)
 
 
 def drawn_structures(record: PairRecord) -> list[StructureComparison]:
     """Return the structures that count in charts: both sets have contours of the same ROI."""
-    counted = (
-        ContourOutcome.UNTOUCHED,
-        ContourOutcome.RENAMED,
-        ContourOutcome.EDITED,
-        ContourOutcome.REDRAWN,
-    )
-    return [structure for structure in record.structures if structure.outcome in counted]
+    return [structure for structure in record.structures if structure.outcome in DRAWN]

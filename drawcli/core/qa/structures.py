@@ -20,7 +20,7 @@ from drawcli.core.dicom.geometry import halves, usual_step
 from drawcli.core.dicom.header import Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.qa.axes import FARTHEST_MM, Axes, Floats
-from drawcli.core.rtstruct.contour_table import CLOSED, FEWEST_POINTS
+from drawcli.core.rtstruct.contour_table import CLOSED_KINDS, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
 
@@ -28,7 +28,6 @@ SAME_LEVEL_MM: Final = 0.2  # smaller distances between planes are rounding
 _FLAT_MM: Final = 0.5  # allowed extent of a contour along the normal
 _LARGE_GAP: Final = 1.5  # times the slice distance: the structure ends before a larger gap
 _COARSEST: Final = 3.5  # times the slice distance of the file: fewer contours are separate parts
-_KINDS: Final = (CLOSED, "CLOSEDPLANAR_XOR")
 _LARGEST_MM: Final = 5000.0
 _NOT_FLAT: Final = "a contour is not in the plane of the others"
 _TANGLED: Final = "the contours are so entangled that they enclose no area"
@@ -111,7 +110,7 @@ def read_rois(header: Header) -> list[RoiContours]:
 
 
 def _take(contour: FileContour, roi: RoiContours) -> None:
-    if contour.kind not in _KINDS:
+    if contour.kind not in CLOSED_KINDS:
         roi.note = _NO_AREA_KIND
         return
     points = contour.points()

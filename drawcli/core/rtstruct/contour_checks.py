@@ -67,9 +67,11 @@ class MeasuredStructure:
     @property
     def left(self) -> float | None:
         """The LPS x of its centre, mm (positive: patient's left); None if it encloses no area."""
-        outlines = [one for many in self.slices.values() for one in many]
-        area = fsum(one.area for one in outlines)
-        return fsum(one.area * one.left for one in outlines) / area if area > 0 else None
+        outlines = [outline for many in self.slices.values() for outline in many]
+        area = fsum(outline.area for outline in outlines)
+        return (
+            fsum(outline.area * outline.left for outline in outlines) / area if area > 0 else None
+        )
 
 
 def inspect_contours(
@@ -225,7 +227,7 @@ class _Checked:
 
         try:
             crossing = sum(crosses_itself(o.polygon, o.area, self.grid.pixel) for o in outlines)
-            area, overlapping = find_enclosed([one.polygon for one in outlines])
+            area, overlapping = find_enclosed([outline.polygon for outline in outlines])
         except TooComplex:
             self.found["contour-tangled"][name] += len(outlines)
             return 0.0
@@ -263,16 +265,16 @@ def _forgotten(slices: Iterable[int]) -> int:
 def _out_of_bounds(
     measured: Iterable[MeasuredStructure], bounds: Mapping[str, tuple[float, float]]
 ) -> Iterator[tuple[str, str]]:
-    for one in measured:
-        least, most = bounds.get(one.name, (0.0, float("inf")))
-        if one.contours and not least <= one.volume_cm3 <= most:
+    for structure in measured:
+        least, most = bounds.get(structure.name, (0.0, float("inf")))
+        if structure.contours and not least <= structure.volume_cm3 <= most:
             wanted = f"the template allows {least:g} to {most:g}"
-            yield "structure-volume", f"{one.name}: {one.volume_cm3:.1f} cm3, {wanted}"
+            yield "structure-volume", f"{structure.name}: {structure.volume_cm3:.1f} cm3, {wanted}"
 
 
 def _on_the_wrong_side(measured: Sequence[MeasuredStructure]) -> Iterator[tuple[str, str]]:
     """Yield pairs whose left structure is on the patient's right (LPS)."""
-    lefts = {one.name: one.left for one in measured}
+    lefts = {structure.name: structure.left for structure in measured}
     for name, other in other_side(lefts).items():
         left, right = lefts[name], lefts[other]
         if left is not None and right is not None and left < right - _SIDES_MM:

@@ -13,6 +13,7 @@ LARGEST_SHIFT: Final = 0.2  # of the slice spacing: allowed median distance from
 MOST_CONTOURS: Final = 200_000  # in a structure set; large real sets have 20,000
 MOST_POINTS: Final = 20_000_000
 CLOSED: Final = "CLOSED_PLANAR"
+CLOSED_KINDS: Final = (CLOSED, "CLOSEDPLANAR_XOR")
 KINDS: Final = frozenset(  # PS3.3 C.8.8.6.1
     {CLOSED, "CLOSEDPLANAR_XOR", "OPEN_NONPLANAR", "OPEN_PLANAR", "POINT"}
 )

@@ -122,7 +122,7 @@ def inspect_received(
         text = f"the file from the server cannot be read unambiguously: {err}"
         return [Finding(Severity.BLOCK, "not-dicom", text)], []
     found = _with_severities(inspect(facts, expected), wanted.severities)
-    if any(one.severity is not Severity.WARN for one in found):
+    if any(finding.severity is not Severity.WARN for finding in found):
         return found, []
     drawn, measured = _contours(file, facts, crosswalk, crosswalk.uids, wanted)
     return [*found, *drawn], measured
@@ -141,7 +141,7 @@ def inspect_finished(
         return [Finding(Severity.BLOCK, "not-dicom", text)]
     found = [Finding(Severity.BLOCK, "not-conformant", fault) for fault in faults]
     found += inspect(facts, expected)
-    if any(one.severity is Severity.BLOCK for one in found):
+    if any(finding.severity is Severity.BLOCK for finding in found):
         return found
     originals = {uid: uid for uid in expected.images}
     drawn, measured = _contours(file, facts, crosswalk, originals, wanted)
@@ -162,7 +162,7 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
 
 def accept_hint(blocking: Sequence[Finding], job_id: str) -> str:
     """Return how to accept a refused structure set; "" if no setting can accept it."""
-    codes = list(dict.fromkeys(one.code for one in blocking))
+    codes = list(dict.fromkeys(finding.code for finding in blocking))
     if not codes or not CHECKS.keys() >= set(codes):
         return ""
     widen = "widen volume_cm3 of it in templates.yaml, or " if "structure-volume" in codes else ""
@@ -181,20 +181,24 @@ def _differing(
 
     Reports of earlier versions without `left_mm` used another method and are not compared.
     """
-    for one in finished:
-        before, now = received.get(one.name), one.as_plain()
-        if before and "left_mm" in before and {**before, "name": one.name} != now:
-            text = f"{one.name} is not what the server sent: contours or volume differ"
+    for structure in finished:
+        before, now = received.get(structure.name), structure.as_plain()
+        if before and "left_mm" in before and {**before, "name": structure.name} != now:
+            text = f"{structure.name} is not what the server sent: contours or volume differ"
             yield Finding(Severity.BLOCK, "not-conformant", text)
 
 
 def _with_severities(found: list[Finding], severities: Severities) -> list[Finding]:
     """Return findings with the severities of the site, without the checks it switched off."""
     adjusted = []
-    for one in found:
-        severity = severities.get(one.code, one.severity) if one.code in CHECKS else one.severity
+    for finding in found:
+        severity = (
+            severities.get(finding.code, finding.severity)
+            if finding.code in CHECKS
+            else finding.severity
+        )
         if severity is not None:
-            adjusted.append(replace(one, severity=severity))
+            adjusted.append(replace(finding, severity=severity))
     return adjusted
 
 
@@ -211,10 +215,14 @@ def _contours(
     derived = {roi.number: roi.name for roi in facts.rois if roi.name in wanted.derived}
     names = {roi.number: roi.name for roi in facts.rois if roi.number not in derived}
     numbers = crosswalk.frame_numbers
-    sent = (in_frames(one, numbers) for one in read_contours(file) if one.roi not in derived)
+    sent = (
+        in_frames(contours, numbers)
+        for contours in read_contours(file)
+        if contours.roi not in derived
+    )
     found, measured = inspect_contours(sent, names, grid, originals, wanted.bounds)
     if derived:
-        ours = (one for one in read_contours(file) if one.roi in derived)
+        ours = (contours for contours in read_contours(file) if contours.roi in derived)
         more, _ = inspect_contours(ours, derived, grid, originals)
         found += [(check, text) for check, text in more if check in _OF_DERIVED]
     return apply_severities(found, wanted.severities), measured

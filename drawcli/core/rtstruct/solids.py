@@ -88,7 +88,7 @@ def add_margin(solid: Solid, mm: float, grid: Grid) -> Solid:
             solid[i].buffer(-r, quad_segs=_SEGMENTS) if i in solid else Polygon()
             for i, r in _reached(index, -mm, grid)
         ]
-        shrunk[index] = reduce(lambda one, other: one.intersection(other), areas)
+        shrunk[index] = reduce(lambda first, other: first.intersection(other), areas)
     return shrunk
 
 
@@ -111,7 +111,9 @@ def connected_parts(solid: Solid) -> list[Solid]:
     together: dict[int, dict[int, list[Polygon]]] = defaultdict(lambda: defaultdict(list))
     for number, (index, area) in enumerate(areas):
         together[root(number)][index].append(area)
-    return [{index: MultiPolygon(many) for index, many in one.items()} for one in together.values()]
+    return [
+        {index: MultiPolygon(many) for index, many in solid.items()} for solid in together.values()
+    ]
 
 
 def volume_mm3(solid: Solid, grid: Grid) -> float:
@@ -143,17 +145,17 @@ def _cropped(rule: Derived, solid: Solid, border: Solid, grid: Grid) -> Solid:
     return _subtraction(solid, add_margin(border, rule.mm, grid))
 
 
-def _union(one: Solid, other: Solid) -> Solid:
-    both = one.keys() | other.keys()
-    return {i: one.get(i, Polygon()).union(other.get(i, Polygon())) for i in both}
+def _union(first: Solid, other: Solid) -> Solid:
+    both = first.keys() | other.keys()
+    return {i: first.get(i, Polygon()).union(other.get(i, Polygon())) for i in both}
 
 
-def _intersection(one: Solid, other: Solid) -> Solid:
-    return {i: one[i].intersection(other[i]) for i in one.keys() & other.keys()}
+def _intersection(first: Solid, other: Solid) -> Solid:
+    return {i: first[i].intersection(other[i]) for i in first.keys() & other.keys()}
 
 
-def _subtraction(one: Solid, other: Solid) -> Solid:
-    return {i: area.difference(other.get(i, Polygon())) for i, area in one.items()}
+def _subtraction(first: Solid, other: Solid) -> Solid:
+    return {i: area.difference(other.get(i, Polygon())) for i, area in first.items()}
 
 
 def _joined(solids: Iterable[Solid]) -> Solid:
@@ -167,7 +169,7 @@ def _smoothed(area: BaseGeometry, mm: float) -> BaseGeometry:
 
 
 def _filled(area: BaseGeometry) -> BaseGeometry:
-    return union_all([Polygon(one.exterior) for one in polygons_in(area)])
+    return union_all([Polygon(polygon.exterior) for polygon in polygons_in(area)])
 
 
 def _cleaned(solid: Solid) -> Solid:
@@ -175,7 +177,7 @@ def _cleaned(solid: Solid) -> Solid:
     clean = {}
     for index, area in solid.items():
         simple = area.simplify(_TOLERANCE_MM)
-        areas = [one for one in polygons_in(simple) if one.area >= _SMALLEST_MM2]
+        areas = [polygon for polygon in polygons_in(simple) if polygon.area >= _SMALLEST_MM2]
         if areas:
             clean[index] = MultiPolygon(areas)
     return clean

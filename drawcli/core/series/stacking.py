@@ -21,20 +21,22 @@ ALIGNED: Final = 1e-3  # how far two direction cosines, or pixel spacings in mm,
 
 def not_planes(slices: Sequence[ImagePlane]) -> Verdict | None:
     """Return why the slices are no parallel planes with the same grid, or None."""
-    lacking = sum(None in (one.position, one.orientation, one.spacing) for one in slices)
+    lacking = sum(
+        None in (slice_.position, slice_.orientation, slice_.spacing) for slice_ in slices
+    )
     if lacking:
         text = f"{lacking} of {len(slices)} slices are without position, orientation or "
         return waiting("no-geometry", f"{text}pixel spacing")
-    if not _all_near([one.orientation or () for one in slices]):
+    if not _all_near([slice_.orientation or () for slice_ in slices]):
         return waiting("mixed-orientations", "more than one orientation in one series")
-    if not _all_near([one.spacing or () for one in slices]):
+    if not _all_near([slice_.spacing or () for slice_ in slices]):
         return waiting("mixed-spacings", "more than one pixel spacing in one series")
     return None
 
 
 def one_orientation(slices: Sequence[ImagePlane]) -> bool:
     """Tell whether all slices that say how they lie, lie alike."""
-    told = [one.orientation for one in slices if one.orientation is not None]
+    told = [slice_.orientation for slice_ in slices if slice_.orientation is not None]
     return not told or _all_near(told)
 
 
@@ -74,8 +76,8 @@ def not_gapless(
         two parts of different spacing.
     """
     placed = sorted(
-        zip(_offsets(slices), (one.thickness for one in slices), strict=True),
-        key=lambda one: one[0],
+        zip(_offsets(slices), (slice_.thickness for slice_ in slices), strict=True),
+        key=lambda pair: pair[0],
     )
     offsets = [offset for offset, _ in placed]
     steps = [upper - lower for lower, upper in pairwise(offsets)]
@@ -120,7 +122,7 @@ def not_straight(slices: Sequence[ImagePlane]) -> Verdict | None:
 
 def _offsets(slices: Sequence[ImagePlane]) -> list[float]:
     first = slices[0].orientation or ()
-    return offsets_mm((one.position for one in slices if one.position), first)
+    return offsets_mm((slice_.position for slice_ in slices if slice_.position), first)
 
 
 def _usual(steps: Sequence[float], largest_step: float) -> float:
@@ -130,7 +132,7 @@ def _usual(steps: Sequence[float], largest_step: float) -> float:
     apart.
     """
     usual = median_low(steps)
-    short = [one for one in steps if one * largest_step < usual]
+    short = [step for step in steps if step * largest_step < usual]
     out_of_place = len(short) == 1 and max(steps) >= 1.1 * usual  # nearer to one, farther from one
     return usual if not short or out_of_place else min(steps)
 
@@ -161,7 +163,7 @@ def _largest_drift_mm(slices: Sequence[ImagePlane], orientation: Sequence[float]
 
     The line need not be along the normal: the slices of a tilted gantry are sheared.
     """
-    positions = [one.position for one in slices if one.position]
+    positions = [slice_.position for slice_ in slices if slice_.position]
     placed = sorted(zip(offsets_mm(positions, orientation), positions, strict=True))
     (start, begin), (stop, finish) = placed[0], placed[-1]
     if stop - start < SAME_PLACE_MM:
@@ -176,4 +178,4 @@ def _largest_drift_mm(slices: Sequence[ImagePlane], orientation: Sequence[float]
 def _all_near(many: Sequence[Sequence[float]]) -> bool:
     """Tell whether direction cosines, or pixel spacings in mm, are the same but for rounding."""
     first = many[0]
-    return all(abs(a - b) <= ALIGNED for one in many for a, b in zip(first, one, strict=True))
+    return all(abs(a - b) <= ALIGNED for values in many for a, b in zip(first, values, strict=True))

@@ -6,9 +6,8 @@ thickness changes with the spacing, or the instance numbers are consecutive.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 _ALIKE: Final = 0.1  # relative tolerance of the distances in a zone
@@ -21,8 +20,7 @@ _FOLLOWS: Final = 0.25  # relative tolerance of thickness ratio to spacing ratio
 _BETWEEN: Final = 1.1  # times the larger spacing: the longest distance between two zones
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(NamedTuple):
     """Consecutive distances that are alike."""
 
     start: int  # index of the first
@@ -31,7 +29,7 @@ class Zone:
     thick: float | None  # median slice thickness, mm
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """The number of distances."""
         return self.stop - self.start
 
@@ -68,7 +66,7 @@ def local_steps(
         Whether the instance numbers are consecutive.
     """
     runs = list(_runs(steps, thickness))
-    parts = [run for run in runs if run.count >= _FEWEST_PROVEN]
+    parts = [run for run in runs if run.length >= _FEWEST_PROVEN]
     differ = {round(run.step, 1) for run in parts}
     if len(differ) == 1 or not parts:
         return None
@@ -77,7 +75,7 @@ def local_steps(
     local = []
     for number, run in enumerate(runs):
         if run in parts:
-            local += [run.step] * run.count
+            local += [run.step] * run.length
             continue
         around = [near.step for near in runs[max(number - 1, 0) : number + 2] if near in parts]
         if not around or run.step < min(around) / _BETWEEN:
@@ -119,5 +117,5 @@ def _are_zones(zone: Zone, other: Zone, *, numbered: bool) -> bool:
         and abs(large.thick / small.thick / times - 1) <= _FOLLOWS
     )
     proven = numbered or follows
-    enough = min(zone.count, other.count) >= (_FEWEST_PROVEN if proven else _FEWEST)
+    enough = min(zone.length, other.length) >= (_FEWEST_PROVEN if proven else _FEWEST)
     return enough and (proven or as_multiple(times) == 1)

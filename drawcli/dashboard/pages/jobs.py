@@ -16,6 +16,8 @@ from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
+from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
@@ -72,7 +74,14 @@ def job(request: Request) -> Response:
         done=completed_action(found, done),
         rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),
+        pair=_pair(found, parts.qa),
     )
+
+
+def _pair(job: Job, qa: QaReader) -> str:
+    """Return what is known of the clinical structure set of a job, in words; "": nothing."""
+    status = qa.status(job.id) if job.delivered_sha256 else None
+    return STATUS_TEXTS[status] if status else ""
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -90,6 +90,29 @@
     filter.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(waiting); ask(); });
   }
 
+  // Charts: the case at the pointer or the focus in words; arrow keys move between cases.
+  const chart = document.getElementById("chart");
+  const words = document.getElementById("case");
+  if (chart && words) {
+    const toLatest = (box) => { box.scrollLeft = box.scrollWidth; };
+    document.querySelectorAll(".chart .scroll").forEach(toLatest);
+    const say = (event) => {
+      const at = event.target.closest("svg a");
+      if (at) words.textContent = at.getAttribute("aria-label");
+    };
+    chart.addEventListener("mouseover", say);
+    chart.addEventListener("focusin", say);
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+    chart.addEventListener("keydown", (event) => {
+      const at = event.target.closest("svg a");
+      if (!at || !(event.key in steps)) return;
+      const cases = [...chart.querySelectorAll("svg a")];
+      const next = Math.min(Math.max(cases.indexOf(at) + steps[event.key], 0), cases.length - 1);
+      event.preventDefault();
+      cases[next].focus();
+    });
+  }
+
   // Sliders: the newest position wins; one picture is requested at a time.
   const watch = (viewer) => {
     const { job, width } = viewer.dataset;

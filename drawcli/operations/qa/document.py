@@ -5,7 +5,7 @@ its own: the same document gives the same bytes.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
@@ -111,9 +111,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class FigureRow:
-    """FigureRow side by side, of equal width."""
+    """Figures side by side, of equal width, with a line of text above them."""
 
     row: tuple[Figure, ...]
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(-
 .n { text-align: right; white-space: nowrap; }
 td.good, td.watch, td.bad { font-weight: 600; }
 td.good { color: var(--good); } td.watch { color: var(--watch); } td.bad { color: var(--bad); }
+.figures { break-inside: avoid; }
 .row { display: grid; gap: .5rem; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); }
 figure { margin: .75rem 0; break-inside: avoid; }
 figcaption { font-size: .875rem; } img, svg { display: block; width: 100%; height: auto; }
@@ -212,10 +214,16 @@ def _block(block: Block) -> str:
             return _table(block)
         case Figure():
             return _figure(block)
-        case FigureRow(row):
-            return f'<div class="row">{"".join(map(_figure, row))}</div>'
+        case FigureRow(row, title):
+            above = f"<p>{escape(title)}</p>" if title else ""
+            figures = _all(map(_figure, row))
+            return f'<div class="figures">{above}<div class="row">{figures}</div></div>'
         case Signatures(roles):
-            return "".join(map(_signature, roles))
+            return _all(map(_signature, roles))
+
+
+def _all(parts: Iterable[str]) -> str:
+    return "".join(parts)
 
 
 def _table(table: Table) -> str:

@@ -48,12 +48,17 @@ def as_pdf(document: ReportDocument) -> bytes:
     ConfigError
         If ReportLab is not installed.
     """
+    check_installed()
+    _, pages = _build(document, 0)
+    return _build(document, pages)[0]
+
+
+def check_installed() -> None:
+    """Raise ConfigError unless ReportLab is installed."""
     try:
         import reportlab  # noqa: F401 - whether it is there
     except ImportError:
         raise not_installed("PDF", "qa", or_else="Or write HTML, and print it.") from None
-    _, pages = _build(document, 0)
-    return _build(document, pages)[0]
 
 
 def _build(document: ReportDocument, pages: int) -> tuple[bytes, int]:
@@ -110,8 +115,8 @@ def _block(block: Block) -> Iterator["Flowable"]:
             yield _table(block)
         case Figure():
             yield _figures((block,))
-        case FigureRow(row):
-            yield _figures(row)
+        case FigureRow(row, title):
+            yield _figures(row, title)
         case Signatures(roles):
             yield _signatures(roles)
 
@@ -198,31 +203,44 @@ def _cell(cell: str | Cell, column: int, table: Table, *, color: str = "ink") ->
 
 
 def _widths(table: Table) -> list[float]:
-    """Return the widths of the columns: as their texts need, together as wide as the page."""
-    from reportlab.pdfbase.pdfmetrics import stringWidth
+    """Return the widths of the columns: as their texts need, together as wide as the page.
 
-    wanted = []
+    If they need more, columns give way in proportion, but none becomes narrower than its longest
+    word.
+    """
+    wanted, least = [], []
     for column, title in enumerate(table.titles):
         cells = [row[column] for row in table.rows]
         texts = [title, *(cell.text if isinstance(cell, Cell) else cell for cell in cells)]
-        widest = max(stringWidth(_text(text), "Helvetica-Bold", _SIZE) for text in texts)
-        wanted.append(widest + 2 * _PADDING + 1)
+        wanted.append(max(map(_wide, texts)))
+        least.append(max(_wide(word) for text in texts for word in (text.split() or [""])))
     spare = _WIDTH - sum(wanted)
     if spare >= 0:
         return [wanted[0] + spare, *wanted[1:]]
-    even = _WIDTH / len(wanted)  # columns wider than their share give what is missing
-    over = sum(max(width - even, 0) for width in wanted)
-    return [width + spare * max(width - even, 0) / over for width in wanted]
+    given = [most - few for most, few in zip(wanted, least, strict=True)]
+    share = min(-spare / (sum(given) or 1), 1)
+    return [most - share * gives for most, gives in zip(wanted, given, strict=True)]
 
 
-def _figures(row: Sequence[Figure]) -> "Flowable":
+def _wide(text: str) -> float:
+    """Return the width of a text with the space around it, points."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    return stringWidth(_text(text), "Helvetica-Bold", _SIZE) + 2 * _PADDING + 1
+
+
+def _figures(row: Sequence[Figure], title: str = "") -> "Flowable":
     from reportlab import platypus
 
     width = _WIDTH / len(row)
     pictures = [_picture(figure, width - 2 * _PADDING) for figure in row]
-    captions = [_words(figure.caption, 8, color="soft") for figure in row]
-    style = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
-    rows: list[list[Any]] = [pictures, captions]
+    rows: list[list[Any]] = [pictures]
+    style: list[Any] = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
+    if any(figure.caption for figure in row):
+        rows.append([_words(figure.caption, 8, color="soft") for figure in row])
+    if title:
+        rows.insert(0, [_words(title), *[""] * (len(row) - 1)])
+        style.append(("SPAN", (0, 0), (-1, 0)))
     return platypus.Table(
         rows, colWidths=[width] * len(row), style=style, hAlign="LEFT", splitByRow=0
     )
@@ -260,7 +278,7 @@ def _signatures(roles: Sequence[str]) -> "Flowable":
     return platypus.Table(
         rows,
         colWidths=[2 * column, gap, 2 * column, gap, column],
-        rowHeights=[34.0, None] * len(roles),
+        rowHeights=[30.0, None] * len(roles),
         style=style,
         hAlign="LEFT",
         splitByRow=0,

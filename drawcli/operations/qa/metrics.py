@@ -24,7 +24,7 @@ _OF_CHARTS: Final = {  # metric: help text, field of a chart
 
 def contour_gauges(summary: QaSummary, now: datetime) -> Iterator[Gauge]:
     """Yield the metrics of charts and pairs."""
-    yield moment("qa_summary_timestamp_seconds", "When charts were last made.", summary.at)
+    yield moment("qa_charts_timestamp_seconds", "When charts were last made.", summary.at)
     pairs = {status: float(n) for status, n in summary.pairs.items()}
     yield by_label("qa_pairs", "Delivered structure sets by what was compared.", "status", pairs)
     age = None

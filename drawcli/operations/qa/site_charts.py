@@ -5,7 +5,7 @@ template, ROI and metric stand together; that of the latest case is the present 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -16,7 +16,6 @@ from drawcli.config.load import Settings
 from drawcli.core.qa.charts import (
     Chart,
     ChartState,
-    Limits,
     Point,
     Signal,
     VersionShift,
@@ -24,15 +23,13 @@ from drawcli.core.qa.charts import (
     compare_versions,
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
-from drawcli.core.qa.summary import ChartSignal, ChartSummary, VersionChange
+from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
+from drawcli.operations.commissioning.limits import GivenLimits, given_limits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
 _ORDER: Final = tuple(ChartState)
-_NEW_FOR: Final = timedelta(days=31)  # a version is compared with the one before
+_NEW_FOR: Final = timedelta(days=31)  # the comparison with the version before counts
 _DIGITS: Final = 4
-
-# Limits that were set by hand or by commissioning, of a template, ROI, metric and version.
-GivenLimits = Callable[[str, str, str, str], Limits | None]
 
 
 def no_given_limits(template: str, roi: str, metric: str, version: str) -> None:
@@ -47,7 +44,7 @@ class RoiCharts:
     roi: str
     metric: str
     charts: tuple[Chart, ...]
-    shift: VersionShift | None = None  # of the present version, while it is new
+    shift: VersionShift | None = None  # of the first cases of the present version
     changes: tuple[VersionChange, ...] = ()  # vertical lines
 
     @property
@@ -56,16 +53,26 @@ class RoiCharts:
         return self.charts[-1]
 
     @property
+    def is_new(self) -> bool:
+        """Whether the present version has no limits yet, or came within a month."""
+        cases, limits = self.present.points, self.present.limits
+        if limits and limits.source == "commissioning":
+            return False  # somebody has accepted it
+        return bool(self.present.missing) or cases[-1].at - cases[0].at <= _NEW_FOR
+
+    @property
     def state(self) -> ChartState:
-        """The more urgent of the present chart's state and that of the change of version."""
-        states = [self.present.state, *([self.shift.state] if self.shift else [])]
+        """The present chart's state, or while it is new that of the change of version."""
+        states = [self.present.state]
+        if self.shift and self.is_new:
+            states.append(self.shift.state)
         return max(states, key=_ORDER.index)
 
     @property
     def signals(self) -> tuple[ChartSignal, ...]:
         """The signals that the state comes from, the latest first; none if it is routine."""
         found = [_plain_signal(signal) for signal in reversed(self.present.recent)]
-        if self.shift and self.shift.state in (ChartState.WATCH, ChartState.INVESTIGATE):
+        if self.shift and self.is_new and self.shift.state in NOTED:
             found.insert(0, _signal_of(self.shift, self.present))
         return tuple(found)
 
@@ -163,10 +170,8 @@ def _points(records: Iterable[PairRecord], metrics: Sequence[str]) -> _Points:
 
 
 def _shift(charts: Sequence[Chart]) -> VersionShift | None:
-    """Compare the present version, while it is new, with the latest that has enough cases."""
+    """Compare the present version with the latest that has enough cases."""
     *before, now = charts
-    if not now.missing and now.points[-1].at - now.points[0].at > _NEW_FOR:
-        return None
     for old in reversed(before):
         shift = compare_versions(old, now.points)
         if shift.state is not ChartState.NEW:
@@ -198,9 +203,16 @@ def _differences(before: PairRecord, after: PairRecord) -> Iterator[tuple[str, s
 
 
 def read_charts(settings: Settings) -> list[RoiCharts]:
-    """Return the charts of a site from its records."""
+    """Return the charts of a site from its records.
+
+    Raises
+    ------
+    ConfigError
+        If the file of `qa.limits` is wrong.
+    """
     records = QaRecords(settings.state_dir).by_job().values()
-    return site_charts(records, settings.qa.charts, settings.qa.baseline)
+    given = given_limits(settings)
+    return site_charts(records, settings.qa.charts, settings.qa.baseline, given)
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:

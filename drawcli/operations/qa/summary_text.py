@@ -1,6 +1,6 @@
 """The summary of quality assurance in words: for status, alarms, the digest and reports."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -104,7 +104,17 @@ def _cause(chart: ChartSummary, signal: ChartSignal) -> tuple[int, str, str, str
 def _together(group: _Group) -> str:
     """Return a signal in words: that of the first chart, and the metrics of the others."""
     chart, signal = group[0]
-    labels = list(dict.fromkeys(METRICS[each.metric].label for each, _ in group))
-    also = f"; also {', '.join(labels[1:])}" if len(labels) > 1 else ""
+    also = also_in([each.metric for each, _ in group if each.metric != chart.metric])
     better = " (better)" if signal.better else ""
-    return f"{chart.template} {chart.roi}, {labels[0]}: {signal.text}{better}{also}"
+    label = METRICS[chart.metric].label
+    return f"{chart.template} {chart.roi}, {label}: {signal.text}{better}{also}"
+
+
+def also_in(metrics: Iterable[str]) -> str:
+    """Return the end of a sentence that holds for other metrics, too.
+
+    >>> also_in([]), also_in(["hd95_mm", "apl_mm"])
+    ('', '; also HD95, added path length')
+    """
+    labels = list(dict.fromkeys(METRICS[metric].label for metric in metrics))
+    return f"; also {', '.join(labels)}" if labels else ""

@@ -48,10 +48,8 @@ _SHORT_COMMIT: Final = 12  # hex digits
 
 def reidentify(job: Job, ctx: Context) -> Job:
     """Re-identify a job's RTSTRUCT, check it, and deliver it."""
-    received = ctx.work.file(job.id, RECEIVED)
-    sent = received.read_bytes() if received.exists() else b""
-    if hashlib.sha256(sent).hexdigest() != job.received_sha256:
-        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
+    sent = read_received(job, ctx)
+    if sent is None:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
     check_sources(crosswalk, job, ctx.progress.count_items)
@@ -65,6 +63,16 @@ def reidentify(job: Job, ctx: Context) -> Job:
     for report in reports:
         job = job.noted(ctx.now(), report)
     return job
+
+
+def read_received(job: Job, ctx: Context) -> bytes | None:
+    """Return the RTSTRUCT as it came; None if it is missing or was altered since."""
+    received = ctx.work.file(job.id, RECEIVED)
+    sent = received.read_bytes() if received.exists() else b""
+    if hashlib.sha256(sent).hexdigest() == job.received_sha256:
+        return sent
+    ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
+    return None
 
 
 def check_sources(crosswalk: Crosswalk, job: Job, counted: ItemCounter = no_counting) -> None:

@@ -62,7 +62,7 @@ class SeriesSnapshot:
             "source_digest": self.digest,
             "source_stamp": self.stamp,
             "aside": counts_text(self.load_aside()) or None,
-            "pet_counts": any(one.pet_counts for one in self.slices),
+            "pet_counts": any(slice_.pet_counts for slice_ in self.slices),
         }
 
     @property
@@ -117,7 +117,7 @@ class Judge:
         return _scan_of(self._files(number))
 
     def _files(self, number: int) -> list[Slice]:
-        return sorted(self.index.slices(number), key=lambda one: one.path)
+        return sorted(self.index.slices(number), key=lambda slice_: slice_.path)
 
     def _judged_again(self, number: int, wishes: int, released: frozenset[str]) -> Verdict:
         return self._verdict(number, self.slices(number), wishes, released)
@@ -128,8 +128,8 @@ class Judge:
             self.index.drop_series(number)
             return
         stand_ins = self.known_under(slices[0].series_uid)
-        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
-        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        names = sorted(f"{slice_.sop_uid} {slice_.size}" for slice_ in slices)
+        places = sorted(f"{slice_.path} {slice_.mtime_ns}" for slice_ in slices)
         wishes = self.wishes.number_of(main_folder(slices))
         row = SeriesRow(
             id=number,
@@ -142,7 +142,7 @@ class Judge:
             stamp=stand_ins.digest("stamp", *places),
             modality=main_modality(slices),
             files=len(slices),
-            newest=max(one.mtime_ns for one in slices),
+            newest=max(slice_.mtime_ns for slice_ in slices),
             verdict=self._verdict(number, slices, wishes),
             wishes=wishes,
         )
@@ -170,10 +170,10 @@ def _scan_of(files: list[Slice]) -> list[Slice]:
     return drop_copies(scan_slices(files) or files, same_images)
 
 
-def same_images(one: str, other: str) -> bool:
+def same_images(path: str, other: str) -> bool:
     """Return whether two files contain the same image; False if one is unreadable."""
     try:
-        with Path(one).open("rb") as first, Path(other).open("rb") as second:
+        with Path(path).open("rb") as first, Path(other).open("rb") as second:
             return is_same_image(first, second)
     except OSError:
         return False

@@ -105,7 +105,7 @@ def torus(
     return RoiContours(1, name, FRAME, contours)
 
 
-def moved(roi: RoiContours, by: Sequence[float], axes: Matrix = UPRIGHT) -> RoiContours:
+def moved(roi: RoiContours, by: Sequence[float] | Matrix, axes: Matrix = UPRIGHT) -> RoiContours:
     """Return an ROI moved along axes, mm."""
     offset = np.asarray(by, float) @ axes
     return RoiContours(roi.number, roi.name, roi.frame, [one + offset for one in roi.contours])

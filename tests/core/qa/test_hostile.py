@@ -33,6 +33,11 @@ def circle(points: int, radius: float = 10, level: float = 0.0) -> np.ndarray:
     return round_solid("X", tube(radius), [level]).contours[0][:: 240 // points]
 
 
+def shoelace(points: np.ndarray) -> float:
+    x, y = points[:, 0], points[:, 1]
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
 def tangle() -> RoiContours:
     chance = np.random.default_rng(1)
     return roi([np.column_stack([chance.uniform(-20, 20, (400, 2)), np.zeros(400)])])
@@ -189,7 +194,8 @@ def test_a_slice_alone_is_as_thick_as_the_slices_of_the_other_file() -> None:
 
     _, plain = outcome_of(a, b)
 
-    assert plain["volume_b_cm3"] == pytest.approx(3 * (plain["volume_a_cm3"] or 0), abs=1e-3)
+    assert plain["volume_a_cm3"] == pytest.approx(3 * shoelace(circle(40)) / 1000, abs=1e-3)
+    assert plain["volume_b_cm3"] == pytest.approx(9 * shoelace(circle(40)) / 1000, abs=1e-3)
     assert plain["dice"] == pytest.approx(0.5)
     assert plain["ends_moved"] == [1, 1]
 

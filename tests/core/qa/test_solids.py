@@ -14,9 +14,11 @@ import pytest
 import shapely
 from shapely import LineString
 
+from drawcli.core.qa.axes import Axes
 from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from drawcli.core.qa.outcomes import StructureComparison
-from drawcli.core.qa.structures import RoiContours
+from drawcli.core.qa.structures import RoiContours, outlines_of, slice_step, solids_of
+from drawcli.core.qa.surfaces import Surface, surface_of
 from tests.core.qa.solids import (
     UPRIGHT,
     Matrix,
@@ -293,11 +295,7 @@ def test_the_surface_lies_on_the_solid() -> None:
     assert np.abs(off).max() < 0.6  # the poles: half a slice
 
 
-def _surface(roi: RoiContours, step: float):  # noqa: ANN202 - Surface, imported with SciPy only
-    from drawcli.core.qa.axes import Axes
-    from drawcli.core.qa.structures import outlines_of, slice_step, solids_of
-    from drawcli.core.qa.surfaces import surface_of
-
+def _surface(roi: RoiContours, step: float) -> Surface:
     outlines = outlines_of([roi], Axes.of(roi.contours))
     (solid,) = solids_of(outlines, slice_step(outlines))
     return surface_of(solid, step)

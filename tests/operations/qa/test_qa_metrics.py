@@ -60,7 +60,7 @@ def test_pairs_ages_and_changes_are_figures(ctx: Context, clock: Clock) -> None:
     assert (found["pairs", "compared"], found["pairs", "missing"]) == (12, 2)
     assert found["oldest_unpaired_seconds",] == 2 * 86_400
     assert found["version_changed_timestamp_seconds", "Breast"] == NOON.timestamp()
-    assert found["summary_timestamp_seconds",] == NOON.timestamp()
+    assert found["charts_timestamp_seconds",] == NOON.timestamp()
 
 
 def test_however_many_charts_there_are_the_urgent_ones_have_figures(ctx: Context) -> None:

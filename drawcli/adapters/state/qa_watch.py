@@ -1,0 +1,90 @@
+"""Which delivered jobs are watched for a clinical structure set, and what the last scan saw.
+
+state_dir/qa/watch.json    {job: WatchedJob as JSON}; it may be deleted: the next scan makes it anew
+state_dir/qa/scan.lock     one scan for clinical sets at a time
+
+It holds keyed hashes only, no UID and no path.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from drawcli.adapters.state.qa_records import FOLDER
+from drawcli.errors import AnotherRun
+from drawcli.system.files import PRIVATE, make_private, write_durably
+
+WATCH: Final = "watch.json"
+SCAN_LOCK: Final = "scan.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedJob:
+    """A delivered job; hashes as the scan index has them, in hex."""
+
+    series: str  # of its SeriesInstanceUID
+    frame: str = ""  # of its FrameOfReferenceUID
+    stamp: str = ""  # of the structure sets and settings at the last comparison; "" before
+    sets: tuple[str, ...] = ()  # SOPInstanceUIDs of these, if a plan may decide between them
+    waits_since: datetime | None = None  # for the approval of a set
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return a job from JSON; raise KeyError, TypeError or ValueError if it is none."""
+        since = plain["waits_since"]
+        return cls(
+            series=str(plain["series"]),
+            frame=str(plain["frame"]),
+            stamp=str(plain["stamp"]),
+            sets=tuple(map(str, plain["sets"])),
+            waits_since=None if since is None else datetime.fromisoformat(since),
+        )
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the job as a JSON object."""
+        since = self.waits_since
+        return asdict(self) | {"waits_since": None if since is None else since.isoformat()}
+
+
+def read_watch(state_dir: Path) -> dict[str, WatchedJob] | None:
+    """Return the watched jobs; None if the file is missing or damaged."""
+    try:
+        plain = json.loads((state_dir / FOLDER / WATCH).read_bytes())
+        return {job: WatchedJob.from_plain(one) for job, one in plain.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_watch(state_dir: Path, jobs: Mapping[str, WatchedJob]) -> None:
+    """Replace the file; durable when this returns.
+
+    Raises
+    ------
+    DiskFull, OSError
+        If it cannot be written.
+    """
+    text = json.dumps({job: one.as_plain() for job, one in jobs.items()})
+    write_durably(make_private(state_dir / FOLDER) / WATCH, text.encode("ascii"))
+
+
+@contextmanager
+def scan_lock(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of a scan; raise AnotherRun if another process holds it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(make_private(state_dir / FOLDER) / SCAN_LOCK, mode=PRIVATE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise AnotherRun(
+            "another process is comparing structure sets",
+            hint="Wait for it; 'drawcli unlock' shows which one it is.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,293 @@
+"""qa commission: past patients by the steps of the pipeline, and a page to sign."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drawcli.cli import render
+from drawcli.cli.door import Door, IdentifyOption
+from drawcli.cli.render import Result
+from drawcli.errors import JobError, OutOfReach, UsageError
+from drawcli.system.printable import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from drawcli.operations.commissioning.commission import CommissionRequest
+    from drawcli.operations.commissioning.results import Commissioned
+    from drawcli.pipeline.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionOptions:
+    """The options of `qa commission`."""
+
+    template: Annotated[
+        str, typer.Option("--template", help="The template to commission.", metavar="TEMPLATE")
+    ]
+    accept: Annotated[
+        Path, typer.Option("--accept", help="The acceptance file (YAML).", metavar="FILE")
+    ]
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Also write a page to sign, as HTML.", metavar="FILE"),
+    ] = None
+    pdf: Annotated[Path | None, typer.Option("--pdf", help="The same as PDF.", metavar="FILE")] = (
+        None
+    )
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Take the result as limits of the control charts.")
+    ] = False
+    again: Annotated[
+        bool, typer.Option("--again", help="Send every series once more, as a new round.")
+    ] = False
+    retry: Annotated[bool, typer.Option("--retry", help="Try series that were held once more.")] = (
+        False
+    )
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", min=0, help="Stop waiting after so long.", metavar="N"),
+    ] = None
+
+
+def commission(
+    door: Door,
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Past patients: images and RTSTRUCT of each.", metavar="FOLDER"),
+    ],
+    options: CommissionOptions,
+    identify: IdentifyOption = False,
+) -> Result:
+    """Commission a template with past patients; deliver nothing.
+
+    Each series that has a clinical structure set goes to the server and back by the usual steps.
+    Its contours are compared with the clinical ones, and judged by the acceptance file. A second
+    call goes on where the first has ended.
+    """
+    from drawcli.operations.commissioning.commission import commission as commission_folder
+
+    door.check_identify(identify=identify)
+    _check_targets(options)
+    with door.context() as ctx:
+        request = _request(folder, options, ctx)
+        tell = _teller() if door.to_person else lambda _text: None
+        done = commission_folder(ctx, request, sleep=time.sleep, tell=tell)
+        written = _write(done, options, ctx)
+        charts = _baseline(done, ctx) if options.baseline else None
+    result = Result(data=_facts(done, charts) | written, errors=list(_errors(done)))
+    result.exit_code = _exit_code(done)
+    if options.baseline and charts is None:
+        result.errors.append(_no_baseline(done))
+        result.exit_code = result.exit_code or JobError.exit_code
+    result.show = lambda out: _show(out, done, charts, written, identify=identify)
+    return result
+
+
+def _request(folder: Path, options: CommissionOptions, ctx: "Context") -> "CommissionRequest":
+    from drawcli.operations.commissioning.commission import CommissionRequest
+
+    minutes = options.max_minutes
+    return CommissionRequest(
+        folder=folder.absolute(),
+        template=options.template,
+        accept=options.accept,
+        again=options.again,
+        retry=options.retry,
+        until=None if minutes is None else ctx.now() + timedelta(minutes=minutes),
+    )
+
+
+def _check_targets(options: CommissionOptions) -> None:
+    """Raise an error at once if the pages cannot be written: what follows may take hours."""
+    for path in (options.html, options.pdf):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}", hint="Create it first.")
+    if options.pdf is not None:
+        from drawcli.operations.qa.document_pdf import check_installed
+
+        check_installed()
+
+
+def _teller() -> "Callable[[str], None]":
+    last: list[str] = []
+
+    def tell(line: str) -> None:
+        if last != [line]:
+            render.say(line)
+            last[:] = [line]
+
+    return tell
+
+
+def _write(done: "Commissioned", options: CommissionOptions, ctx: "Context") -> dict[str, Any]:
+    """Write the pages; return their paths."""
+    from drawcli.operations.commissioning.report import document_of
+    from drawcli.operations.qa.document import as_html
+    from drawcli.operations.qa.document_pdf import as_pdf
+
+    paths = {"html": options.html, "pdf": options.pdf}
+    if any(paths.values()):
+        document = document_of(done, ctx.settings, ctx.rulebook.commit or "")
+        if options.html is not None:
+            _write_file(options.html, as_html(document).encode("utf-8"))
+        if options.pdf is not None:
+            _write_file(options.pdf, as_pdf(document))
+    return {name: path and str(path) for name, path in paths.items()}
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as err:
+        raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+
+
+def _baseline(done: "Commissioned", ctx: "Context") -> int | None:
+    """Store the limits of the charts; return for how many, None if the result does not allow it."""
+    from drawcli.operations.commissioning.limits import save_baseline
+
+    if done.passed is not True or not done.is_complete:
+        return None
+    return save_baseline(ctx.settings.state_dir, done, ctx.settings.qa.charts, ctx.now())
+
+
+def _no_baseline(done: "Commissioned") -> JobError:
+    why = "the result is not a pass" if done.is_complete else "some cases are not finished"
+    return JobError(
+        f"no baseline was written: {why}",
+        code="no-baseline",
+        hint="The baseline is taken from a finished commissioning that passes.",
+    )
+
+
+def _exit_code(done: "Commissioned") -> int:
+    if done.stopped:
+        return OutOfReach.exit_code
+    held = any(one.job.held for one in done.cases)
+    return JobError.exit_code if held or done.passed is False else 0
+
+
+def _errors(done: "Commissioned") -> "Iterator[JobError | OutOfReach]":
+    if done.stopped:
+        yield OutOfReach(
+            f"not finished: {done.stopped}",
+            hint="Nothing is lost. The same command goes on where this one has stopped.",
+        )
+    for reason in dict.fromkeys(one.job.reason for one in done.cases if one.job.held):
+        count = sum(one.job.held and one.job.reason == reason for one in done.cases)
+        yield JobError(
+            f"{counted(count, 'case')} held: {reason}",
+            code="held",
+            hint="With --retry the command tries them once more.",
+        )
+
+
+def _facts(done: "Commissioned", charts: int | None) -> dict[str, Any]:
+    return {
+        "template": done.template_name,
+        "commissioning": done.name,
+        "version": done.version.name,
+        "catalogue_digest": done.version.catalogue_digest,
+        "passed": done.passed,
+        "complete": done.is_complete,
+        "n": len(done.compared),
+        "cases": [
+            {
+                "case": one.case.number,
+                "job": one.job.id,
+                "state": str(one.job.state),
+                "held": one.job.held,
+                "reason": one.job.reason_code,
+                "not_in_result": one.standing or None,
+            }
+            for one in done.cases
+        ],
+        "left_out": dict(done.past.left_out),
+        "structures": [*_structures(done)],
+        "charts_with_limits": charts,
+    }
+
+
+def _structures(done: "Commissioned") -> "Iterator[dict[str, Any]]":
+    from drawcli.core.qa.criteria import statistic_of, values_of, worst_cases
+    from drawcli.operations.commissioning.report import SHOWN
+
+    for result in done.results:
+        metrics: dict[str, dict[str, float | None]] = {}
+        for field, _, _, larger in SHOWN:
+            values = values_of(field, result.structures)
+            metrics[field] = {
+                name: statistic_of(name, values, larger=larger) if values else None
+                for name in ("median", "q1", "q3", "worst")
+            }
+        yield {
+            "name": result.name,
+            "passed": result.passed,
+            "n": result.n,
+            "not_counted": result.others,
+            "metrics": metrics,
+            "worst": worst_cases("dice", done.by_case(result.name)),
+            "criteria": [
+                {
+                    "metric": one.criterion.metric,
+                    "criterion": one.criterion.text,
+                    "passed": one.passed,
+                    "value": one.value,
+                }
+                for one in result.judgements
+            ],
+        }
+
+
+def _show(
+    out: "Console",
+    done: "Commissioned",
+    charts: int | None,
+    written: dict[str, Any],
+    *,
+    identify: bool,
+) -> None:
+    from drawcli.operations.commissioning.report import found, remarks, sentence, spread
+
+    rows = [
+        (
+            result.name,
+            {True: "pass", False: "FAIL", None: "-"}[result.passed],
+            str(result.n),
+            spread(result, "dice", 3, larger=True),
+            spread(result, "hd95_mm", 1, larger=False),
+        )
+        for result in done.results
+    ]
+    titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95, mm")
+    render.columns(titles, rows, numbers_from=2)(out)
+    for result in done.results:
+        for one in result.judgements:
+            if one.passed is not True:
+                criterion = f"{one.criterion.metric} {one.criterion.text}"
+                out.print(f"{result.name}: {criterion}: {one.words}, {found(one)}", soft_wrap=True)
+    for text in remarks(done):
+        out.print(text, soft_wrap=True)
+    out.print(sentence(done), soft_wrap=True)
+    if charts is not None:
+        out.print(f"limits for {counted(charts, 'control chart')} come from it now", soft_wrap=True)
+    for path in filter(None, written.values()):
+        out.print(f"written: {path}", soft_wrap=True)
+    if identify:
+        _show_patients(out, done)
+
+
+def _show_patients(out: "Console", done: "Commissioned") -> None:
+    """Show which case is which patient; on a terminal only."""
+    rows = [
+        (str(one.case.number), *one.case.patient, str(one.case.clinical.path), one.standing)
+        for one in done.cases
+    ]
+    render.columns(("case", "patient", "ID", "clinical structure set", ""), rows)(out)

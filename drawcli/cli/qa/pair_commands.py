@@ -1,0 +1,221 @@
+"""qa list, show and export: the records of delivered and clinical structure sets."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli.cli import render
+from drawcli.cli.door import Door, IdentifyOption
+from drawcli.cli.job_commands import JobArgument
+from drawcli.cli.render import Result
+from drawcli.cli.status_command import CsvOption, TemplateOption
+from drawcli.errors import UsageError
+from drawcli.system.printable import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from drawcli.core.jobs.job import Job
+    from drawcli.core.qa.records import PairRecord
+    from drawcli.core.qa.summary import ChartSummary
+    from drawcli.pipeline.context import Context
+
+_CHOSEN: Final = {
+    "only": "no other structure set could be meant",
+    "approved": "it is approved, or with a date of review",
+    "edited": "the others are unchanged copies of the delivered set",
+    "predecessor": "it names the delivered set as its predecessor",
+    "plan": "a plan refers to it",
+    "newest": "it is the newest",
+}
+
+
+def list_(
+    door: Door,
+    status: Annotated[
+        str | None, typer.Option("--status", help="Only pairs with this status.", metavar="STATUS")
+    ] = None,
+    template: TemplateOption = None,
+    as_csv: CsvOption = False,
+) -> Result:
+    """List the pairs of delivered and clinical structure sets, the latest delivery first."""
+    from drawcli.core.qa.pair_rows import RECORD_COLUMNS, in_words, outcome_counts
+    from drawcli.core.qa.records import PairStatus
+
+    if status is not None and status not in set(PairStatus):
+        known = ", ".join(PairStatus)
+        raise UsageError(f"there is no status '{status}'", hint=f"Statuses: {known}.")
+    found = [
+        record
+        for record in _records(door)
+        if status in (None, record.status) and template in (None, record.template)
+    ]
+    rows = [_row(record) | {"summary": in_words(record)} for record in found]
+    if as_csv:
+        from drawcli.operations.ledger_copies import as_csv as table
+
+        rows = [row | {"passed_over": " ".join(row["passed_over"])} for row in rows]
+        text = table(rows, (*RECORD_COLUMNS, "summary"))
+        return Result(data={"csv": text}, show=render.verbatim(text))
+    for row, record in zip(rows, found, strict=True):
+        row["outcomes"] = dict(outcome_counts(record))
+
+    def show(out: "Console") -> None:
+        if not found:
+            out.print("no such pairs; 'drawcli qa scan' finds them", soft_wrap=True)
+            return
+        cells = [
+            (one.job, f"{one.delivered_at:%Y-%m-%d}", one.template, str(one.status), in_words(one))
+            for one in found
+        ]
+        titles = ("job", "delivered", "template", "status", "what is known")
+        render.columns(titles, cells)(out)
+
+    return Result(data={"pairs": rows}, show=show)
+
+
+def _records(door: Door) -> "list[PairRecord]":
+    """Return the present record of each job, the latest delivery first."""
+    from drawcli.adapters.state.qa_records import QaRecords
+
+    found = QaRecords(door.settings().state_dir).by_job().values()
+    return sorted(found, key=lambda one: (one.delivered_at, one.job), reverse=True)
+
+
+def _row(record: "PairRecord") -> dict[str, Any]:
+    plain = record.as_plain()
+    del plain["structures"]
+    return plain
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundFile:
+    """A structure set that was found for a job, for --identify."""
+
+    path: str
+    why: str
+
+
+def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
+    """Show the pair of a job: the figures of each structure, and why this set was chosen."""
+    from drawcli.adapters.state.qa_summary import read_summary
+    from drawcli.pipeline.actions import find_job
+
+    door.check_identify(identify=identify)
+    with door.context(dry_run=True) as ctx:
+        found = find_job(job, ctx)
+        record = _record_of(found, ctx)
+        files = _files(found, record, ctx) if identify else []
+        patient = _patient(found, ctx) if identify else ""
+        summary = read_summary(ctx.settings.state_dir)
+    charts = [
+        chart
+        for chart in (summary.noted() if summary else ())
+        if (chart.template, chart.version) == (record.template, record.version)
+    ]
+    facts = _facts(record, patient)
+    data = {
+        "pair": record.as_plain(),
+        "others": _others(record),
+        "charts": [{"roi": one.roi, "metric": one.metric, "state": one.state} for one in charts],
+    }
+    return Result(data=data, show=lambda out: _show(out, record, facts, charts, files))
+
+
+def _record_of(job: "Job", ctx: "Context") -> "PairRecord":
+    from drawcli.adapters.state.qa_records import QaRecords
+
+    record = None
+    for record in QaRecords(ctx.settings.state_dir).every({job.id}):  # noqa: B007 - the last one
+        pass
+    if record is None:
+        raise UsageError(
+            f"job {job.id} has no record of quality assurance",
+            hint="'drawcli qa scan' makes one once its structure set is delivered.",
+        )
+    return record
+
+
+def _facts(record: "PairRecord", patient: str) -> list[tuple[str, object]]:
+    why = _CHOSEN.get(record.chosen_by, "")
+    approval = record.approval.lower() or "no approval status"
+    return [
+        ("job", record.job),
+        ("patient", patient),
+        ("status", record.status),
+        ("why", record.note),
+        ("template", record.template),
+        ("delivered", f"{record.delivered_at:%Y-%m-%d %H:%M} UTC, drawcli {record.drawcli}"),
+        ("version", record.version),
+        ("clinical set", f"{approval}; chosen because {why}" if why else ""),
+        ("compared", f"{record.at:%Y-%m-%d %H:%M} UTC" if record.structures else ""),
+    ]
+
+
+def _others(record: "PairRecord") -> list[dict[str, str]]:
+    """Return why each of the other structure sets was not chosen."""
+    from drawcli.core.qa.candidates import WHY, PassedOver
+
+    known = set(PassedOver)
+    return [
+        {"reason": code, "text": WHY[PassedOver(code)] if code in known else code}
+        for code in record.passed_over
+    ]
+
+
+def _show(
+    out: "Console",
+    record: "PairRecord",
+    facts: "Sequence[tuple[str, object]]",
+    charts: "Sequence[ChartSummary]",
+    files: "Sequence[_FoundFile]",
+) -> None:
+    from drawcli.cli.qa.tables import show_structures
+
+    render.lines(facts)(out)
+    for one in _others(record):
+        out.print(f"another set: {one['text']}", soft_wrap=True)
+    for file in files:
+        out.print(f"file: {file.path}: {file.why}", soft_wrap=True)
+    if record.structures:
+        out.print()
+        show_structures(out, record.structures)
+    if record.unpaired:
+        what = counted(record.unpaired, "clinical structure")
+        out.print(f"{what} without a delivered one: not listed; see qa.aliases", soft_wrap=True)
+    for chart in charts:
+        out.print(f"chart: {chart.roi}, {chart.metric}: {chart.state}", soft_wrap=True)
+
+
+def _patient(job: "Job", ctx: "Context") -> str:
+    from drawcli.pipeline.identity import patient_of
+
+    return patient_of(job, ctx) if ctx.work.has_folder(job.id) else ""
+
+
+def _files(job: "Job", record: "PairRecord", ctx: "Context") -> list[_FoundFile]:
+    """Return the structure sets that name the series of a job, and what each is."""
+    from drawcli.operations.qa.found_files import found_files
+    from drawcli.pipeline.identity import readable
+
+    return [_FoundFile(readable(str(path)), why) for path, why in found_files(job, record, ctx)]
+
+
+def export(door: Door, as_csv: CsvOption = False) -> Result:
+    """Print the present record of every pair: JSON lines, or CSV with a row for each structure."""
+    import json
+
+    records = _records(door)
+    if as_csv:
+        from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS, export_rows
+        from drawcli.operations.ledger_copies import as_csv as table
+
+        rows = [row for record in records for row in export_rows(record)]
+        text = table(rows, (*RECORD_COLUMNS, *STRUCTURE_COLUMNS))
+        return Result(data={"csv": text}, show=render.verbatim(text))
+    plain = [record.as_plain() for record in records]
+    text = "".join(f"{json.dumps(one)}\n" for one in plain)
+    return Result(data={"records": plain}, show=render.verbatim(text))

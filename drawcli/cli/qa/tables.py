@@ -1,0 +1,61 @@
+"""The table of compared structures."""
+
+from math import hypot
+from typing import TYPE_CHECKING, Final
+
+from drawcli.cli import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from drawcli.core.qa.outcomes import StructureComparison
+
+LONGEST_NAME: Final = 16  # characters in the table
+_LARGE_CM3: Final = 100.0  # shown without decimals
+
+
+def show_structures(out: "Console", structures: "Iterable[StructureComparison]") -> None:
+    """Show the figures of structures, one a line; lengths in mm."""
+    from drawcli.operations.qa.page import figure
+
+    titles = (
+        "structure",
+        "outcome",
+        "A cm3",
+        "B cm3",
+        "Dice",
+        "sDice",
+        "HD95",
+        "mean",
+        "APL",
+        "shift",
+    )
+    rows = [
+        (
+            render.shortened(one.name, LONGEST_NAME),
+            str(one.outcome),
+            _volume(one.volume_a_cm3),
+            _volume(one.volume_b_cm3),
+            figure(one.dice, 3),
+            figure(one.surface_dice, 3),
+            figure(one.hd95_mm, 1),
+            figure(one.mean_distance_mm, 2),
+            figure(one.apl_mm, 0),
+            figure(None if one.shift_mm is None else hypot(*one.shift_mm), 1),
+        )
+        for one in structures
+    ]
+    render.columns(titles, rows, numbers_from=2)(out)
+    for one in structures:
+        if one.note or one.name_b:
+            why = one.note or f"in B {one.name_b}"
+            out.print(f"{one.name}: {why}", soft_wrap=True)
+
+
+def _volume(cm3: float | None) -> str:
+    """Return a volume with at least three digits."""
+    from drawcli.operations.qa.page import figure
+
+    return figure(cm3, 0 if cm3 is not None and cm3 >= _LARGE_CM3 else 1)

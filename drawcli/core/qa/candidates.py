@@ -1,0 +1,267 @@
+"""Which structure set is the clinical one of a delivered series. In doubt none is chosen.
+
+UIDs and values of the patient are keyed hashes here: they are only compared.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any, Final
+
+from drawcli.core.gate.acceptance import FileContour
+from drawcli.core.qa.records import PairStatus
+from drawcli.core.rtstruct.contour_table import CLOSED_KINDS
+from drawcli.core.series.slice_grid import Grid
+
+APPROVED: Final = "APPROVED"  # ApprovalStatus (300E,0002)
+REJECTED: Final = "REJECTED"
+ONLY: Final = "only"  # no other set could be meant
+_CRITERIA: Final = ("approved", "edited", "approved", "predecessor", "plan", "newest")
+_CLOCKS_APART: Final = timedelta(minutes=10)  # of this machine and of the planning system
+_ON_SLICE_MM: Final = 0.2  # farther from every slice, a contour belongs to other images
+_POINTS: Final = 4  # of a contour that are checked
+
+
+class PassedOver(StrEnum):
+    """Why a structure set was not chosen; the codes are kept in records."""
+
+    OURS = "ours"  # a delivered file, also of another job of the series
+    UNREADABLE = "unreadable"
+    OTHER_PATIENT = "other-patient"
+    OTHER_SERIES = "other-series"
+    OTHER_IMAGES = "other-images"
+    OTHER_PLANES = "other-planes"
+    NO_CONTOURS = "no-contours"
+    REJECTED = "rejected"
+    OLDER = "older"
+    NOTHING_IN_COMMON = "nothing-in-common"
+    LESS_PREFERRED = "less-preferred"
+    UNDECIDED = "undecided"
+
+
+WHY: Final[Mapping[PassedOver, str]] = {
+    PassedOver.OURS: "delivered by drawcli",
+    PassedOver.UNREADABLE: "the file cannot be read, or is not complete",
+    PassedOver.OTHER_PATIENT: "its patient is another",
+    PassedOver.OTHER_SERIES: "it is of another series with the same frame of reference",
+    PassedOver.OTHER_IMAGES: "it refers to images of the series that were not sent",
+    PassedOver.OTHER_PLANES: "it names no series, and its contours are not on the slices",
+    PassedOver.NO_CONTOURS: "it has no contours",
+    PassedOver.REJECTED: "it was rejected in the planning system",
+    PassedOver.OLDER: "it is older than the delivery",
+    PassedOver.NOTHING_IN_COMMON: "none of its structures belongs to a delivered one",
+    PassedOver.LESS_PREFERRED: "another set is preferred",
+    PassedOver.UNDECIDED: "another set has the same claim",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureSetFacts:
+    """What the choice depends on; times are UTC."""
+
+    digest: str  # SHA-256 of the file
+    instance: str  # SOPInstanceUID
+    patient: str  # PatientID
+    born: str = ""  # PatientBirthDate; "" if it is missing
+    series: frozenset[str] = frozenset()
+    frames: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()  # of the delivered series
+    predecessors: frozenset[str] = frozenset()
+    approval: str = ""
+    reviewed_at: datetime | None = None
+    made_at: datetime | None = None  # of the structure set, else of the file
+    drawn: bool = True  # whether it has closed contours
+    on_slices: bool = False  # whether its contours lie on the slices of the series
+    planned: bool = False  # whether a plan refers to it
+    unchanged: bool = False  # whether its contours are the delivered ones
+
+    @property
+    def latest(self) -> datetime | None:
+        """When it was last made or reviewed."""
+        return max((at for at in (self.made_at, self.reviewed_at) if at), default=None)
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether it is approved."""
+        return self.approval == APPROVED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredSeries:
+    """What is known of a delivered structure set and its series."""
+
+    instance: str  # SOPInstanceUID of the delivered file
+    patient: str
+    born: str = ""
+    series: str
+    frame: str = ""
+    images: frozenset[str] = frozenset()  # that were sent
+    own: frozenset[str] = frozenset()  # SOPInstanceUIDs of all delivered files of the series
+    own_digests: frozenset[str] = frozenset()  # SHA-256 of them
+    delivered_at: datetime
+    changed: bool = False  # whether the series has changed since it was sent
+
+
+@dataclass(frozen=True, slots=True)
+class SetChoice:
+    """The clinical set, or why there is none."""
+
+    status: PairStatus | None  # None: `chosen` is to be compared
+    chosen: StructureSetFacts | None = None
+    by: str = ""  # only, approved, edited, predecessor, plan, newest
+    passed_over: tuple[tuple[StructureSetFacts, PassedOver], ...] = ()  # the others, without ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How long a set that is not approved waits."""
+
+    now: datetime
+    wait: timedelta
+    since: Mapping[str, datetime] = field(default_factory=dict)  # first seen, by digest
+
+    def is_over(self, one: StructureSetFacts) -> bool:
+        """Return whether a set counts now."""
+        return one.is_approved or self.now - self.since.get(one.digest, self.now) >= self.wait
+
+
+def choose(
+    delivered: DeliveredSeries,
+    sets: Iterable[StructureSetFacts],
+    waiting: Waiting,
+    without: Iterable[StructureSetFacts] = (),
+) -> SetChoice:
+    """Choose the clinical set of a delivered series.
+
+    Parameters
+    ----------
+    delivered
+        The series.
+    sets
+        The structure sets that name it or its frame of reference, in any order.
+    waiting
+        How long sets wait for their approval.
+    without
+        Sets that have no structure in common with the delivered one.
+    """
+    distinct = _distinct(sets)
+    reasons = [(one, _reason(one, delivered)) for one in distinct]
+    none_common = {one.digest for one in without}
+    reasons = [
+        (one, PassedOver.NOTHING_IN_COMMON if not why and one.digest in none_common else why)
+        for one, why in reasons
+    ]
+    passed: list[tuple[StructureSetFacts, PassedOver]] = [
+        (one, why) for one, why in reasons if why and why is not PassedOver.OURS
+    ]
+    if delivered.changed:
+        return SetChoice(PairStatus.CHANGED, passed_over=tuple(passed))
+    fit = [one for one, why in reasons if why is None]
+    if not fit:
+        return SetChoice(_status_without(passed), passed_over=tuple(passed))
+    return _preferred(fit, passed, delivered, waiting)
+
+
+def needs_comparison(delivered: DeliveredSeries, sets: Iterable[StructureSetFacts]) -> bool:
+    """Return whether plans and equal contours matter: several sets could be meant."""
+    return sum(_reason(one, delivered) is None for one in _distinct(sets)) > 1
+
+
+def lie_on_slices(contours: Iterable[FileContour], grid: Grid) -> bool:
+    """Return whether there are closed contours, and all lie on the slices of a series."""
+    count = 0
+    for contour in contours:
+        points = contour.points() if contour.kind in CLOSED_KINDS else ()
+        for point in (points or ())[:: max(1, len(points or ()) // _POINTS)]:
+            offset = grid.offset(point)
+            if abs(offset - grid.offsets[grid.nearest(offset)]) > _ON_SLICE_MM:
+                return False
+            count += 1
+    return count > 0
+
+
+def _distinct(sets: Iterable[StructureSetFacts]) -> list[StructureSetFacts]:
+    """Return each file once, although it may be in several places, in a fixed order."""
+    by_digest = {one.digest: one for one in sets}
+    return [by_digest[digest] for digest in sorted(by_digest)]
+
+
+def _reason(one: StructureSetFacts, delivered: DeliveredSeries) -> PassedOver | None:
+    """Return why a set cannot be the clinical one."""
+    descends = delivered.instance in one.predecessors
+    is_named = delivered.series in one.series
+    is_older = one.latest is not None and one.latest < delivered.delivered_at - _CLOCKS_APART
+    reasons = {
+        PassedOver.OURS: one.instance in delivered.own or one.digest in delivered.own_digests,
+        PassedOver.OTHER_PATIENT: not _same_patient(one, delivered),
+        PassedOver.OTHER_SERIES: not is_named
+        and (bool(one.series) or delivered.frame not in one.frames),
+        PassedOver.OTHER_IMAGES: not one.images <= delivered.images,
+        PassedOver.NO_CONTOURS: not one.drawn,
+        PassedOver.OTHER_PLANES: not is_named and not one.on_slices,
+        PassedOver.REJECTED: one.approval == REJECTED,
+        PassedOver.OLDER: is_older and not descends,
+    }
+    return next((why for why, applies in reasons.items() if applies), None)
+
+
+def _same_patient(one: StructureSetFacts, delivered: DeliveredSeries) -> bool:
+    births = {one.born, delivered.born} - {""}
+    return one.patient == delivered.patient and len(births) <= 1
+
+
+def _status_without(passed: Sequence[tuple[StructureSetFacts, PassedOver]]) -> PairStatus:
+    codes = {why for _, why in passed}
+    if PassedOver.NOTHING_IN_COMMON in codes:
+        return PairStatus.UNCLEAR
+    return PairStatus.CHANGED if PassedOver.OTHER_IMAGES in codes else PairStatus.MISSING
+
+
+def _preferred(
+    fit: Sequence[StructureSetFacts],
+    passed: list[tuple[StructureSetFacts, PassedOver]],
+    delivered: DeliveredSeries,
+    waiting: Waiting,
+) -> SetChoice:
+    """Return the choice among sets of which each could be the clinical one."""
+    descendants = _descendants(fit, delivered)
+    ranked = sorted(
+        ((_rank(one, descendants), one) for one in fit), key=itemgetter(0), reverse=True
+    )
+    (top, best), rest = ranked[0], ranked[1:]
+    decided = _criterion(top, rest[0][0]) if rest else ONLY
+    if not decided and not best.unchanged:
+        claims = {True: PassedOver.UNDECIDED, False: PassedOver.LESS_PREFERRED}
+        others = [(one, claims[rank == top]) for rank, one in ranked]
+        return SetChoice(PairStatus.UNCLEAR, passed_over=(*others, *passed))
+    others = [(one, PassedOver.LESS_PREFERRED) for _, one in rest]
+    status = None if waiting.is_over(best) else PairStatus.WAITING
+    return SetChoice(status, best, decided or _CRITERIA[-1], (*others, *passed))
+
+
+def _rank(one: StructureSetFacts, descendants: frozenset[str]) -> tuple[Any, ...]:
+    """Return the values of the criteria; higher is better, and the first that differs decides."""
+    return (
+        one.is_approved,
+        not one.unchanged,  # a copy of ours is no second source
+        one.is_approved and one.reviewed_at is not None,
+        one.instance in descendants,
+        one.planned,
+        datetime.min.replace(tzinfo=UTC) if one.latest is None else one.latest,
+    )
+
+
+def _criterion(rank: tuple[Any, ...], lower: tuple[Any, ...]) -> str:
+    """Return the criterion that decides between two ranks; "" if they are equal."""
+    compared = zip(_CRITERIA, rank, lower, strict=True)
+    return next((name for name, mine, other in compared if mine != other), "")
+
+
+def _descendants(fit: Sequence[StructureSetFacts], delivered: DeliveredSeries) -> frozenset[str]:
+    """Return the sets that were made from the delivered one, also over others in between."""
+    found = {delivered.instance}
+    while new := {one.instance for one in fit if one.predecessors & found} - found:
+        found |= new
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""Quality assurance of contours on the web page: overview, charts, pairs."""

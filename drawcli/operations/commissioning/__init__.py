@@ -1,0 +1,1 @@
+"""Commissioning of templates on past patients, and golden cases: jobs that deliver nothing."""

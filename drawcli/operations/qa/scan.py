@@ -1,0 +1,299 @@
+"""Find the clinical structure set of each delivered series, compare, and record.
+
+It only reads what deliveries use, and is safe to repeat: a scan that is killed loses nothing, and
+what it has not looked at is left for the next one.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.adapters.state.logs import origin
+from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.qa_watch import WatchedJob, read_watch, scan_lock, write_watch
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.qa.records import PairRecord, PairStatus
+from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
+from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
+from drawcli.operations.qa.delivered_set import first_record
+from drawcli.pipeline.context import Context
+from drawcli.system.threads import ended_call
+
+if TYPE_CHECKING:
+    from drawcli.operations.qa.clinical_pair import PairMaker
+
+_DELIVERED: Final = frozenset({State.DELIVERED, State.DONE})
+_OPEN: Final = frozenset(
+    {PairStatus.MISSING, PairStatus.WAITING, PairStatus.UNCLEAR, PairStatus.FAILED}
+)
+_KEPT: Final = 25  # pairs, after which the list of watched jobs is written
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaScanOptions:
+    """Which jobs a scan takes, and for how long."""
+
+    job: str | None = None
+    again: bool = False  # also those of which nothing has changed
+    seconds: float = inf  # no pair is begun after this time
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class QaScanResult:
+    """What a scan found."""
+
+    news: dict[str, PairRecord] = field(default_factory=dict)  # by job; without structures
+    jobs: int = 0  # delivered jobs whose work folder is there
+    left: int = 0  # for the next scan: the time was over
+    warnings: list[DrawcliError] = field(default_factory=list)
+
+    @property
+    def records(self) -> list[PairRecord]:
+        """The last new record of each job that has one, without structures."""
+        return list(self.news.values())
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it for programs."""
+        shown = ("job", "template", "status", "others", "passed_over", "note")
+        plain = [record.as_plain() for record in self.records]
+        return {
+            "jobs": self.jobs,
+            "left": self.left,
+            "recorded": dict(Counter(str(record.status) for record in self.records)),
+            "pairs": [{name: one[name] for name in shown} for one in plain],
+        }
+
+
+def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResult:
+    """Compare the delivered structure sets with the clinical ones that were found since.
+
+    Raises
+    ------
+    AnotherRun
+        If another process does so, or keeps an index locked.
+    OutOfReach
+        If a file server does not answer; what was compared is recorded.
+    DiskFull, OSError
+        If a record cannot be written.
+    """
+    options = options or QaScanOptions()
+    lock = nullcontext() if options.dry_run else scan_lock(ctx.settings.state_dir)
+    with lock:
+        scan = _Scan(ctx=ctx, options=options)
+        try:
+            scan.run()
+        finally:
+            scan.keep()
+        if not options.dry_run:
+            from drawcli.operations.qa.summarize import update_summary
+
+            update_summary(ctx.settings, ctx.now())
+        return scan.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """A record in short: many jobs are watched."""
+
+    record: PairRecord  # without structures
+    content: str  # digest
+
+    @classmethod
+    def of(cls, record: PairRecord) -> "_Earlier":
+        return cls(replace(record, structures=()), record.content_digest)
+
+
+@dataclass(kw_only=True)
+class _Scan:
+    ctx: Context
+    options: QaScanOptions
+    result: QaScanResult = field(default_factory=QaScanResult)
+    deadline: float = inf
+
+    def __post_init__(self) -> None:
+        self.deadline = monotonic() + self.options.seconds
+        state_dir = self.ctx.settings.state_dir
+        known = read_watch(state_dir)
+        self.is_first = known is None  # or the list was lost
+        self.watched = known or {}
+        self.before = dict(self.watched)
+        self.records = QaRecords(state_dir)
+        self.folders = frozenset(self.ctx.work.job_ids())
+
+    def run(self) -> None:
+        """Take up new jobs, compare what has changed, close what is gone."""
+        self._begin(self._new_jobs())
+        if self.options.job is None:
+            self._close()
+        wanted = {job: one for job, one in self.watched.items() if self._is_wanted(job)}
+        self.result.jobs = len(wanted)
+        found = self.finder.look(wanted, self._is_due)
+        self.result.warnings += found.lost
+        self._compare_all(found)
+
+    def keep(self) -> None:
+        """Write the list of watched jobs, if it has changed."""
+        if self.watched != self.before and not self.options.dry_run:
+            write_watch(self.ctx.settings.state_dir, self.watched)
+            self.before = dict(self.watched)
+
+    @cached_property
+    def finder(self) -> SetFinder:
+        """What finds the structure sets."""
+        return SetFinder(
+            ctx=self.ctx,
+            deadline=self.deadline,
+            answer_seconds=min(self.ctx.settings.scan.answer_seconds, self.options.seconds),
+            throwaway=self.options.dry_run,
+        )
+
+    @cached_property
+    def earlier(self) -> dict[str, "_Earlier"]:
+        """The last record of each job that concerns this scan."""
+        everything = self.is_first and self.options.job is None
+        only = None if everything else self.folders | self.watched.keys()
+        return {record.job: _Earlier.of(record) for record in self.records.every(only)}
+
+    def _new_jobs(self) -> list[Job]:
+        """Return the delivered jobs that are not watched yet."""
+        new = self.folders - self.watched.keys()
+        if self.options.job is not None:
+            new &= {self.options.job}
+        return [job for job in jobs_of(new, self.ctx) if _is_delivered(job)]
+
+    def _begin(self, jobs: Iterable[Job]) -> None:
+        """Record at once what produced the contours of new jobs, and watch them."""
+        begun = []
+        for job in jobs:
+            try:
+                crosswalk = self.ctx.crosswalk(job)
+            except JobError as err:
+                _log.warning("job=%s step=qa outcome=skipped code=%s", job.id, err.code)
+                self.result.warnings.append(err.replaced(hint=f"Job {job.id} is not compared."))
+                continue
+            key = self.finder.key
+            frame = key(crosswalk.frame_uid) if crosswalk.frame_uid else ""
+            self.watched[job.id] = WatchedJob(series=key(crosswalk.series_uid), frame=frame)
+            if job.id not in self.earlier:
+                begun.append(first_record(job, self.ctx))
+        self._add(begun)
+
+    def _close(self) -> None:
+        """Close the records of jobs whose work folders are gone."""
+        known = set(self.earlier if self.is_first else self.watched)
+        gone = known - self.folders
+        for job in gone:
+            self.watched.pop(job, None)
+        records = (self.earlier[job].record for job in sorted(gone) if job in self.earlier)
+        self._add([self._closed(record) for record in records if record.status in _OPEN])
+
+    def _closed(self, record: PairRecord) -> PairRecord:
+        note = f"the work folder was removed (deliver.keep_days); until then: {record.note}"
+        return replace(record, status=PairStatus.CLOSED, at=self.ctx.now(), note=note)
+
+    def _is_wanted(self, job: str) -> bool:
+        return job in self.folders and self.options.job in (None, job)
+
+    def _is_due(self, job: str) -> bool:
+        """Return whether a pair is compared although no file has changed."""
+        since, wait = self.watched[job].waits_since, self.ctx.settings.qa.wait_days
+        is_over = since is not None and self.ctx.now() - since >= timedelta(days=wait)
+        return self.options.again or is_over
+
+    def _compare_all(self, found: Lookup) -> None:
+        """Compare the pairs of which something has changed, the latest delivered first."""
+        due = [job for job, one in found.sightings.items() if one.paths is not None]
+        jobs = jobs_of(due, self.ctx)
+        jobs.sort(key=lambda job: (self._earlier(job).delivered_at, job.id), reverse=True)
+        for number, job in enumerate(jobs):
+            if monotonic() > self.deadline:
+                self.result.left = len(jobs) - number
+                return
+            self._compare(job, found.sightings[job.id])
+            if number % _KEPT == _KEPT - 1:
+                self.keep()
+
+    def _compare(self, job: Job, sighting: Sighting) -> None:
+        """Compare one pair and record it; a failure concerns this pair only."""
+        earlier, watched = self._earlier(job), self.watched[job.id]
+        from drawcli.operations.qa.clinical_pair import PairMaker
+
+        maker = PairMaker(
+            job=job,
+            ctx=self.ctx,
+            finder=self.finder,
+            paths=sighting.paths or (),
+            earlier=earlier,
+            waits_since=watched.waits_since,
+        )
+        record = self._made(job, maker)
+        since = None
+        if record.status is PairStatus.WAITING:
+            is_same = record.b_sha256 == earlier.b_sha256 and watched.waits_since is not None
+            since = watched.waits_since if is_same else self.ctx.now()
+        stamp = self.finder.stamp_with(sighting, maker.named)
+        self._add([record])
+        self.watched[job.id] = replace(watched, stamp=stamp, sets=maker.sets, waits_since=since)
+
+    def _made(self, job: Job, maker: "PairMaker") -> PairRecord:
+        """Return the record of a pair, made in a thread of its own; never fails for one pair."""
+        call = ended_call(maker.record)
+        err = call.exception()
+        if err is None:
+            return call.result()
+        if isinstance(err, TimeoutError):
+            raise OutOfReach(
+                f"a file server does not answer; job {job.id} is left for the next scan",
+                code=SILENT,
+                hint="Check the file servers of qa.folders, the datastore and deliver.folder.",
+            )
+        if isinstance(err, DrawcliError) and not isinstance(err, JobError):
+            raise err  # not caused by this pair
+        where = str(err) if isinstance(err, JobError) else f"{type(err).__name__}, {origin(err)}"
+        _log.warning("job=%s step=qa outcome=failed code=%s", job.id, origin(err))
+        note, at = f"the comparison failed: {where}", self.ctx.now()
+        return replace(maker.earlier, status=PairStatus.FAILED, at=at, note=note, unpaired=0)
+
+    def _earlier(self, job: Job) -> PairRecord:
+        known = self.earlier.get(job.id)
+        return known.record if known is not None else first_record(job, self.ctx)
+
+    def _add(self, records: Iterable[PairRecord]) -> None:
+        """Record what is new, durably."""
+        new = [record for record in records if self._is_news(record)]
+        if not self.options.dry_run:
+            self.records.add(new)
+        self.earlier |= {record.job: _Earlier.of(record) for record in new}
+        self.result.news |= {record.job: self.earlier[record.job].record for record in new}
+
+    def _is_news(self, record: PairRecord) -> bool:
+        known = self.earlier.get(record.job)
+        return known is None or known.content != record.content_digest
+
+
+def jobs_of(ids: Iterable[str], ctx: Context) -> list[Job]:
+    """Return jobs by id; each month of the archive is read once at most.
+
+    Archived jobs that were not delivered are left out.
+    """
+    wanted = set(ids)
+    found = [job for job in ctx.ledger.jobs() if job.id in wanted]
+    left = wanted - {job.id for job in found}
+    entries = (one for job in left for one in ctx.ledger.archive.of_series(job.partition("-")[0]))
+    months = [one.month for one in entries if one.id in left and one.state is State.DONE]
+    if months:
+        found += [job for job in ctx.ledger.archive.jobs(min(months)) if job.id in left]
+    return found
+
+
+def _is_delivered(job: Job) -> bool:
+    return job.state in _DELIVERED and bool(job.delivered_sha256) and not job.of_folder
