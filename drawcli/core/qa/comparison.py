@@ -22,7 +22,7 @@ from drawcli.core.qa.overlap import (
     same_slices,
 )
 from drawcli.core.qa.pairing import Pair, pair_rois
-from drawcli.core.qa.structures import RoiContours, Solid, outlines_of, slice_step, solids_of
+from drawcli.core.qa.structures import RoiContours, Solid, flattened, slice_step, solids_of
 
 _MM3_OF_CM3: Final = 1000.0
 _REDRAWN: Final = 2 / 3  # share of B's contours on A's, below which B is drawn anew
@@ -69,7 +69,7 @@ def compare_structure_sets(
     """
     options = options or CompareOptions()
     axes = Axes.of(points for roi in (*first, *second) for points in roi.contours)
-    a, b = outlines_of(first, axes), outlines_of(second, axes)
+    a, b = flattened(first, axes), flattened(second, axes)
     steps = slice_step(a), slice_step(b)  # one slice alone has none: then that of the other file
     pairs = pair_rois(
         list(solids_of(a, steps[0] or steps[1])),

@@ -134,7 +134,7 @@ def _frames(header: Header) -> dict[int, str]:
         raise unreadable(err) from None
 
 
-class Outlines(NamedTuple):
+class FlatContours(NamedTuple):
     """The contours of an ROI along the axes of the slices."""
 
     roi: RoiContours
@@ -142,7 +142,7 @@ class Outlines(NamedTuple):
     fault: str
 
 
-def outlines_of(rois: Sequence[RoiContours], axes: Axes) -> list[Outlines]:
+def flattened(rois: Sequence[RoiContours], axes: Axes) -> list[FlatContours]:
     """Return the contours of each ROI of a file along the axes; none where they have a fault."""
     found = []
     for roi in rois:
@@ -150,7 +150,7 @@ def outlines_of(rois: Sequence[RoiContours], axes: Axes) -> list[Outlines]:
         bad = any(not (np.abs(one) < FARTHEST_MM).all() for one in own)
         points = [] if roi.fault or bad else [axes.from_patient(one) for one in own]
         fault = roi.fault or (_BAD_VALUES if bad else _fault(points))
-        found.append(Outlines(roi, [] if fault else points, fault))
+        found.append(FlatContours(roi, [] if fault else points, fault))
     return found
 
 
@@ -165,13 +165,13 @@ def _fault(outlines: Sequence[Floats]) -> str:
     return _TOO_LARGE if (high.max(axis=0) - low.min(axis=0)).max() > _LARGEST_MM else ""
 
 
-def slice_step(outlines: Iterable[Outlines]) -> float:
+def slice_step(outlines: Iterable[FlatContours]) -> float:
     """Return the usual distance of slices with contours in a file, mm; 0 for one slice."""
     levels = [float(points[:, 2].mean()) for one in outlines for points in one.points]
     return usual_step(_distinct(sorted(levels)))
 
 
-def solids_of(outlines: Iterable[Outlines], usual: float) -> Iterator[Solid]:
+def solids_of(outlines: Iterable[FlatContours], usual: float) -> Iterator[Solid]:
     """Yield the solid of each ROI of one file.
 
     The thickness of a slice reaches half way to its neighbours that have contours, and half the
@@ -180,7 +180,7 @@ def solids_of(outlines: Iterable[Outlines], usual: float) -> Iterator[Solid]:
     Parameters
     ----------
     outlines
-        See `outlines_of`.
+        See `flattened`.
     usual
         Distance of slices, mm; see `slice_step`.
     """

@@ -15,7 +15,7 @@ from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from drawcli.core.qa.distances import surface_distances
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.signed_distance import PlaneGrid, signed_distances
-from drawcli.core.qa.structures import RoiContours, Solid, outlines_of, slice_step, solids_of
+from drawcli.core.qa.structures import RoiContours, Solid, flattened, slice_step, solids_of
 from tests.core.qa.solids import (
     FRAME,
     UPRIGHT,
@@ -42,7 +42,7 @@ def compared(a: RoiContours, b: RoiContours, tau: float = 2.0) -> StructureCompa
 
 
 def solid_of(roi: RoiContours) -> Solid:
-    outlines = outlines_of([roi], Axes.of(roi.contours))
+    outlines = flattened([roi], Axes.of(roi.contours))
     (solid,) = solids_of(outlines, slice_step(outlines))
     return solid
 

@@ -17,7 +17,7 @@ from shapely import LineString
 from drawcli.core.qa.axes import Axes
 from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from drawcli.core.qa.outcomes import StructureComparison
-from drawcli.core.qa.structures import RoiContours, outlines_of, slice_step, solids_of
+from drawcli.core.qa.structures import RoiContours, flattened, slice_step, solids_of
 from drawcli.core.qa.surfaces import Surface, surface_of
 from tests.core.qa.solids import (
     UPRIGHT,
@@ -296,7 +296,7 @@ def test_the_surface_lies_on_the_solid() -> None:
 
 
 def _surface(roi: RoiContours, step: float) -> Surface:
-    outlines = outlines_of([roi], Axes.of(roi.contours))
+    outlines = flattened([roi], Axes.of(roi.contours))
     (solid,) = solids_of(outlines, slice_step(outlines))
     return surface_of(solid, step)
 
