@@ -320,6 +320,26 @@ def test_a_missing_folder_is_reported_and_the_datastore_is_still_used(
     assert [err.code for err in done.warnings] == ["datastore-missing"]
 
 
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports = site.folder / "exports"
+    exported(job, ctx, move_first_roi, to=exports / "open", **APPROVED)
+    (exports / "closed").mkdir()
+    listed = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "refused", str(path))
+        return listed(path)
+
+    monkeypatch.setattr("drawcli.adapters.datastore.walk.os.scandir", refused)
+    done = rescan(with_qa(ctx, folders=[exports]))
+
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+    assert [str(err) for err in done.warnings] == ["1 folder below qa.folders cannot be listed"]
+
+
 def test_a_series_that_changed_since_has_no_pair(job: Job, ctx: Context) -> None:
     exported(job, ctx, move_first_roi, **APPROVED)
     ctx.ledger.commit(replace(job, late_digest="f" * 16))
