@@ -22,6 +22,7 @@ from drawcli.config.load import Settings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.records import DRAWN, PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
+from drawcli.operations.commissioning.limits import given_limits
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 
 _MOST_CHARTS: Final = 16  # kept in memory
@@ -35,6 +36,7 @@ class PairRow:
 
     record: PairRecord  # without structures
     outcomes: tuple[tuple[str, int], ...]  # structures by outcome
+    lowest: tuple[float, str] | None  # Dice and name of the structure that changed most
     figures: Mapping[str, "array[float]"]  # of the charts, by ROI; nan: none
 
 
@@ -122,7 +124,8 @@ class QaReader:
             return None
         rows = (row for row in self._rows.values() if row.record.template == template)
         records = [_with_figure(row, roi, metric, self.metrics.index(metric)) for row in rows]
-        found = site_charts(records, [metric], self.settings.qa.baseline)
+        given = given_limits(self.settings)
+        found = site_charts(records, [metric], self.settings.qa.baseline, given)
         return next((one for one in found if one.roi == roi), None)
 
     def _refresh(self) -> None:
@@ -152,9 +155,11 @@ class QaReader:
                 for one in structures
                 if one["outcome"] in DRAWN
             }
+            dice = [(_number(one.get("dice")), str(one["name"])) for one in structures]
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a record of quality assurance: {err}") from None
-        return PairRow(record, tuple(outcomes.most_common()), figures)
+        lowest = min((pair for pair in dice if pair[0] < 1), default=None)
+        return PairRow(record, tuple(outcomes.most_common()), lowest, figures)
 
 
 def _number(value: Any) -> float:
