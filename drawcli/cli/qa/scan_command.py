@@ -70,13 +70,11 @@ def _refresh(ctx: "Context") -> list[OutOfReach]:
 
 
 def _show(out: "Console", done: "QaScanResult", *, written: bool) -> None:
-    if done.records:
-        rows = [
-            (record.job, record.template, str(record.status), record.note)
-            for record in done.records
-        ]
-        render.columns(("job", "template", "status", "note"), rows)(out)
-    what = counted(len(done.records), "new record")
+    news = list(done.news.values())
+    if news:
+        rows = [(one.job, one.template, str(one.status), one.summary) for one in news]
+        render.columns(("job", "template", "status", "what is known"), rows)(out)
+    what = counted(len(news), "new record")
     jobs = counted(done.jobs, "delivered job")
     out.print(f"{jobs}, {what if written else f'{what} (not written: dry run)'}", soft_wrap=True)
     if done.left:

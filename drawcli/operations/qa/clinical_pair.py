@@ -1,6 +1,5 @@
 """Compare the delivered structure set of a job with the clinical one; return the record."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from drawcli.core.qa.candidates import (
     StructureSetFacts,
     Waiting,
     choose,
+    in_words,
     needs_comparison,
 )
 from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
@@ -265,14 +265,10 @@ class PairMaker:
 
 def _note(status: PairStatus, reasons: Sequence[PassedOver]) -> str:
     """Return why there is no comparison, in one sentence."""
-    undecided = PassedOver.UNDECIDED in reasons
     begin = {
-        PairStatus.MISSING: "no clinical structure set of the series" if reasons else NO_SET,
+        PairStatus.MISSING: "no clinical structure set" if reasons else NO_SET,
         PairStatus.WAITING: "the structure set is not approved yet",
-        PairStatus.UNCLEAR: "none of several structure sets is preferred"
-        if undecided
-        else "no structure set has a structure that was delivered",
+        PairStatus.UNCLEAR: "no structure set is preferred",
         PairStatus.CHANGED: "the series has changed since it was sent",
     }[status]
-    counts = ", ".join(f"{count} x {WHY[why]}" for why, count in Counter(reasons).items())
-    return f"{begin}: {counts}" if counts and status is not PairStatus.WAITING else begin
+    return f"{begin}; found: {in_words(reasons)}" if reasons else begin

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from math import inf
@@ -19,6 +19,7 @@ from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_watch import WatchedJob, read_watch, scan_lock, write_watch
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.qa.pair_rows import in_words
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
 from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
@@ -46,29 +47,39 @@ class QaScanOptions:
     dry_run: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class QaNews:
+    """What a scan recorded of a job, in short."""
+
+    job: str
+    template: str
+    status: PairStatus
+    passed_over: tuple[str, ...]  # the reason of each further structure set
+    summary: str
+
+    @classmethod
+    def of(cls, record: PairRecord) -> "QaNews":
+        """Return what a record says."""
+        facts = (record.job, record.template, record.status, record.passed_over)
+        return cls(*facts, in_words(record))
+
+
 @dataclass(slots=True)
 class QaScanResult:
     """What a scan found."""
 
-    news: dict[str, PairRecord] = field(default_factory=dict)  # by job; without structures
+    news: dict[str, QaNews] = field(default_factory=dict)  # by job
     jobs: int = 0  # delivered jobs whose work folder is there
     left: int = 0  # for the next scan: the time was over
     warnings: list[DrawcliError] = field(default_factory=list)
 
-    @property
-    def records(self) -> list[PairRecord]:
-        """The last new record of each job that has one, without structures."""
-        return list(self.news.values())
-
     def as_plain(self) -> dict[str, Any]:
         """Return it for programs."""
-        shown = ("job", "template", "status", "others", "passed_over", "note")
-        plain = [record.as_plain() for record in self.records]
         return {
             "jobs": self.jobs,
             "left": self.left,
-            "recorded": dict(Counter(str(record.status) for record in self.records)),
-            "pairs": [{name: one[name] for name in shown} for one in plain],
+            "recorded": dict(Counter(str(one.status) for one in self.news.values())),
+            "pairs": [asdict(one) for one in self.news.values()],
         }
 
 
@@ -278,7 +289,7 @@ class _Scan:
         if not self.options.dry_run:
             self.records.add(new)
         self.earlier |= {record.job: _Earlier.of(record) for record in new}
-        self.result.news |= {record.job: self.earlier[record.job].record for record in new}
+        self.result.news |= {record.job: QaNews.of(record) for record in new}
 
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)

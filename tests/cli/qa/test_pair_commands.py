@@ -61,7 +61,7 @@ def test_scan_finds_what_the_datastore_holds_and_list_shows_it(
     by_kind = dict(zip(KINDS, cases, strict=True))
     assert "1 of 3 changed, least Dice" in lines[by_kind[older_and_newer].job.id]
     assert "waiting" in lines[by_kind[not_approved].job.id]
-    assert "2 x its patient is another" in lines[by_kind[of_another_patient].job.id]
+    assert "2 of another patient" in lines[by_kind[of_another_patient].job.id]
     assert "0 of 3 changed" in lines[by_kind[with_new_names].job.id]
     assert statuses(drawcli) == {case.job.id: case.expected.status for case in cases}
 
@@ -93,8 +93,7 @@ def test_show_says_why_this_set_and_what_the_others_are(drawcli: Run, cases: lis
 
     assert shown.code == 0
     assert "approved; chosen because it is the newest" in shown.out
-    assert "another set: another set is preferred" in shown.out
-    assert "another set: it is older than the delivery" in shown.out
+    assert "other sets    1 less preferred, 1 older than the delivery" in shown.out
     assert "Rectum" in shown.out
     data = drawcli("qa", "show", cases[0].job.id, "--json").answer["data"]
     assert [one["name"] for one in data["pair"]["structures"]][:2] == ["Bladder", "Rectum"]

@@ -152,7 +152,7 @@ def test_a_second_scan_says_nothing_new_and_reads_no_file_again(
     again = rescan(ctx)
 
     assert count > 0
-    assert (again.records, again.jobs, len(reads), lines(site)) == ([], 1, count, before)
+    assert (again.news, again.jobs, len(reads), lines(site)) == ({}, 1, count, before)
 
 
 def test_again_compares_anew_and_still_writes_only_news(
@@ -162,7 +162,7 @@ def test_again_compares_anew_and_still_writes_only_news(
     rescan(ctx)
     before, count = lines(site), len(reads)
 
-    assert rescan(ctx, again=True).records == []
+    assert rescan(ctx, again=True).news == {}
     assert (len(reads), lines(site)) == (2 * count, before)
 
     (site.state / "qa" / "pairs.jsonl").unlink()
@@ -179,7 +179,7 @@ def test_a_set_that_is_not_approved_waits_and_counts_after_the_time(
     assert record_of(job, ctx).status is PairStatus.WAITING
 
     clock.advance(days=13)
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
     clock.advance(days=1)
     rescan(ctx)
 
@@ -238,7 +238,7 @@ def test_a_plan_decides_also_if_it_comes_later(job: Job, ctx: Context, site: Sit
     after = record_of(job, ctx)
     assert (newest.chosen_by, after.chosen_by) == ("newest", "plan")
     assert newest.b_sha256 != after.b_sha256
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
 
 
 def test_a_copy_of_ours_gives_way_to_an_edited_set_and_is_named(job: Job, ctx: Context) -> None:
@@ -301,7 +301,7 @@ def test_the_clinical_set_may_be_in_a_folder_of_its_own(
     rescan(ctx)
     assert record_of(job, ctx).status is PairStatus.COMPARED
     count = len(reads)
-    assert (rescan(ctx).records, len(reads)) == ([], count)
+    assert (rescan(ctx).news, len(reads)) == ({}, count)
 
     exported(job, ctx, move_first_roi, to=exports, **APPROVED | {"ReviewDate": "20261201"})
     rescan(ctx)
@@ -358,7 +358,7 @@ def test_a_series_that_was_delivered_again_counts_once(job: Job, ctx: Context) -
 
     record = record_of(job, ctx)
     assert (record.status, again.id in record.note) == (PairStatus.CLOSED, True)
-    assert rescan(ctx, again=True).records == []
+    assert rescan(ctx, again=True).news == {}
 
 
 def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
@@ -371,11 +371,11 @@ def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
 
     done = rescan(ctx)
 
-    assert [record.job for record in done.records] == [missing.job.id]
+    assert list(done.news) == [missing.job.id]
     assert record_of(compared.job, ctx).status is PairStatus.COMPARED
     assert record_of(missing.job, ctx).status is PairStatus.CLOSED
     assert "deliver.keep_days" in record_of(missing.job, ctx).note
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
 
 
 def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, site: Site) -> None:
@@ -386,7 +386,7 @@ def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, si
 
     done = rescan(ctx)
 
-    assert [(one.job, str(one.status)) for one in done.records] == [(gone.job.id, "closed")]
+    assert [(one.job, str(one.status)) for one in done.news.values()] == [(gone.job.id, "closed")]
     assert record_of(kept.job, ctx).status is PairStatus.COMPARED
 
 
@@ -471,7 +471,7 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
     ticks = iter([0.0, *[1.0] * 50])
     monkeypatch.setattr("drawcli.operations.qa.scan.monotonic", lambda: next(ticks))
     done = scan_pairs(ctx, QaScanOptions(seconds=0.5))
-    assert (done.left, len(done.records)) == (3, 3)
+    assert (done.left, len(done.news)) == (3, 3)
     monkeypatch.undo()
 
     scan_pairs(ctx)
@@ -533,7 +533,7 @@ def test_a_dry_run_writes_nothing(job: Job, ctx: Context, site: Site) -> None:
 
     done = scan_pairs(ctx, QaScanOptions(dry_run=True))
 
-    assert [str(one.status) for one in done.records] == ["compared"]
+    assert [str(one.status) for one in done.news.values()] == ["compared"]
     after = {path: path.stat().st_mtime_ns for path in site.state.rglob("*") if path.is_file()}
     assert {path.name for path in before.keys() ^ after.keys()} <= {"scan-index.sqlite.lock"}
     assert [
@@ -573,9 +573,9 @@ def test_the_files_of_a_job_are_named_for_who_asks(ctx: Context, site: Site) -> 
     roles = {path.name: what for path, what in found.items()}
     assert roles.pop(delivery_path(case.job, ctx).name) == "delivered by drawcli"
     assert roles == {
-        "0.dcm": "another set is preferred",
+        "0.dcm": "less preferred",
         "1.dcm": "the clinical set",
-        "2.dcm": "it is older than the delivery",
+        "2.dcm": "older than the delivery",
     }
 
 
