@@ -104,7 +104,7 @@ class PairMaker:
                 status = self.choice.status or PairStatus.MISSING
                 return self._record(status, _note(status, self.reasons))
             if self.delivered is None:
-                note = "the delivered structure set cannot be read, and not be made again"
+                note = "the delivered structure set is gone, and cannot be rebuilt"
                 return self._record(PairStatus.FAILED, note)
             compared = self._compare(chosen)
             if any(one.outcome not in _ALONE for one in compared.structures):
@@ -135,6 +135,10 @@ class PairMaker:
             lambda: read_delivered(self.job, crosswalk, self.ctx), seconds
         )
         self.candidates = call_with_timeout(lambda: list(self._read(crosswalk)), seconds)
+        if self.delivered is None:  # it may have been moved within the folders that are read
+            files = (one.file for one in self.candidates if one.file is not None)
+            same = (file for file in files if file.sha256 == self.job.delivered_sha256)
+            self.delivered = next(same, None)
 
     @property
     def sets(self) -> tuple[str, ...]:

@@ -288,7 +288,19 @@ def test_a_delivered_file_that_cannot_be_made_again_is_a_failure_with_a_reason(
     rescan(ctx)
 
     assert record_of(real_job, ctx).status is PairStatus.FAILED
-    assert "cannot be read, and not be made again" in record_of(real_job, ctx).note
+    assert "is gone, and cannot be rebuilt" in record_of(real_job, ctx).note
+
+
+def test_a_delivered_file_that_was_moved_within_the_datastore_is_found_there(
+    job: Job, ctx: Context, site: Site
+) -> None:
+    exported(job, ctx, move_first_roi, **APPROVED)
+    delivery_path(job, ctx).rename(site.store / "imported.dcm")
+
+    rescan(ctx)
+
+    record = record_of(job, ctx)
+    assert (record.status, record.a_sha256) == (PairStatus.COMPARED, job.delivered_sha256)
 
 
 def test_the_clinical_set_may_be_in_a_folder_of_its_own(
