@@ -27,6 +27,7 @@ FLOORS = (
     ("core",),  # pure: no file, clock, socket or random number
     ("errors", "system"),  # files, platforms, threads, YAML
 )
+OF_NODES = ("delivery", "dicom_network")  # delivery targets are nodes, too
 SANDBOX_MAY_IMPORT = {"errors", "sandbox"}
 SANDBOX_IS_IMPORTED_BY = {"cli/sandbox_commands.py"}
 MOST_MODULES = {"drawcli": 6, "cli": 45}  # in a folder; 20 in any other
@@ -51,7 +52,7 @@ OUTSIDE = {
     "orjson": {"adapters/ledger"},
     "platformdirs": {"config"},
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
-    "pynetdicom": {"adapters/delivery"},
+    "pynetdicom": {"adapters/delivery", "adapters/dicom_network"},
     "pytest": {"pytest_plugin.py"},
     "re2": {"core"},
     "reportlab": {"operations/qa/document_pdf.py", "operations/qa/document_svg.py"},
@@ -152,7 +153,7 @@ def points_downwards(path: Path, name: str) -> bool:
         return True
     here = path.relative_to(PACKAGE).with_suffix("").parts
     if here[0] == rest[0] == "adapters":  # adapters do not know each other
-        return rest[1] == here[1]
+        return rest[1] == here[1] or (here[1], rest[1]) == OF_NODES
     if here[:2] == ("pipeline", "steps") and rest[:2] == ["pipeline", "steps"]:  # nor do steps
         return path.stem == "__init__"
     return may_import(here[0], rest[0])

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli.cli import qa_import_command, qa_rating_commands, qa_report_commands, render
+from drawcli.cli import qa_report_commands, render
 from drawcli.cli.door import Door, group
-from drawcli.cli.qa import commission_command, golden_commands, pair_commands, scan_command
+from drawcli.cli.qa import (
+    commission_command,
+    golden_commands,
+    import_command,
+    pair_commands,
+    rating_commands,
+    scan_command,
+)
 from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
@@ -36,9 +43,9 @@ def register(app: typer.Typer) -> None:
         "show": pair_commands.show,
         "export": pair_commands.export,
         "report": qa_report_commands.report,
-        "rate": qa_rating_commands.rate,
-        "ratings": qa_rating_commands.ratings,
-        "import-ratings": qa_import_command.import_ratings,
+        "rate": rating_commands.rate,
+        "ratings": rating_commands.ratings,
+        "import-ratings": import_command.import_ratings,
     }
     qa = group(app, "qa", commands, what="Quality assurance of contours.")
     golden: dict[str, Callable[..., Any]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.state.qa_records import QaRatings
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError, UsageError
 from drawcli.operations import support_bundle_search
@@ -19,6 +20,7 @@ from drawcli.operations.support_bundle import write_bundle
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, PELVIS, Site
+from tests.core.qa.test_ratings import RATING
 
 WELL = [Outcome("settings", CheckResult.well("all well"))]
 
@@ -291,3 +293,14 @@ def test_a_number_within_a_longer_one_is_another_number(
     log_line(site, "bytes=47734021")
 
     assert write_bundle(tmp_path / "b.zip", looked, WELL)
+
+
+def test_ratings_with_their_comments_stay_at_home(
+    looked: Looked, site: Site, tmp_path: Path
+) -> None:
+    QaRatings(site.state).add([replace(RATING, comment="a colleague of hers")])
+    write_bundle(tmp_path / "b.zip", looked, WELL)
+
+    text = "\n".join(members(tmp_path / "b.zip").values())
+    assert "a colleague" not in text
+    assert RATING.by not in text

@@ -29,7 +29,7 @@ UPKEEP = "tests/operations/test_ledger_check.py"
 AUDIT, DELIVERED = "tests/adapters/state/test_audit_log.py", "tests/pipeline/test_results.py"
 NODE, ASSOCIATION = (
     "tests/adapters/delivery/test_dicom_node.py",
-    "tests/adapters/delivery/test_association.py",
+    "tests/adapters/dicom_network/test_association.py",
 )
 TOKENS = "tests/torture/test_tokens.py"
 ONE_OFF = ("tests/pipeline/test_one_off.py", "tests/torture/test_one_off.py")
@@ -84,7 +84,7 @@ FAULTS: Final = (
     ),
     Fault(
         "a success that comes before the file was sent counts",
-        "adapters/delivery/association.py",
+        "adapters/dicom_network/association.py",
         "        if not whole and is_success(status):\n",
         "        if not whole and status is None:\n",
         (ASSOCIATION,),
@@ -98,21 +98,21 @@ FAULTS: Final = (
     ),
     Fault(
         "what a node may have is noted after it was sent",
-        "adapters/delivery/association.py",
+        "adapters/dicom_network/association.py",
         "                before_last()\n",
         "                pass\n",
         (NODE,),
     ),
     Fault(
         "an answer of a node may be of any length",
-        "adapters/delivery/dicom_connection.py",
+        "adapters/dicom_network/connection.py",
         "        if PDU_HEAD.size + length > limit:\n",
         "        if length > 0xFFFFFFFF:\n",
         (ASSOCIATION,),
     ),
     Fault(
         "a node that drips is waited for without end",
-        "adapters/delivery/dicom_connection.py",
+        "adapters/dicom_network/connection.py",
         "        self._end = monotonic() + seconds\n",
         "        self._end = monotonic() + seconds + 3600\n",
         (ASSOCIATION,),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drawcli.adapters.delivery.association import Association, Deadlines
 from drawcli.adapters.delivery.sendings import RECORD, Sendings
 from drawcli.adapters.delivery.target import Delivery, Remark
+from drawcli.adapters.dicom_network.association import Association, Deadlines
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.dimse import is_success
 from drawcli.core.dicom.header import (

@@ -89,13 +89,14 @@ class QaRecords:
 
     def every(self, only: Container[str] | None = None) -> Iterator[PairRecord]:
         """Yield the records in the order in which they were added; `only` of some jobs."""
-        for row in self._file.rows():
-            if only is not None and row.get("job") not in only:
-                continue
-            try:
-                yield PairRecord.from_plain(row)
-            except ValueError:
-                continue
+        rows = self._file.rows()
+        return _records_in(row for row in rows if only is None or row.get("job") in only)
+
+    def of_template(self, template: str) -> dict[str, PairRecord]:
+        """Return the last record of each job of a template."""
+        rows = self._file.rows(f'"template": {json.dumps(template)}')
+        found = {record.job: record for record in _records_in(rows)}
+        return {job: record for job, record in found.items() if record.template == template}
 
     def of_job(self, job: str) -> PairRecord | None:
         """Return the last record of a job."""
@@ -112,6 +113,12 @@ class QaRecords:
         A reader that keeps the place of the last one reads only what was appended since.
         """
         return self._file.rows_from(place)
+
+
+def _records_in(rows: Iterable[dict[str, Any]]) -> Iterator[PairRecord]:
+    for row in rows:
+        with suppress(ValueError):
+            yield PairRecord.from_plain(row)
 
 
 class QaRatings:

@@ -133,14 +133,19 @@ def months_of(series: Series, judged: Limits) -> Iterator[tuple[Month, int, int]
     """
     cases, kind = series.cases, series.kind
     places = dict(zip(series.changed, series.places, strict=True))
-    for name, indices in groupby(range(len(cases)), lambda index: f"{cases[index].at:%Y-%m}"):
+    for (year, number), indices in groupby(range(len(cases)), lambda i: _month(cases[i].at)):
         month = list(indices)
         changed = [places[index] for index in month if index in places]
         if changed:
             sigma, mean = sigma_of_mean(judged, len(changed)), fmean(changed)
             wide, near = (band(kind, judged.centre, k * sigma) for k in (3, 2))
+            name = f"{year:04}-{number:02}"
             made = Month(name, len(changed), kind.unscaled(mean), *wide, *near, len(month))
             yield made, month[-1], side_out(mean, judged, len(changed))
+
+
+def _month(at: datetime) -> tuple[int, int]:
+    return at.year, at.month
 
 
 def side_out(mean: float, judged: Limits, n: int) -> int:

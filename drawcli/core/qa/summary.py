@@ -6,7 +6,7 @@ records. It names no patient. Times are UTC; figures are in the units of their m
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
@@ -60,15 +60,38 @@ class VersionChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TemplatePairs:
+    """The deliveries of a template."""
+
+    template: str
+    pairs: Mapping[str, int]  # by status
+    oldest_unpaired: datetime | None = None  # delivery of the oldest that is still to be compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QaSummary:
     """The quality assurance of a site at a time."""
 
     at: datetime
-    pairs: Mapping[str, int] = field(default_factory=dict)  # by status
-    oldest_unpaired: datetime | None = None  # its delivery
+    templates: tuple[TemplatePairs, ...] = ()
     charts: tuple[ChartSummary, ...] = ()
     changes: tuple[VersionChange, ...] = ()  # the latest, in order of time
-    source: str = ""  # what it was made from; the same text: there is nothing new
+    source: str = ""  # settings and files that it was made with
+    read_to: int = 0  # the records before this place are in it
+
+    @property
+    def pairs(self) -> Counter[str]:
+        """The number of deliveries by status."""
+        found: Counter[str] = Counter()
+        for template in self.templates:
+            found.update(template.pairs)
+        return found
+
+    @property
+    def oldest_unpaired(self) -> datetime | None:
+        """The delivery of the oldest pair that is still to be compared."""
+        times = (template.oldest_unpaired for template in self.templates)
+        return min((time for time in times if time is not None), default=None)
 
     def noted(self) -> list[ChartSummary]:
         """Return the charts to watch or investigate, the more urgent first."""
@@ -120,7 +143,8 @@ class QaSummary:
             If it is not a summary.
         """
         try:
-            facts = _known(cls, plain, "at", "oldest_unpaired")
+            facts = _known(cls, plain)
+            facts["templates"] = tuple(map(_template, plain.get("templates", ())))
             facts["charts"] = tuple(map(_chart, plain.get("charts", ())))
             changes = plain.get("changes", ())
             facts["changes"] = tuple(VersionChange(**_known(VersionChange, row)) for row in changes)
@@ -129,15 +153,19 @@ class QaSummary:
             raise ValueError(f"not a summary of quality assurance: {err}") from None
 
 
+def _template(plain: Mapping[str, Any]) -> TemplatePairs:
+    return TemplatePairs(**_known(TemplatePairs, plain))
+
+
 def _chart(plain: Mapping[str, Any]) -> ChartSummary:
     signals = (ChartSignal(**_known(ChartSignal, row)) for row in plain.get("signals", ()))
     return ChartSummary(**_known(ChartSummary, plain) | {"signals": tuple(signals)})
 
 
-def _known(cls: type, plain: Mapping[str, Any], *times: str) -> dict[str, Any]:
+def _known(cls: type, plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that a class has, texts of times as times."""
     facts = {item.name: plain[item.name] for item in fields(cls) if item.name in plain}
-    for name in times or ("at",):
+    for name in ("at", "oldest_unpaired"):
         if isinstance(facts.get(name), str):
             facts[name] = datetime.fromisoformat(facts[name])
     return facts

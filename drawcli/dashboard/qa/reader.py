@@ -22,6 +22,7 @@ from drawcli.config.load import Settings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.records import DRAWN, PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
+from drawcli.operations.commissioning.limits import given_limits
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 
 _MOST_CHARTS: Final = 16  # kept in memory
@@ -122,7 +123,8 @@ class QaReader:
             return None
         rows = (row for row in self._rows.values() if row.record.template == template)
         records = [_with_figure(row, roi, metric, self.metrics.index(metric)) for row in rows]
-        found = site_charts(records, [metric], self.settings.qa.baseline)
+        given = given_limits(self.settings)
+        found = site_charts(records, [metric], self.settings.qa.baseline, given)
         return next((one for one in found if one.roi == roi), None)
 
     def _refresh(self) -> None:

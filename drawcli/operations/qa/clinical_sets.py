@@ -127,7 +127,6 @@ class SetFinder:
         except IndexBroken:
             raise OutOfReach(
                 "the scan index was damaged, and is removed",
-                code="index-broken",
                 hint="The next 'drawcli scan' makes it anew; then run 'drawcli qa scan'.",
             ) from None
         return found

@@ -51,10 +51,15 @@ class QaScanOptions:
 class QaScanResult:
     """What a scan found."""
 
-    records: list[PairRecord] = field(default_factory=list)  # new ones, without structures
+    news: dict[str, PairRecord] = field(default_factory=dict)  # by job; without structures
     jobs: int = 0  # delivered jobs whose work folder is there
     left: int = 0  # for the next scan: the time was over
     warnings: list[DrawcliError] = field(default_factory=list)
+
+    @property
+    def records(self) -> list[PairRecord]:
+        """The last new record of each job that has one, without structures."""
+        return list(self.news.values())
 
     def as_plain(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -268,7 +273,7 @@ class _Scan:
         if not self.options.dry_run:
             self.records.add(new)
         self.earlier |= {record.job: _Earlier.of(record) for record in new}
-        self.result.records += [self.earlier[record.job].record for record in new]
+        self.result.news |= {record.job: self.earlier[record.job].record for record in new}
 
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)

@@ -54,8 +54,10 @@ class RoiCharts:
 
     @property
     def is_new(self) -> bool:
-        """Whether the present version has no baseline yet, or came within a month."""
-        cases = self.present.points
+        """Whether the present version has no limits yet, or came within a month."""
+        cases, limits = self.present.points, self.present.limits
+        if limits and limits.source == "commissioning":
+            return False  # somebody has accepted it
         return bool(self.present.missing) or cases[-1].at - cases[0].at <= _NEW_FOR
 
     @property

@@ -20,8 +20,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
-from drawcli.adapters.delivery.association import Deadlines
 from drawcli.adapters.delivery.dicom_node import DicomNode, opened
+from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.config.sections_delivery import Deliver
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater

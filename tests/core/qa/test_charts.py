@@ -1,115 +1,215 @@
-"""Control charts: limits, rules, months, states and the change of a version."""
+"""Charts as a whole: their baseline, their state, and the change of a version."""
 
 import random
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from math import exp, log
-from statistics import fmean
+from math import nan
+from pathlib import Path
 
 import pytest
 
 from drawcli.core.qa.charts import (
-    METRICS,
-    Chart,
     ChartState,
+    Limits,
     Point,
     chart,
     compare_versions,
     limits_by_hand,
-    limits_of,
 )
+from tests.core.qa.chart_cases import START, cases, distances, hd95, made, steady
 
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def points(values: Sequence[float], first: int = 0, every: float = 1.0) -> list[Point]:
-    """Return one case a day."""
-    return [
-        Point(START + timedelta(days=every * (first + i)), value, f"{first + i:04d}")
-        for i, value in enumerate(values)
-    ]
-
-
-def distances(n: int, seed: int = 1, by: float = 0.0) -> list[float]:
-    """Return figures of HD95 whose logarithm, with 0.5 mm added, is normal; `by` in sigma."""
-    dice = random.Random(seed)  # noqa: S311 - a simulation
-    return [max(exp(dice.gauss(log(4.0) + 0.5 * by, 0.5)) - 0.5, 0.01) for _ in range(n)]
-
-
-def made(values: Sequence[float], metric: str = "hd95_mm", baseline: int = 30) -> Chart:
-    return chart(points(values), metric=metric, baseline=baseline)
-
-
-def test_limits_are_the_mean_and_three_times_the_mean_moving_range_over_1_128() -> None:
-    limits = limits_of([39, 41, 41, 41, 43, 44, 41, 42, 40, 41, 44, 40])
-
-    assert limits.centre == pytest.approx(41.41666667)
-    assert limits.sigma == pytest.approx(19 / 11 / 1.128)
-    assert limits.upper - limits.centre == pytest.approx(3 * limits.sigma)
-    assert limits.centre - limits.lower == pytest.approx(3 * limits.sigma)
-
-
-def test_the_limits_of_a_metric_are_those_of_its_scale_turned_back() -> None:
-    values = distances(30)
-    found = made(values).limits
-
-    logs = [log(value + 0.5) for value in values]
-    sigma = fmean(abs(b - a) for a, b in pairwise(logs)) / 1.128
-    assert found
-    assert found.centre == pytest.approx(exp(fmean(logs)) - 0.5)
-    assert found.upper == pytest.approx(exp(fmean(logs) + 3 * sigma) - 0.5)
-    assert found.lower == pytest.approx(max(exp(fmean(logs) - 3 * sigma) - 0.5, 0))
+DOCS = Path(__file__).parents[3] / "docs" / "explanation" / "control-charts.md"
+INVESTIGATE, NEW, ROUTINE, WATCH = (
+    ChartState.INVESTIGATE,
+    ChartState.NEW,
+    ChartState.ROUTINE,
+    ChartState.WATCH,
+)
 
 
 def test_a_chart_is_new_until_its_baseline_is_complete() -> None:
     found = made(distances(29))
 
-    assert (found.state, found.missing, found.limits, found.signals) == (
-        ChartState.NEW,
-        1,
-        None,
-        (),
+    assert (found.state, found.missing) == (NEW, 1)
+    assert (found.limits, found.signals, found.months) == (None, (), ())
+    complete = made(distances(30))
+    assert (complete.state, complete.missing) == (ROUTINE, 0)
+    assert complete.limits
+    assert complete.limits.n == 30
+
+
+def test_later_cases_do_not_move_the_limits() -> None:
+    first = distances(30)
+
+    assert made([*first, *distances(50, seed=2, by=3)]).limits == made(first).limits
+
+
+def test_limits_wait_for_twenty_changed_cases() -> None:
+    mixed = [figure for value in distances(25) for figure in (0.0, value)]
+
+    early, later = made(mixed[:39]), made(mixed)
+
+    assert (early.state, early.limits, early.changed) == (ROUTINE, None, 19)
+    assert later.limits
+    assert (later.limits.n, later.changed) == (20, 25)
+
+
+def test_limits_come_from_all_changed_cases_of_the_baseline() -> None:
+    mixed = [figure for value in distances(50) for figure in (0.0, value)]
+
+    found = made(mixed, baseline=80).limits
+
+    assert found
+    assert found.n == 40
+
+
+def test_given_limits_are_used_at_once() -> None:
+    limits = limits_by_hand("dice", 0.9, 0.756, "AAPM 2025")
+
+    found = chart(cases([0.9, 0.92, 0.7]), metric="dice", limits=limits)
+
+    assert (found.limits, found.missing, found.state) == (limits, 0, WATCH)
+    assert [signal.rule for signal in found.signals] == ["limit"]
+    assert "0.756" in found.signals[0].text
+
+
+def test_limits_without_a_sigma_have_that_of_the_worse_limit() -> None:
+    limits = Limits(hd95(0), 0.0, hd95(3), sigma=0.0, n=0, source="by hand")
+
+    near = chart(cases([hd95(0.4), hd95(0.5)] * 5), metric="hd95_mm", limits=limits)
+    far = chart(cases([hd95(1.1), hd95(1.2)] * 5), metric="hd95_mm", limits=limits)
+
+    assert (near.state, far.state) == (WATCH, INVESTIGATE)
+
+
+def test_the_order_in_which_cases_are_given_does_not_matter() -> None:
+    points = cases([*distances(40), *distances(20, seed=2, by=2)])
+    mixed = random.Random(3).sample(points, len(points))  # noqa: S311
+
+    assert chart(mixed, metric="hd95_mm") == chart(points, metric="hd95_mm")
+
+
+def test_the_key_of_a_chart_is_kept() -> None:
+    found = chart([], metric="dice", template="Pelvis", roi="Bladder", version="v2")
+
+    assert (found.template, found.roi, found.metric, found.version) == (
+        "Pelvis",
+        "Bladder",
+        "dice",
+        "v2",
     )
-    assert made(distances(30)).state is ChartState.ROUTINE
+    assert (found.points, found.missing) == ((), 30)
 
 
-def test_a_large_shift_is_to_be_investigated_at_its_second_case() -> None:
-    steady = distances(40)
-    assert made(steady).state is ChartState.ROUTINE
-    worse = made([*steady, 40.0])
-    assert worse.state is ChartState.WATCH
-    confirmed = made([*steady, 40.0, 41.0])
-    assert confirmed.state is ChartState.INVESTIGATE
-    assert [signal.rule for signal in confirmed.signals] == ["limit", "limit"]
-    assert confirmed.signals[-1].job == "0041"
+def test_a_figure_that_is_no_number_is_an_error_that_names_the_job() -> None:
+    with pytest.raises(ValueError, match="HD95 of 0001 is not a number"):
+        made([1.0, nan])
+
+
+def test_a_state_is_that_of_the_latest_nine_cases() -> None:
+    values = [*steady(), hd95(2.9), hd95(2.9)]
+    calm = [hd95(0.5), hd95(-0.5)] * 5
+
+    assert made(values).state is INVESTIGATE
+    assert made([*values, *calm[:8]]).state is INVESTIGATE
+    assert made([*values, *calm[:9]]).state is ROUTINE
+
+
+def test_a_row_that_goes_on_keeps_the_state() -> None:
+    values = [*steady(), *[hd95(0.4), hd95(0.6)] * 20]
+
+    assert made(values).state is WATCH
+    assert [signal.rule for signal in made(values).recent] == ["run"]
+
+
+def test_single_better_cases_are_not_among_the_recent_signals() -> None:
+    found = made([*steady(), hd95(-2.9)])
+
+    assert (len(found.signals), found.recent, found.state) == (1, (), ROUTINE)
+
+
+def test_a_month_counts_its_changed_cases_and_all() -> None:
+    found = made([*distances(31), 0.0, 0.0, *distances(20, seed=4)])
+
+    assert [(month.month, month.n, month.cases) for month in found.months] == [
+        ("2026-01", 31, 31),
+        ("2026-02", 20, 22),
+    ]
+
+
+def test_a_month_without_changed_cases_has_no_mean() -> None:
+    found = made([*distances(31), *[0.0] * 28, 4.0])
+
+    assert [month.month for month in found.months] == ["2026-01", "2026-03"]
 
 
 def test_a_new_version_that_is_worse_is_told_from_the_one_before() -> None:
     old = made(distances(60))
 
-    same = compare_versions(old, points(distances(20, seed=2), first=60))
-    worse = compare_versions(old, points(distances(20, seed=2, by=2.0), first=60))
-    better = compare_versions(old, points(distances(20, seed=2, by=-2.0), first=60))
+    same = compare_versions(old, cases(distances(20, seed=2), first=60))
+    worse = compare_versions(old, cases(distances(20, seed=2, by=2.0), first=60))
+    better = compare_versions(old, cases(distances(20, seed=2, by=-2.0), first=60))
 
-    assert (same.state, same.n) == (ChartState.ROUTINE, 20)
-    assert (worse.state, worse.better) == (ChartState.INVESTIGATE, False)
-    assert (better.state, better.better) == (ChartState.WATCH, True)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_every_scale_turns_back_to_its_figures(metric: str) -> None:
-    kind = METRICS[metric]
-    for value in (0.001, 0.2, 0.7, 0.97):
-        assert kind.unscaled(kind.scaled(value)) == pytest.approx(value)
+    assert (same.state, same.n, same.better) == (ROUTINE, 20, False)
+    assert (worse.state, worse.better) == (INVESTIGATE, False)
+    assert (better.state, better.better) == (WATCH, True)
+    assert worse.mean
+    assert worse.upper
+    assert worse.mean > worse.upper
+    assert worse.text.startswith("mean HD95 of the first 20 changed cases: ")
+    assert worse.text.endswith("; 20 of 20 cases are changed, before 60 of 60")
 
 
-def test_limits_set_by_hand_are_used_at_once() -> None:
-    limits = limits_by_hand("dice", 0.9, 0.756, "AAPM 2025")
+def test_a_new_version_is_compared_once_five_cases_are_there() -> None:
+    old = made(distances(60))
 
-    found = chart(points([0.9, 0.92, 0.7]), metric="dice", limits=limits)
+    assert compare_versions(old, cases(distances(4, by=4.0), first=60)).state is NEW
+    assert compare_versions(old, cases(distances(5, by=4.0), first=60)).state is INVESTIGATE
+    assert compare_versions(made(distances(4)), cases(distances(20), first=60)).state is NEW
+    assert compare_versions(old, []).state is NEW
 
-    assert limits.lower == pytest.approx(0.756)
-    assert found.limits == limits
-    assert [signal.rule for signal in found.signals] == ["limit"]
-    assert "0.756" in found.signals[0].text
+
+def test_a_new_version_with_more_changed_cases_is_worse() -> None:
+    old = made([*[0.0] * 40, *distances(5)])
+
+    more = compare_versions(old, cases(distances(10), first=60))
+    fewer = compare_versions(made(distances(45)), cases([0.0] * 10, first=60))
+
+    assert (more.state, more.better, more.mean) == (INVESTIGATE, False, None)
+    assert more.text == "10 of 10 cases are changed, before 5 of 45"
+    assert (fewer.state, fewer.better) == (WATCH, True)
+
+
+def test_a_version_is_compared_with_the_latest_150_cases_before() -> None:
+    long_ago, lately = distances(200, seed=5, by=-2.0), distances(150, seed=6)
+
+    old = made([*long_ago, *lately])
+
+    assert compare_versions(old, cases(distances(30, seed=7), first=400)).state is ROUTINE
+
+
+def test_a_version_is_judged_by_its_first_month_or_its_first_twenty_cases() -> None:
+    old = made(distances(60))
+    values = [*distances(32, seed=2), *distances(100, seed=2, by=4.0)]
+
+    daily = compare_versions(old, cases(values, first=60))
+    weekly = compare_versions(old, cases(values, first=60, every=7))
+
+    assert (daily.state, daily.n) == (ROUTINE, 32)
+    assert weekly.n == 20
+
+
+def test_given_limits_stand_for_a_version_with_few_changed_cases() -> None:
+    limits = limits_by_hand("hd95_mm", 4.0, 11.0, "AAPM 2025")
+    old = chart(cases([*distances(10)]), metric="hd95_mm", limits=limits)
+
+    found = compare_versions(old, cases(distances(20, by=3.0), first=60))
+
+    assert found.state is INVESTIGATE
+    assert "before 4.0 mm" in found.text
+
+
+def test_cases_of_one_moment_are_ordered_by_job() -> None:
+    points = [Point(START, value, f"{i}") for i, value in enumerate([2.0, 1.0, 3.0])]
+
+    found = chart(reversed(points), metric="hd95_mm")
+
+    assert [point.job for point in found.points] == ["0", "1", "2"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
-from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
+from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures, recordable
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 BLADDER = StructureComparison(
@@ -64,3 +64,39 @@ def test_a_later_look_with_the_same_result_is_no_news() -> None:
 
 def test_only_structures_with_contours_in_both_sets_count_in_charts() -> None:
     assert drawn_structures(RECORD) == [BLADDER]
+
+
+def test_figures_beyond_the_kept_digits_are_no_news() -> None:
+    close = replace(RECORD, structures=(replace(BLADDER, dice=0.93000001), RECORD.structures[1]))
+    assert not close.is_news_after(PairRecord.from_plain(RECORD.as_plain()))
+    assert replace(RECORD, passed_over=("older",)).is_news_after(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        *(("Bladder", True), ("Femur_Head_L", True), ("SpinalCord_PRV05", True), ("PTV", True)),
+        *(("PTV_High", True), ("CTVn_L", True), ("GTVp1", True), ("PTV_5040", True)),
+        *(("enddarm", True), ("Kowalski", False), ("Bladder^Kowalski", False)),
+        *(("PTV_KOWALSKI", False), ("PTV_19400101", False), ("PTVKowalski", False)),
+        *(("GTV 4711", False), ("", False)),
+    ],
+)
+def test_a_clinical_name_is_recorded_only_if_it_cannot_be_that_of_a_person(
+    name: str, *, kept: bool
+) -> None:
+    added = StructureComparison(name=name, outcome=ContourOutcome.ADDED)
+    renamed = replace(BLADDER, outcome=ContourOutcome.RENAMED, name_b=name)
+
+    structures, unpaired = recordable([added, renamed], ["Enddarm"])
+
+    assert unpaired == (0 if kept else 1)
+    (edited,) = (one for one in structures if one.outcome is ContourOutcome.RENAMED)
+    assert edited.name_b == (name if kept else None)
+
+
+def test_the_parts_of_a_split_structure_are_recorded_if_all_names_are_clear() -> None:
+    split = replace(BLADDER, outcome=ContourOutcome.SPLIT)
+    names = ("Femur_Head_L, Femur_Head_R", "Femur_Head_L, Anna", "BLADDER, bladder")
+    structures, _ = recordable([replace(split, name_b=one) for one in names])
+    assert [one.name_b for one in structures] == [names[0], None, names[2]]

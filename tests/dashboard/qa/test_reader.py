@@ -184,3 +184,17 @@ def test_structures_to_investigate_are_counted_not_their_charts(
     assert summary.states()["investigate"] > 1
     assert reader.noted("investigate") == 1
     assert shifted
+
+
+def test_limits_that_were_set_by_hand_are_those_of_the_chart(
+    reader: QaReader, records: QaRecords, ctx: Context
+) -> None:
+    path = ctx.settings.state_dir.parent / "limits.yaml"
+    path.write_text("Prostate_OAR: {Bladder: {dice: {centre: 0.98, limit: 0.95, reason: audit}}}\n")
+    reader.settings = ctx.settings.replace(qa=ctx.settings.qa.replace(limits=path))
+    records.add(cases(0, 3))
+
+    charts = reader.charts("Prostate_OAR", "Bladder", "dice")
+
+    assert charts is not None
+    assert charts.summary().limits_from == "by hand"

@@ -1,6 +1,9 @@
 """Summaries of contour QA as a site has them."""
 
-from drawcli.core.qa.summary import ChartSignal, ChartSummary, QaSummary
+from collections.abc import Mapping
+from datetime import datetime
+
+from drawcli.core.qa.summary import ChartSignal, ChartSummary, QaSummary, TemplatePairs
 from tests.conftest import NOON
 from tests.operations.qa.cases import job
 
@@ -29,6 +32,16 @@ def chart_of(
     return ChartSummary(roi=roi, metric=metric, state=state, **usual | facts)  # type: ignore[arg-type]
 
 
-def summary_with(*charts: ChartSummary, **facts: object) -> QaSummary:
-    usual = {"at": NOON, "pairs": {"compared": 40}}
-    return QaSummary(charts=charts, **usual | facts)  # type: ignore[arg-type]
+def summary_with(
+    *charts: ChartSummary,
+    pairs: Mapping[str, int] | None = None,
+    oldest_unpaired: datetime | None = None,
+    **facts: object,
+) -> QaSummary:
+    """Return the summary of a site with one template."""
+    of_template = TemplatePairs(
+        template="Prostate_OAR",
+        pairs={"compared": 40} if pairs is None else pairs,
+        oldest_unpaired=oldest_unpaired,
+    )
+    return QaSummary(charts=charts, templates=(of_template,), **{"at": NOON} | facts)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from drawcli.core.qa.charts import ChartState, limits_by_hand
+from drawcli.core.qa.charts import ChartState, baseline_limits, limits_by_hand
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairStatus
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
@@ -116,7 +116,7 @@ def test_after_a_month_a_version_is_judged_by_its_own_limits() -> None:
     later = only(site_charts([*old, *new], DICE, 30))
 
     assert month.state is ChartState.INVESTIGATE
-    assert later.shift is None
+    assert (month.is_new, later.is_new) == (True, False)
     assert later.state is not ChartState.INVESTIGATE
 
 
@@ -172,3 +172,19 @@ def test_given_limits_take_the_place_of_a_baseline() -> None:
     assert chart.present.missing == 0
     assert chart.summary().limits_from == "by hand"
     assert chart.state is ChartState.INVESTIGATE
+
+
+def test_a_version_that_was_commissioned_is_not_compared_with_the_one_before() -> None:
+    values = [one.structures[0].dice for one in cases(500, 30, dice=0.86)]
+    accepted = baseline_limits(filter(None, values), "dice", "commissioning")
+    new = [*cases(90, 12, dice=0.86, catalogue_digest="second")]
+    version = new[0].version
+
+    chart = only(
+        site_charts(
+            [*cases(0, 90), *new], DICE, 30, lambda *key: accepted if version in key else None
+        )
+    )
+
+    assert chart.summary().limits_from == "commissioning"
+    assert (chart.state, chart.signals) == (ChartState.ROUTINE, ())

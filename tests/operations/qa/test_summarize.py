@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,10 +10,10 @@ import pytest
 
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
-from drawcli.core.qa.records import PairStatus
+from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
 from drawcli.operations.qa import summarize
-from drawcli.operations.qa.site_charts import site_charts
+from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 from drawcli.operations.qa.summarize import summary_of, update_summary
 from tests.conftest import NOON, Site
 from tests.operations.qa.cases import at, cases, record
@@ -76,7 +77,7 @@ def test_a_summary_of_a_later_version_is_read() -> None:
     assert QaSummary.from_plain(json.loads(json.dumps(plain))).charts
 
 
-def test_the_summary_is_made_again_only_if_records_or_settings_have_changed(
+def test_the_summary_is_made_again_only_if_there_are_new_records(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = QaRecords(site.state)
@@ -85,15 +86,90 @@ def test_the_summary_is_made_again_only_if_records_or_settings_have_changed(
     with monkeypatch.context() as patch:
         patch.setattr(summarize, "site_charts", lambda *_: pytest.fail("made again"))
         assert update_summary(site.settings(), LATER) == first
-
     book.add(cases(3, 1))
+
     second = update_summary(site.settings(), LATER)
-    site.add_line("qa: {charts: [dice]}")
-    third = update_summary(site.settings(), LATER)
 
     assert [chart.n for chart in second.charts] == [4] * 5
-    assert (second.at, read_summary(site.state)) == (LATER, third)
-    assert [chart.metric for chart in third.charts] == ["dice"]
+    assert (second.at, read_summary(site.state)) == (LATER, second)
+
+
+def test_only_the_charts_of_templates_with_new_records_are_made_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = QaRecords(site.state)
+    book.add([*cases(0, 3), *cases(0, 3, roi="Heart", template="Breast", drawcli="1.1.0")])
+    update_summary(site.settings(), NOON)
+    made = []
+
+    def noted(records: Iterable[PairRecord], *more: object) -> list[RoiCharts]:
+        every = list(records)
+        made.append({one.template for one in every})
+        return site_charts(every, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(summarize, "site_charts", noted)
+    news = replace(record(9), status=PairStatus.MISSING, template="Breast", drawcli="1.2.0")
+    book.add([news, *cases(20, 1, roi="Heart", template="Breast")])
+    step_by_step = update_summary(site.settings(), LATER)
+    (site.state / "qa" / "summary.json").unlink()
+    at_once = update_summary(site.settings(), LATER)
+
+    assert made == [{"Breast"}, {"Breast"}, {"Prostate_OAR"}]
+    assert step_by_step == at_once
+    assert step_by_step.pairs == {"compared": 7, "missing": 1}
+    assert [change.text for change in step_by_step.changes] == ["drawcli 1.1.0 to 1.2.0"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["qa: {charts: [dice]}", "qa: {baseline: 40}", "qa: {limits: limits.yaml}"],
+)
+def test_other_settings_make_all_charts_again(site: Site, change: str) -> None:
+    by_hand = "{centre: 0.98, limit: 0.95, reason: audit}"
+    (site.folder / "limits.yaml").write_text(f"Prostate_OAR: {{Bladder: {{dice: {by_hand}}}}}")
+    QaRecords(site.state).add(cases(0, 3))
+    first = update_summary(site.settings(), NOON)
+    site.add_line(change)
+
+    second = update_summary(site.settings(), NOON)
+
+    assert second.charts != first.charts
+
+
+def test_limits_by_hand_are_read_again_when_their_file_changes(site: Site) -> None:
+    path = site.folder / "limits.yaml"
+    site.add_line("qa: {limits: limits.yaml}")
+    QaRecords(site.state).add(cases(0, 3))
+    centres = []
+    for centre in (0.98, 0.97):
+        path.write_text(
+            f"Prostate_OAR: {{Bladder: {{dice: {{centre: {centre}, limit: 0.95, reason: a}}}}}}"
+        )
+        centres.append(update_summary(site.settings(), NOON).charts[0].centre)
+
+    assert centres == [pytest.approx(0.98), pytest.approx(0.97)]
+
+
+def test_an_older_copy_of_the_records_makes_all_charts_again(site: Site) -> None:
+    QaRecords(site.state).add(cases(0, 5))
+    update_summary(site.settings(), NOON)
+    path = site.state / "qa" / "pairs.jsonl"
+    copy = path.with_name("copy")
+    copy.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:4]))
+    copy.rename(path)
+
+    assert [chart.n for chart in update_summary(site.settings(), NOON).charts] == [3] * 5
+
+
+def test_the_last_record_of_a_job_counts(site: Site) -> None:
+    book = QaRecords(site.state)
+    book.add([replace(record(1), status=PairStatus.MISSING)])
+    missing = update_summary(site.settings(), NOON)
+    book.add(cases(1, 1))
+
+    assert missing.pairs == {"missing": 1}
+    assert missing.oldest_unpaired == at(1)
+    assert update_summary(site.settings(), NOON).pairs == {"compared": 1}
 
 
 def test_a_summary_names_no_place_on_the_disk(site: Site) -> None:

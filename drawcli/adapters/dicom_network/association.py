@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from drawcli.adapters.delivery.dicom_connection import HELD_BACK, Phase, connected
-from drawcli.adapters.delivery.dicom_requests import association_request, command_set
+from drawcli.adapters.dicom_network.connection import HELD_BACK, Phase, connected
+from drawcli.adapters.dicom_network.requests import association_request, command_set
 from drawcli.core.dicom.dimse import ECHO, STORE, DimseRequest, is_success, status_of
 from drawcli.core.dicom.upper_layer import (
     ABORT,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.adapters.delivery.association import Association, Deadlines
+from drawcli.adapters.dicom_network.association import Association, Deadlines
 from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.system.limits import EXCHANGES, NODE_ANSWER_BYTES

@@ -3,16 +3,19 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drawcli.adapters.state.qa_records import QaRatings
 from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Ended, Run, answering
 from tests.conftest import NOON, PELVIS, Site
+from tests.core.qa.test_ratings import RATING
 from tests.dashboard.conftest import brought_home, put_on_hold
 from tests.fake_draw import FakeDraw
 
@@ -129,7 +132,7 @@ def test_a_job_without_contours_is_not_rated(drawcli: Run, ctx: Context, site: S
 
 
 def test_at_a_terminal_it_asks_for_each_structure(delivered: Job, site: Site) -> None:
-    answers = "12\n9\n\n0\nmi\n1\n\n" + "\n" * 2
+    answers = "12\n9\n\n0\nmi\n4\n1\n\n" + "\n" * 2
     said = answering(site, ["qa", "rate", delivered.id], answers)
 
     (line,) = lines(site)
@@ -186,6 +189,14 @@ def test_ratings_are_a_table_of_templates_and_structures(
     assert [one["job"] for one in data["ratings"]] == [delivered.id]
     assert len(before["ratings"]) == 1
     assert table(other) == []
+
+
+def test_ratings_before_the_span_are_left_out(drawcli: Run, site: Site) -> None:
+    QaRatings(site.state).add([RATING, replace(RATING, job="ba9876543210-1", at=NOON)])
+    found = drawcli("qa", "ratings", "--since", "2026-11-14", "--json").answer["data"]
+
+    assert [one["job"] for one in found["ratings"]] == ["ba9876543210-1"]
+    assert found["table"][0]["n"] == 1
 
 
 def test_comments_are_shown_only_if_asked_for(drawcli: Run, rate: Run) -> None:

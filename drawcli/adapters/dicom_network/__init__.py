@@ -1,0 +1,1 @@
+"""Talks to DICOM nodes: associations, each wait with a deadline."""
