@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
 from drawcli.adapters.state.golden_store import RESULTS
-from drawcli.adapters.state.qa_records import FOLDER, PAIRS, QaRecords
+from drawcli.adapters.state.qa_records import BASELINES, FOLDER, PAIRS, QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
 from drawcli.config.load import Settings
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary, TemplatePairs
-from drawcli.operations.commissioning.changes import golden_changes
-from drawcli.operations.commissioning.limits import BASELINES, given_limits
-from drawcli.operations.qa.site_charts import RoiCharts, site_charts
+
+if TYPE_CHECKING:
+    from drawcli.operations.qa.site_charts import RoiCharts
 
 UNPAIRED: Final = (PairStatus.MISSING, PairStatus.WAITING, PairStatus.UNCLEAR)
 _MOST_CHANGES: Final = 20
@@ -43,6 +43,10 @@ def update_summary(settings: Settings, now: datetime) -> QaSummary:
     fresh, read_to = _templates_from(book, old.read_to)
     if not fresh and old.read_to:
         return old
+    from drawcli.operations.commissioning.changes import golden_changes
+    from drawcli.operations.commissioning.limits import given_limits
+    from drawcli.operations.qa.site_charts import site_charts
+
     given, golden = given_limits(settings), golden_changes(settings.state_dir)
     summary = replace(old, at=now, read_to=read_to)
     for template in sorted(fresh):
@@ -96,7 +100,7 @@ def _stamp(path: Path | None) -> object:
 
 
 def summary_of(
-    charts: Iterable[RoiCharts], records: Iterable[PairRecord], now: datetime
+    charts: "Iterable[RoiCharts]", records: Iterable[PairRecord], now: datetime
 ) -> QaSummary:
     """Return the present state of charts and pairs in short."""
     every = list(charts)
