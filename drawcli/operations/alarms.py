@@ -34,7 +34,6 @@ from drawcli.operations.alarm_conditions import (
     is_asked_for,
     title_of,
 )
-from drawcli.operations.commissioning.changes import golden_alarms
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.operations.overview import Overview, RunHealth
@@ -149,11 +148,11 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
 
     `last_delivered` is the last delivery seen by an earlier run: its job may be archived by now.
     """
-    jobs, state_dir = ctx.ledger.jobs(), ctx.settings.state_dir
+    jobs = ctx.ledger.jobs()
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
     known = [*delivered.values(), *filter(None, [last_delivered])]
-    runs = [*_since_answer(RunLog(state_dir).newest_first())]
-    last = RunLog(state_dir).last()
+    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
+    last = RunLog(ctx.settings.state_dir).last()
     return Facts(
         jobs=jobs,
         delivered=delivered,
@@ -161,7 +160,7 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
         server_away_since=runs[-1].began if runs else None,
         failing="" if last is None or not last.ended_early else last.error or "bug",
         tokens=_tokens(ctx),
-        contours=[*contour_alarms(state_dir), *golden_alarms(state_dir)],
+        contours=contour_alarms(ctx.settings.state_dir),
     )
 
 

@@ -99,6 +99,7 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     assert (len(again.compared), len(draw.uploads)) == (2, 4)
 
 
+@pytest.mark.sweep
 def test_another_catalogue_entry_begins_a_new_commissioning(
     run: Run, past: PastPatients, draw: FakeDraw
 ) -> None:
@@ -112,6 +113,7 @@ def test_another_catalogue_entry_begins_a_new_commissioning(
     assert len(draw.uploads) == 2
 
 
+@pytest.mark.sweep
 def test_a_held_case_is_told_and_tried_again_when_asked(
     run: Run, past: PastPatients, draw: FakeDraw
 ) -> None:

@@ -229,7 +229,7 @@ def test_what_is_not_held(
         facts["attested"] = 1
     if how == "another":
         facts["template"] = "Thorax_OAR"
-    in_state_of(changed, State.MATCHED, **facts)  # type: ignore[call-arg] # any fact
+    in_state_of(changed, State.MATCHED, **facts)
     if how == "warn":
         changed.__dict__["settings"] = changed.settings.replace(
             qa=changed.settings.qa.replace(on_change="warn")
