@@ -18,6 +18,7 @@ from drawcli.cli.render import Result, Style
 from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
+    from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.config.load import Settings
     from drawcli.pipeline.context import Context
 
@@ -127,6 +128,12 @@ class Door(NamedTuple):
         settings = load_settings(path or self.settings_file(), os.environ)
         end_as_owner(settings.state_dir, settings.server.token_file)
         return settings
+
+    def rulebook(self) -> "Rulebook":
+        """Return the rules and templates of the site."""
+        from drawcli.adapters.rulebook.rulebook import site_rulebook
+
+        return site_rulebook(self.settings())
 
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":

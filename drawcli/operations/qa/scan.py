@@ -193,10 +193,10 @@ class _Scan:
     def _close(self) -> None:
         """Close the records of jobs whose work folders are gone."""
         known = set(self.earlier if self.is_first else self.watched)
-        gone = known - self.folders
+        gone = sorted(known - self.folders)
+        records = [self.earlier[job].record for job in gone if job in self.earlier]
         for job in gone:
             self.watched.pop(job, None)
-        records = (self.earlier[job].record for job in sorted(gone) if job in self.earlier)
         self._add([self._closed(record) for record in records if record.status in _OPEN])
 
     def _closed(self, record: PairRecord) -> PairRecord:
