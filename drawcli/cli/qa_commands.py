@@ -12,6 +12,7 @@ from drawcli.cli import qa_report_commands, render
 from drawcli.cli.door import Door, group
 from drawcli.cli.qa import (
     commission_command,
+    golden_commands,
     import_command,
     pair_commands,
     rating_commands,
@@ -46,7 +47,15 @@ def register(app: typer.Typer) -> None:
         "ratings": rating_commands.ratings,
         "import-ratings": import_command.import_ratings,
     }
-    group(app, "qa", commands, what="Quality assurance of contours.")
+    qa = group(app, "qa", commands, what="Quality assurance of contours.")
+    golden: dict[str, Callable[..., Any]] = {
+        "add": golden_commands.add,
+        "run": golden_commands.run,
+        "list": golden_commands.list_,
+        "accept": golden_commands.accept,
+        "remove": golden_commands.remove,
+    }
+    group(qa, "qa golden", golden, what="Fixed scans that are sent again, to notice a new model.")
 
 
 def compare(
