@@ -128,9 +128,7 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
 def _record_of(job: "Job", ctx: "Context") -> "PairRecord":
     from drawcli.adapters.state.qa_records import QaRecords
 
-    record = None
-    for record in QaRecords(ctx.settings.state_dir).every({job.id}):  # noqa: B007 - the last one
-        pass
+    record = QaRecords(ctx.settings.state_dir).of_job(job.id)
     if record is None:
         raise UsageError(
             f"job {job.id} has no record of quality assurance",

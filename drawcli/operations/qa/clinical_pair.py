@@ -83,8 +83,10 @@ class PairMaker:
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
     choice: SetChoice = field(default_factory=lambda: SetChoice(PairStatus.MISSING))
 
-    def record(self) -> PairRecord:
+    def record(self) -> PairRecord | None:
         """Return the record; the clinical set is compared if there is one.
+
+        None if the job was compared before the series was delivered again: that stays.
 
         Raises
         ------
@@ -93,6 +95,8 @@ class PairMaker:
         JobError
             If the identity of the job cannot be read.
         """
+        if self._superseded_by and self.earlier.status is PairStatus.COMPARED:
+            return None
         if self._superseded_by:
             note = f"the series was delivered again with this template: job {self._superseded_by}"
             return self._record(PairStatus.CLOSED, note)

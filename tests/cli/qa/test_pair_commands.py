@@ -14,6 +14,7 @@ from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
 from drawcli.operations import after_run
 from drawcli.operations.qa import clinical_pair
 from drawcli.operations.qa import scan as qa_scan
+from drawcli.operations.qa.scan_result import QaScanResult
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
 from tests.conftest import Site
@@ -232,10 +233,10 @@ def test_no_run_waits_for_the_comparison(
 ) -> None:
     free: list[bool] = []
 
-    def look(ctx: Context, _options: object) -> qa_scan.QaScanResult:
+    def look(ctx: Context, _options: object) -> QaScanResult:
         with WorkDir(site.state).run_lock(ctx.now()):
             free.append(True)
-        return qa_scan.QaScanResult()
+        return QaScanResult()
 
     monkeypatch.setattr(qa_scan, "scan_pairs", look)
     assert drawcli("run-once").code == 0

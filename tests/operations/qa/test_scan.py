@@ -24,7 +24,8 @@ from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
 from drawcli.operations.qa import clinical_pair, clinical_sets
 from drawcli.operations.qa.found_files import found_files
-from drawcli.operations.qa.scan import QaScanOptions, QaScanResult, scan_pairs
+from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.scan_result import QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
@@ -371,6 +372,37 @@ def test_a_series_that_was_delivered_again_counts_once(job: Job, ctx: Context) -
     record = record_of(job, ctx)
     assert (record.status, again.id in record.note) == (PairStatus.CLOSED, True)
     assert rescan(ctx, again=True).news == {}
+
+
+def test_a_comparison_from_before_a_second_delivery_stays(job: Job, ctx: Context) -> None:
+    exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    before = record_of(job, ctx)
+    ctx.ledger.add(replace(job, id=f"{job.series_key}-2"))
+
+    rescan(ctx, again=True)
+
+    assert record_of(job, ctx) == before
+    assert record_of(job, ctx).structures
+
+
+def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = add_cases(ctx, site.store, 2, [only_approved])
+    released, asked = Event(), []
+
+    def slow(*_: Any) -> Any:
+        asked.append(1)
+        released.wait(5)
+
+    monkeypatch.setattr("drawcli.operations.qa.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
+    rescan(ctx)
+    assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
+    assert "it took 0.3 s" in record_of(cases[0].job, ctx).note
+    assert (rescan(ctx).news, len(asked)) == ({}, 2)
+    released.set()
 
 
 def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
