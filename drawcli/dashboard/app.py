@@ -31,7 +31,8 @@ from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv, chart_style
 from drawcli.dashboard.qa.overview import overview as qa
 from drawcli.dashboard.qa.overview import pairs
-from drawcli.dashboard.qa.pair import pair
+from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
+from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.request_guard import Guard
 from drawcli.dashboard.snapshot import SiteReader
@@ -69,6 +70,8 @@ def routes() -> list[BaseRoute]:
         Route("/qa/chart", chart),
         Route("/qa/chart.csv", chart_csv),
         Route("/qa/pair/{job}", pair),
+        Route("/qa/pair/{job}/pictures", pair_pictures),
+        Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates/{template}", template),
@@ -133,6 +136,7 @@ def application(
         live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
         previews=Previews(site),
         qa=qa_reader,
+        differences=Differences(site),
     )
     return Guard(app, options)
 

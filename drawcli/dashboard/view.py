@@ -17,6 +17,7 @@ from drawcli.dashboard.auth import Authenticator, form_token
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
+from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.system.durations import duration, long_duration
@@ -46,6 +47,7 @@ class PageParts:
     live: Live
     previews: Previews
     qa: QaReader
+    differences: Differences
 
 
 def parts_of(request: Request) -> PageParts:

@@ -40,6 +40,8 @@ __all__ = [
     "Plane",
     "Preview",
     "StructureRow",
+    "as_png",
+    "check_packages",
     "draw_preview",
     "has_structure_set",
     "preview_of",
@@ -104,7 +106,7 @@ class Preview:
         if not 0 <= index < self.count(plane) or not 1 <= width <= _WIDEST:
             raise UsageError(f"there is no {plane} picture {index} that is {width} pixels wide")
         region = self.scene.whole_region(plane)
-        return _png(
+        return as_png(
             paint_view(self.scene, View(plane=plane, index=index, region=region, width=width))
         )
 
@@ -116,7 +118,7 @@ class Preview:
 
     def sheet(self) -> bytes:
         """Return the contact sheet as PNG."""
-        return _png(self._sheet)
+        return as_png(self._sheet)
 
     def for_terminal(self, protocol: "Protocol", columns: int) -> str:
         """Return the text that shows the contact sheet in a terminal `columns` wide."""
@@ -143,7 +145,7 @@ def preview_of(job: Job, ctx: Context) -> Preview:
     JobError
         If structure set or images cannot be read.
     """
-    _check_packages()
+    check_packages()
     from drawcli.pipeline.preview_pixels import read_images_of
 
     _check_came(job, ctx)
@@ -212,7 +214,8 @@ def store_preview(preview: Preview, job: Job, ctx: Context) -> list[Path]:
     return [ctx.work.file(job.id, name) for name in files]
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Raise ConfigError if packages that draw are not installed."""
     try:
         for name in _PACKAGES:
             import_module(name)
@@ -274,7 +277,7 @@ def _changed(images: "Images") -> list[Finding]:
     return [Finding(Severity.BLOCK, "source-changed", text)]
 
 
-def _png(image: "Image.Image") -> bytes:
+def as_png(image: "Image.Image") -> bytes:
     """Return a picture as PNG without metadata."""
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=_QUICK)

@@ -8,22 +8,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.app import application
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.snapshot import SiteReader as Shown
+from drawcli.operations.qa.summarize import update_summary
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
+from tests.dashboard.qa.conftest import shifting
 from tests.fake_draw import FakeDraw
+from tests.operations.qa.cases import edited, record
 from tests.phantoms.planning import write_planning_ct
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PAT
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ending: list[bool] = []
     with opened(site, draw, clock) as ctx:
         home = brought_home(ctx, draw)
+        QaRecords(site.state).add(
+            [replace(record(0, edited("Bladder", 0.9)), job=home.id), *shifting()]
+        )
+        update_summary(ctx.settings, ctx.now())
         shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
         app = application(shown, DashboardOptions(allow_actions=True), secret, lambda: bool(ending))
         with serving(app, ending) as url:
@@ -132,6 +141,7 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
     held = put_on_hold(served.ctx, "feedfacecafe-1")
     home = served.home.id
     looked_at = ["/", "/jobs", f"/jobs/{home}", f"/jobs/{held.id}", f"/rules?job={home}"]
+    looked_at += ["/qa", CHART, "/qa/pairs", f"/qa/pair/{home}"]
     places = [*looked_at, "/settings", "/unmatched", "/server", "/checkup"]
     for number, place in enumerate(places):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
@@ -142,6 +152,27 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, place
         page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
+
+
+def test_the_arrow_keys_move_between_the_cases_of_a_chart(page: "Page", served: Served) -> None:
+    page.goto(served.url + CHART)
+    cases = page.locator("#chart svg a")
+    last = cases.count() - 1
+    said = page.locator("#case")
+
+    page.get_by_role("region", name="Chart of Dice").focus()
+    page.keyboard.press("Tab")
+    while cases.nth(last).evaluate("one => one !== document.activeElement"):
+        page.keyboard.press("Tab")  # signals are before it
+    page.keyboard.press("ArrowLeft")
+    beside = said.inner_text()
+    page.keyboard.press("Home")
+    first = said.inner_text()
+
+    assert beside == cases.nth(last - 1).get_attribute("aria-label")
+    assert first == cases.nth(0).get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/qa/pair/*")
 
 
 def test_a_person_finds_a_held_job_and_releases_it(page: "Page", served: Served) -> None:

@@ -68,8 +68,8 @@ def check_names(place: str, everything: list[Element]) -> None:
             assert hidden or one.get("id") in labelled or id(one) in wrapped, (place, one.attrib)
         if one.tag in ("a", "button", "summary"):
             assert said(one) or one.get("aria-label"), (place, one.attrib)
-        if one.tag in ("img", "svg"):
-            assert {"alt", "aria-label", "aria-hidden"} & one.keys(), (place, one.attrib)
+        if one.tag.rpartition("}")[2] in ("img", "svg"):
+            assert {"alt", "aria-label", "aria-hidden"} & set(one.keys()), (place, one.attrib)
         if one.tag == "th":
             assert one.get("scope"), (place, said(one))
         for name in (one.get("aria-labelledby"), one.get("aria-describedby")):

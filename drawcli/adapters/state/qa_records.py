@@ -18,6 +18,7 @@ from drawcli.system.files import PRIVATE, make_private, report_disk_full
 FOLDER: Final = "qa"
 PAIRS: Final = "pairs.jsonl"
 RATINGS: Final = "ratings.jsonl"
+BASELINES: Final = "baselines.jsonl"
 
 
 class LineFile:

@@ -129,7 +129,7 @@ class _Drawn:
         every = [
             _Case(point, chart, number < _own_baseline(chart, baseline))
             for chart in charts
-            for number, point in enumerate(chart.points)
+            for number, point in list(enumerate(chart.points))[-most:]
         ]
         every.sort(key=lambda case: (case.point.at, case.point.job))
         cases = tuple(every[-most:])

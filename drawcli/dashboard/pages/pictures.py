@@ -27,7 +27,7 @@ class Slider:
 def pictures(request: Request) -> Response:
     """Show the contours, at the given slices or where a structure is largest."""
     parts = parts_of(request)
-    _require_login(parts)
+    require_login(parts)
     job = parts.site.job(request.path_params["job"])
     preview = parts.previews.of(job)
     query = request.query_params
@@ -52,7 +52,7 @@ def picture(request: Request) -> Response:
         width = WIDTHS[1]
     if width not in WIDTHS:
         raise HTTPException(404, f"Pictures are {', '.join(map(str, WIDTHS))} pixels wide.")
-    _require_login(parts)
+    require_login(parts)
     path = request.path_params
     job = parts.site.job(path["job"])
     return Response(
@@ -60,7 +60,7 @@ def picture(request: Request) -> Response:
     )
 
 
-def _require_login(parts: PageParts) -> None:
+def require_login(parts: PageParts) -> None:
     """Refuse pixels without a password: they may show a face or burned-in text."""
     if not parts.entry.requires_login:
         raise HTTPException(

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
 from drawcli.core.pictures.chart_months import months_picture
-from drawcli.core.pictures.chart_words import month_state, signal_text, state_of_case
+from drawcli.core.pictures.chart_words import month_state, signal_text
 from drawcli.core.qa.charts import (
     METRICS,
     Chart,
@@ -83,7 +83,6 @@ class CaseRow:
     version: int  # from 1
     text: str
     changed: bool
-    state: str  # "", better, watch, investigate
     signals: tuple[Signal, ...]
 
 
@@ -93,8 +92,9 @@ def chart(request: Request) -> Response:
     query = ChartQuery.of(request, qa.metrics)
     found = _found(query, qa)
     charts = _shown(found, query)
-    rows = list(_rows(found, charts))
-    signals = [(row, signal) for row in reversed(rows) for signal in row.signals]
+    rows, states = list(_rows(found, charts, query.most)), _states(query, qa)
+    signals = [signal for one in charts for signal in one.signals]
+    signals.sort(key=lambda signal: (signal.at, signal.job), reverse=True)
     return page(
         request,
         "qa_chart.html",
@@ -108,12 +108,12 @@ def chart(request: Request) -> Response:
         picture=_picture(charts, found, query, qa),
         months=Markup(months_picture(charts, most=_MOST_MONTHS)),  # noqa: S704 - it escapes
         month_rows=_month_rows(charts),
-        metrics=[(m, title_of(m), _state_of(m, query, qa)) for m in qa.metrics],
+        metrics=[(metric, title_of(metric), states.get(metric, "")) for metric in qa.metrics],
         versions=_versions(found),
         rois=qa.rois(query.template),
         sizes=CASES,
-        of=len(rows),
-        rows=rows[-query.most :][::-1],
+        of=sum(len(one.points) for one in charts),
+        rows=rows[::-1],
         signals=signals[:_MOST_SIGNALS],
         signal_count=len(signals),
         changes=found.changes[::-1],
@@ -133,7 +133,7 @@ def chart_csv(request: Request) -> Response:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["delivered_at", "job", "version", query.metric, "changed", "signals"])
-    for row in _rows(found, _shown(found, query)):
+    for row in _rows(found, _shown(found, query), None):
         version = found.charts[row.version - 1].version
         rules = " ".join(
             f"{'better' if signal.better else signal.state}:{signal.rule}" for signal in row.signals
@@ -180,22 +180,22 @@ def _picture(charts: Sequence[Chart], found: RoiCharts, query: ChartQuery, qa: Q
     return Markup(svg)  # noqa: S704 - it escapes
 
 
-def _rows(found: RoiCharts, charts: Sequence[Chart]) -> Iterator[CaseRow]:
-    """Yield all cases of charts in the order of time."""
+def _rows(found: RoiCharts, charts: Sequence[Chart], most: int | None) -> Iterator[CaseRow]:
+    """Yield the latest cases of charts, at most `most`, in the order of time."""
     numbers = {one.version: number for number, one in enumerate(found.charts, start=1)}
-    every = [(case, one) for one in charts for case in one.points]
+    every = [(case, one) for one in charts for case in one.points[-most if most else None :]]
+    every.sort(key=lambda pair: (pair[0].at, pair[0].job))
     signals: dict[str, list[Signal]] = {}
     for one in charts:
         for signal in one.signals:
             signals.setdefault(signal.job, []).append(signal)
-    for case, one in sorted(every, key=lambda pair: (pair[0].at, pair[0].job)):
+    for case, one in every[-most if most else None :]:
         kind, own = METRICS[one.metric], tuple(signals.get(case.job, ()))
         yield CaseRow(
             case=case,
             version=numbers[one.version],
             text=kind.text(case.value),
             changed=not kind.is_best(case.value),
-            state=state_of_case(own),
             signals=own,
         )
 
@@ -228,10 +228,14 @@ def _limits_text(chart: Chart, baseline: int) -> str:
     return f"Limits {lower} to {upper}, centre {kind.text(limits.centre)}, {source}{reason}."
 
 
-def _state_of(metric: str, query: ChartQuery, qa: QaReader) -> str:
-    """Return the state of another metric of the same structure; "" without cases."""
-    found = qa.charts(query.template, query.roi, metric)
-    return str(found.state) if found else ""
+def _states(query: ChartQuery, qa: QaReader) -> dict[str, str]:
+    """Return the states of the structure's charts by metric, as the last scan found them."""
+    summary = qa.summary()
+    return {
+        one.metric: one.state
+        for one in (summary.charts if summary else ())
+        if (one.template, one.roi) == (query.template, query.roi)
+    }
 
 
 def _shifts(found: RoiCharts) -> list[tuple[int, VersionShift]]:

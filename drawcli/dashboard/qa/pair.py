@@ -9,9 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.adapters.state.qa_records import QaRatings
+from drawcli.core.pictures.frame import Plane
+from drawcli.core.qa.candidates import WHY
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import MEANINGS, Rating, current_ratings
 from drawcli.core.qa.records import PairRecord
+from drawcli.dashboard.pages.pictures import require_login
+from drawcli.dashboard.preview import parse_plane
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import (
     NO_FIGURE,
@@ -85,9 +89,36 @@ def pair(request: Request) -> Response:
         lines=_lines(record, parts.qa),
         states=STATE_BADGES,
         rating=_rating(record.job, parts.qa),
+        has_pictures=parts.differences.can_show(record),
         meanings=MEANINGS,
         volume=lambda value: _figure(value, 1),
     )
+
+
+def pair_pictures(request: Request) -> Response:
+    """Show where the contours of a pair differ most, each structure in three planes."""
+    parts = parts_of(request)
+    require_login(parts)
+    record = _record(request.path_params["job"], parts.qa)
+    pictured = parts.differences.of(record)
+    return page(
+        request,
+        "qa_pictures.html",
+        record=record,
+        structures=[(number, record.structures[number]) for number in pictured.contours],
+        planes=list(Plane),
+        changed=pictured.changed,
+        figure=lambda value: _figure(value, 3),
+    )
+
+
+def pair_picture(request: Request) -> Response:
+    """Return a picture as PNG."""
+    parts, path = parts_of(request), request.path_params
+    require_login(parts)
+    record = _record(path["job"], parts.qa)
+    data = parts.differences.picture(record, path["number"], parse_plane(path["plane"]))
+    return Response(data, media_type="image/png")
 
 
 def _record(job: str, qa: QaReader) -> PairRecord:
@@ -101,7 +132,7 @@ def _record(job: str, qa: QaReader) -> PairRecord:
 
 
 def _figure(value: float | None, digits: int) -> str:
-    return NO_FIGURE if value is None else f"{value + 0.0:,.{digits}f}"
+    return NO_FIGURE if value is None else f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def _sentence(record: PairRecord) -> str:
@@ -129,7 +160,7 @@ def _facts(record: PairRecord) -> list[tuple[str, str]]:
         ("compared" if record.structures else "as of", f"{record.at:%Y-%m-%d %H:%M}"),
         ("why this clinical set", chosen),
         ("its approval", record.approval.lower()),
-        ("other sets of the series", str(record.others) if record.b_sha256 else ""),
+        ("other sets of the series", _others(record)),
         (
             "clinical ROIs without a delivered one",
             str(record.unpaired) if record.structures else "",
@@ -141,6 +172,14 @@ def _facts(record: PairRecord) -> list[tuple[str, str]]:
         ("clinical file, SHA-256", record.b_sha256),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _others(record: PairRecord) -> str:
+    """Return how many further sets there are, and why they were not chosen."""
+    why = {str(code): text for code, text in WHY.items()}
+    counts = Counter(why.get(code, code) for code in record.passed_over)
+    reasons = "; ".join(f"{count}: {text}" for text, count in counts.most_common())
+    return reasons or (str(record.others) if record.others else "")
 
 
 def _lines(record: PairRecord, qa: QaReader) -> list[StructureLine]:
@@ -163,7 +202,7 @@ def _line(one: StructureComparison, state: str, record: PairRecord, qa: QaReader
         tone=tone,
         glyph=glyph,
         figures=tuple(_figure(getattr(one, name), digits) for name, _, digits in _COLUMNS),
-        shift=", ".join(f"{mm + 0.0:.1f}" for mm in one.shift_mm) if one.shift_mm else NO_FIGURE,
+        shift=", ".join(_figure(mm, 1) for mm in one.shift_mm) if one.shift_mm else NO_FIGURE,
         state=state,
         address=chart_address(record.template, one.name, qa.metrics[0]) if state else "",
     )

@@ -36,6 +36,7 @@ class PairRow:
 
     record: PairRecord  # without structures
     outcomes: tuple[tuple[str, int], ...]  # structures by outcome
+    lowest: tuple[float, str] | None  # Dice and name of the structure that changed most
     figures: Mapping[str, "array[float]"]  # of the charts, by ROI; nan: none
 
 
@@ -154,9 +155,11 @@ class QaReader:
                 for one in structures
                 if one["outcome"] in DRAWN
             }
+            dice = [(_number(one.get("dice")), str(one["name"])) for one in structures]
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a record of quality assurance: {err}") from None
-        return PairRow(record, tuple(outcomes.most_common()), figures)
+        lowest = min((pair for pair in dice if pair[0] < 1), default=None)
+        return PairRow(record, tuple(outcomes.most_common()), lowest, figures)
 
 
 def _number(value: Any) -> float:

@@ -49,7 +49,7 @@ _COLUMNS: Final = (
     ("mean, mm", "mean_distance_mm", 2),
     ("added path, mm", "apl_mm", 0),
 )
-_SHOWN: Final = frozenset(
+PICTURED: Final = frozenset(  # outcomes with a difference to see
     {
         ContourOutcome.EDITED,
         ContourOutcome.REDRAWN,
@@ -104,7 +104,7 @@ def _sections(compared: Comparison, images: "Scene") -> "Sequence[str]":
 
     sections = []
     for one, contours in zip(compared.structures, compared.contours, strict=True):
-        if one.outcome not in _SHOWN:
+        if one.outcome not in PICTURED:
             continue
         pictures = "".join(
             embedded(f"{one.name}, {plane}", image)

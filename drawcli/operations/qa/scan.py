@@ -6,7 +6,7 @@ what it has not looked at is left for the next one.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -22,7 +22,6 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
 from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
-from drawcli.operations.qa.delivered_set import first_record
 from drawcli.pipeline.context import Context
 from drawcli.system.threads import ended_call
 
@@ -168,10 +167,14 @@ class _Scan:
         new = self.folders - self.watched.keys()
         if self.options.job is not None:
             new &= {self.options.job}
-        return [job for job in jobs_of(new, self.ctx) if _is_delivered(job)]
+        return [job for job in self.ctx.ledger.find(new) if _is_delivered(job)]
 
-    def _begin(self, jobs: Iterable[Job]) -> None:
+    def _begin(self, jobs: Sequence[Job]) -> None:
         """Record at once what produced the contours of new jobs, and watch them."""
+        if not jobs:
+            return
+        from drawcli.operations.qa.delivered_set import first_record
+
         begun = []
         for job in jobs:
             try:
@@ -190,10 +193,10 @@ class _Scan:
     def _close(self) -> None:
         """Close the records of jobs whose work folders are gone."""
         known = set(self.earlier if self.is_first else self.watched)
-        gone = known - self.folders
+        gone = sorted(known - self.folders)
+        records = [self.earlier[job].record for job in gone if job in self.earlier]
         for job in gone:
             self.watched.pop(job, None)
-        records = (self.earlier[job].record for job in sorted(gone) if job in self.earlier)
         self._add([self._closed(record) for record in records if record.status in _OPEN])
 
     def _closed(self, record: PairRecord) -> PairRecord:
@@ -212,7 +215,7 @@ class _Scan:
     def _compare_all(self, found: Lookup) -> None:
         """Compare the pairs of which something has changed, the latest delivered first."""
         due = [job for job, one in found.sightings.items() if one.paths is not None]
-        jobs = jobs_of(due, self.ctx)
+        jobs = self.ctx.ledger.find(due)
         jobs.sort(key=lambda job: (self._earlier(job).delivered_at, job.id), reverse=True)
         for number, job in enumerate(jobs):
             if monotonic() > self.deadline:
@@ -264,6 +267,8 @@ class _Scan:
         return replace(maker.earlier, status=PairStatus.FAILED, at=at, note=note, unpaired=0)
 
     def _earlier(self, job: Job) -> PairRecord:
+        from drawcli.operations.qa.delivered_set import first_record
+
         known = self.earlier.get(job.id)
         return known.record if known is not None else first_record(job, self.ctx)
 
@@ -278,21 +283,6 @@ class _Scan:
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)
         return known is None or known.content != record.content_digest
-
-
-def jobs_of(ids: Iterable[str], ctx: Context) -> list[Job]:
-    """Return jobs by id; each month of the archive is read once at most.
-
-    Archived jobs that were not delivered are left out.
-    """
-    wanted = set(ids)
-    found = [job for job in ctx.ledger.jobs() if job.id in wanted]
-    left = wanted - {job.id for job in found}
-    entries = (one for job in left for one in ctx.ledger.archive.of_series(job.partition("-")[0]))
-    months = [one.month for one in entries if one.id in left and one.state is State.DONE]
-    if months:
-        found += [job for job in ctx.ledger.archive.jobs(min(months)) if job.id in left]
-    return found
 
 
 def _is_delivered(job: Job) -> bool:

@@ -312,7 +312,7 @@ def test_the_style_of_the_pictures_is_a_file_of_the_page(client: TestClient) -> 
 def test_a_pair_shows_each_structure_and_why_this_clinical_set(
     client: TestClient, scanned: Scanned
 ) -> None:
-    changed = edited("Rectum", 0.8, name_b="rectum", shift_mm=(1.0, -0.5, 0.0), tau_mm=3.0,
+    changed = edited("Rectum", 0.8, name_b="rectum", shift_mm=(1.0, -0.5, -0.04), tau_mm=3.0,
         volume_a_cm3=52.25, volume_b_cm3=50.0)  # fmt: skip
     removed = StructureComparison(name="PenileBulb", outcome=ContourOutcome.REMOVED)
     one = record(0, edited("Bladder", 1.0), changed, removed, chosen_by="approved",
@@ -321,7 +321,7 @@ def test_a_pair_shows_each_structure_and_why_this_clinical_set(
 
     root = page(client, f"/qa/pair/{one.job}")
 
-    table = rows(root, "Structures")
+    table = rows(root, "Table of the structures")
     assert table[0][:3] == ["Bladder", "= untouched", "1.000"]
     assert table[1] == [
         "Rectum as rectum", "✎ edited", "0.800", "0.900", "8.0", "12.0", "2.00", "600",
@@ -363,6 +363,8 @@ def test_pairs_are_filtered_and_paged(client: TestClient, scanned: Scanned) -> N
     strange = page(client, "/qa/pairs?status=unheard&template=unheard&page=99999999")
 
     assert "1 to 100 of 150" in said(first)
+    dice = past(cases(0, 150))[-1].structures[0].dice
+    assert rows(first, "Pairs")[0][4] == f"1 edited; lowest Dice {dice:.3f}, Bladder"
     assert "101 to 151 of 151" in said(second)
     assert ("/qa/pairs?status=compared&page=2", "Next") in list(links(first))
     assert [row[0] for row in rows(alone, "Pairs")] == [missing.job]

@@ -12,13 +12,14 @@ from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
-from drawcli.operations.qa import summarize
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 from drawcli.operations.qa.summarize import summary_of, update_summary
 from tests.conftest import NOON, Site
 from tests.operations.qa.cases import at, cases, record
 
 LATER = NOON + timedelta(days=30)
+
+CHARTS = "drawcli.operations.qa.site_charts"
 
 
 def summary(*records: object) -> QaSummary:
@@ -84,7 +85,7 @@ def test_the_summary_is_made_again_only_if_there_are_new_records(
     book.add(cases(0, 3))
     first = update_summary(site.settings(), NOON)
     with monkeypatch.context() as patch:
-        patch.setattr(summarize, "site_charts", lambda *_: pytest.fail("made again"))
+        patch.setattr(f"{CHARTS}.site_charts", lambda *_: pytest.fail("made again"))
         assert update_summary(site.settings(), LATER) == first
     book.add(cases(3, 1))
 
@@ -107,7 +108,7 @@ def test_only_the_charts_of_templates_with_new_records_are_made_again(
         made.append({one.template for one in every})
         return site_charts(every, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(summarize, "site_charts", noted)
+    monkeypatch.setattr(f"{CHARTS}.site_charts", noted)
     news = replace(record(9), status=PairStatus.MISSING, template="Breast", drawcli="1.2.0")
     book.add([news, *cases(20, 1, roi="Heart", template="Breast")])
     step_by_step = update_summary(site.settings(), LATER)

@@ -18,7 +18,7 @@ from drawcli.pipeline.actions import apply_action, cancel, resend, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_once, run_step
 from tests import structure_sets
-from tests.conftest import Clock, Site, opened
+from tests.conftest import Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 
 Make = Callable[..., Job]
@@ -30,11 +30,6 @@ def run(ctx: Context, times: int = 1) -> Job:
     for _ in range(times):
         list(run_once(ctx, Selection()))
     return only_job(ctx)
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 @pytest.fixture
