@@ -15,7 +15,8 @@ share   the share of changed cases in the latest 20    the same with a chance be
         below 1 in 100
 ======= ============================================== =========================================
 
-All but the last are about changed cases only. The sigma of a mean of n cases is
+A single better case, and a trend to better ones, ask for nothing; better rows, months and shares
+are watched. All but the last are about changed cases only. The sigma of a mean of n cases is
 `sigma * sqrt(1/n + 1/n0)`, with n0 for the cases of the baseline.
 """
 
