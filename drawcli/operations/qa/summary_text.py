@@ -44,6 +44,8 @@ def lines(summary: QaSummary, since: datetime, now: datetime) -> Iterator[str]:
     for change in summary.changes:
         if change.at >= since:
             yield f"{change.at:%Y-%m-%d}, {change.template}: {change.text}"
+    for template in summary.golden:
+        yield f"golden cases of {template} came back changed: 'drawcli qa golden list'"
     yield from causes(summary, INVESTIGATE)
     if watched := summary.states()[WATCH]:
         yield f"{counted(watched, 'chart')} to watch: 'drawcli qa report'"
