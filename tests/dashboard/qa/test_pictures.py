@@ -135,7 +135,7 @@ def test_no_page_about_contours_names_the_patient(
     scan_pairs(ctx)
     client = serve(password=WORDS)
     log_in(client)
-    chart = f"template={home.template}&roi=Bladder&metric=dice"
+    chart = f"template={home.template}&roi=Rectum&metric=dice"
     pair = f"/qa/pair/{home.id}"
 
     for place in ("/qa", "/qa/pairs", f"/qa/chart?{chart}", f"/qa/chart.csv?{chart}", pair,
