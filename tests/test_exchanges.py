@@ -379,7 +379,7 @@ def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_
 def test_a_handshake_that_does_not_come_is_given_up(tokens: TokenFile) -> None:
     with hostile.listening(reads=False) as peer:
         peer.scheme = "https"
-        ended = asked("status", peer, tokens)
+        ended = asked("status", peer, tokens, SHORT)
 
     assert isinstance(ended.error, ServerUnavailable)
     assert ended.seconds < LONG

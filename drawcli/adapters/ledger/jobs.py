@@ -91,6 +91,13 @@ class Ledger:
         jobs = [self._cached_job(n, row) for n, row in rows if row["state"] in wanted]
         return sorted(jobs, key=lambda job: (job.since, job.id))
 
+    def find(self, ids: Iterable[str]) -> list[Job]:
+        """Return jobs in the order of their ids; each month of the archive is read once."""
+        wanted = set(ids)
+        hot = [job for job in self.jobs() if job.id in wanted]
+        archived = self.archive.find(wanted - {job.id for job in hot})
+        return sorted((*hot, *archived), key=lambda job: job.id)
+
     def of_series(self, series_key: str) -> list[Job]:
         """Return all jobs of a series by number."""
         jobs = {job.id: job for job in self.jobs() if job.series_key == series_key}

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from shapely.errors import GEOSException
 
 from drawcli.core.qa import DEFAULT_TAU_MM
+from drawcli.core.qa.axes import Axes, Floats
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.overlap import (
     PathLengths,
@@ -20,11 +22,12 @@ from drawcli.core.qa.overlap import (
     same_slices,
 )
 from drawcli.core.qa.pairing import Pair, pair_rois
-from drawcli.core.qa.structures import Axes, Floats, RoiContours, Solid, solids_of
+from drawcli.core.qa.structures import RoiContours, Solid, flattened, slice_step, solids_of
 
 _MM3_OF_CM3: Final = 1000.0
 _REDRAWN: Final = 2 / 3  # share of B's contours on A's, below which B is drawn anew
 
+_NO_OVERLAP: Final = "the contours are so irregular that no overlap can be computed"
 _SAME: Final = {"surface_dice": 1.0, "hd_mm": 0.0, "hd95_mm": 0.0, "mean_distance_mm": 0.0}
 
 
@@ -66,11 +69,14 @@ def compare_structure_sets(
     """
     options = options or CompareOptions()
     axes = Axes.of(points for roi in (*first, *second) for points in roi.contours)
-    frames = [{roi.frame for roi in rois if roi.frame} for rois in (first, second)]
-    other_frame = all(frames) and not frames[0] & frames[1]
-    a, b = list(solids_of(first, axes)), list(solids_of(second, axes))
-    pairs = pair_rois(a, b, options.aliases)
-    compared = tuple(_compare(pair, axes, options, other_frame=other_frame) for pair in pairs)
+    a, b = flattened(first, axes), flattened(second, axes)
+    steps = slice_step(a), slice_step(b)  # one slice alone has none: then that of the other file
+    pairs = pair_rois(
+        list(solids_of(a, steps[0] or steps[1])),
+        list(solids_of(b, steps[1] or steps[0])),
+        options.aliases,
+    )
+    compared = tuple(_compare(pair, axes, options) for pair in pairs)
     return Comparison(compared, tuple(_contours(pair, first, second) for pair in pairs))
 
 
@@ -83,14 +89,12 @@ def _contours(
     return functools.reduce(operator.iadd, own, []), functools.reduce(operator.iadd, others, [])
 
 
-def _compare(
-    pair: Pair, axes: Axes, options: CompareOptions, *, other_frame: bool
-) -> StructureComparison:
+def _compare(pair: Pair, axes: Axes, options: CompareOptions) -> StructureComparison:
     a, b = pair.a or Solid("", ()), pair.b[0] if len(pair.b) == 1 else Solid("", ())
     named = ", ".join(one.name for one in pair.b)
     facts: dict[str, Any] = {
         "name": pair.a.name if pair.a else named,
-        "outcome": _outcome(pair, other_frame=other_frame),
+        "outcome": _outcome(pair),
         "name_b": named if pair.a and pair.b and named != pair.a.name else None,
         "volume_a_cm3": a.volume_mm3 / _MM3_OF_CM3 if a.slabs else None,
         "volume_b_cm3": sum(one.volume_mm3 for one in pair.b) / _MM3_OF_CM3
@@ -98,14 +102,18 @@ def _compare(
         else None,
         "slices_a": len(a.slabs),
         "slices_b": len(b.slabs),
-        "note": a.fault or b.fault,
+        "note": _note(pair),
     }
     if facts["outcome"] is not None:
         return StructureComparison(**facts)
     tau_mm = options.tau(a.name)
-    lengths = path_lengths(a, b, tau_mm)
-    facts |= {"outcome": _drawn(a, b, pair, lengths), "tau_mm": tau_mm}
-    facts |= _figures(a, b, axes, lengths)
+    try:
+        lengths = path_lengths(a, b, tau_mm)
+        facts |= {"outcome": _drawn(a, b, pair, lengths), "tau_mm": tau_mm}
+        facts |= _figures(a, b, axes, lengths)
+    except GEOSException:
+        facts |= {"outcome": ContourOutcome.NOT_COMPARED, "note": _NO_OVERLAP}
+        return StructureComparison(**facts)
     if facts["outcome"] in (ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED):
         facts |= _SAME
     elif options.with_distances:
@@ -113,7 +121,13 @@ def _compare(
     return StructureComparison(**facts)
 
 
-def _outcome(pair: Pair, *, other_frame: bool) -> ContourOutcome | None:
+def _note(pair: Pair) -> str:
+    """Return why, or what of it, is not compared."""
+    notes = [one.fault or one.note for one in (pair.a, *pair.b) if one]
+    return "; ".join(dict.fromkeys(filter(None, notes)))
+
+
+def _outcome(pair: Pair) -> ContourOutcome | None:
     """Return the outcome if there are no two drawn structures to compare."""
     drawn = bool(pair.a and pair.a.slabs), any(one.slabs for one in pair.b)
     reasons = {
@@ -124,10 +138,15 @@ def _outcome(pair: Pair, *, other_frame: bool) -> ContourOutcome | None:
         ContourOutcome.EMPTY: drawn == (False, False),
         ContourOutcome.EMPTIED: drawn == (True, False),
         ContourOutcome.FILLED: drawn == (False, True),
-        ContourOutcome.OTHER_FRAME: other_frame,
+        ContourOutcome.OTHER_FRAME: _in_other_frame(pair),
         ContourOutcome.SPLIT: len(pair.b) > 1,
     }
     return next((outcome for outcome, applies in reasons.items() if applies), None)
+
+
+def _in_other_frame(pair: Pair) -> bool:
+    frame = pair.a.frame if pair.a else ""
+    return bool(frame) and any(one.frame not in ("", frame) for one in pair.b)
 
 
 def _drawn(a: Solid, b: Solid, pair: Pair, lengths: PathLengths) -> ContourOutcome:

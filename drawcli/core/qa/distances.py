@@ -5,12 +5,13 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.core.qa.structures import Floats, dot
+from drawcli.core.qa.axes import Floats, dot
 from drawcli.core.qa.surfaces import Surface
 
 _NEAREST: Final = 4  # quads by their centres, among which the nearest is looked for
 _AT_ONCE: Final = 4_000  # samples: what fits into the cache is fastest
 _TINY: Final = 1e-18
+_ROUNDING_MM: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def surface_distances(a: Surface, b: Surface, tau_mm: float) -> SurfaceDistances
     Nikolov et al. 2021, doi:10.2196/26151 (surface Dice).
     """
     directed = [(_directed(one.samples, other.quads), one.areas) for one, other in ((a, b), (b, a))]
-    within = sum(float(weight[away <= tau_mm].sum()) for away, weight in directed)
+    within = sum(float(weight[away <= tau_mm + _ROUNDING_MM].sum()) for away, weight in directed)
     total = sum(float(weight.sum()) for _, weight in directed)
     return SurfaceDistances(
         hd=max(float(away.max()) for away, _ in directed),

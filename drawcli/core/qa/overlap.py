@@ -29,10 +29,14 @@ class PathLengths:
 def common_mm3(a: Solid, b: Solid) -> float:
     """Return the volume that two solids share, also if their slices are at other levels."""
     return sum(
-        one.area.intersection(other.area).area
-        * (min(one.high, other.high) - max(one.low, other.low))
+        _common_mm2(one.area, other.area) * (min(one.high, other.high) - max(one.low, other.low))
         for one, other in _meeting(a, b)
     )
+
+
+def _common_mm2(one: BaseGeometry, other: BaseGeometry) -> float:
+    same = one.equals_exact(other, 0.0)  # most slices of an edited structure
+    return float((one if same else one.intersection(other)).area)
 
 
 def _meeting(a: Solid, b: Solid) -> Iterator[tuple[Slab, Slab]]:
@@ -104,7 +108,7 @@ def is_same(one: BaseGeometry, other: BaseGeometry) -> bool:
     """Return whether two areas have the same contours, within SAME_MM."""
     if max(abs(mm - mm_b) for mm, mm_b in zip(one.bounds, other.bounds, strict=True)) > SAME_MM:
         return False
-    if one.equals_exact(other, SAME_MM, normalize=True):
+    if any(one.equals_exact(other, SAME_MM, normalize=turned) for turned in (False, True)):
         return True
     a, b = one.boundary, other.boundary
     return _beyond(a, b, SAME_MM) == _beyond(b, a, SAME_MM) == 0
@@ -112,7 +116,7 @@ def is_same(one: BaseGeometry, other: BaseGeometry) -> bool:
 
 def is_untouched(a: Solid, b: Solid) -> bool:
     """Return whether all contours of two solids are the same."""
-    return all(
+    return len(a.slabs) == len(b.slabs) and all(
         one is not None and other is not None and is_same(one.area, other.area)
         for one, other in same_slices(a, b)
     )

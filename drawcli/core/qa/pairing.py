@@ -5,6 +5,7 @@ table of aliases. What is left pairs if its contours are the same under another 
 ROIs of B together are one ROI of A.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -57,45 +58,56 @@ def pair_rois(
 
 
 def _by_key(a: list[Solid], b: list[Solid], by: str, key: Callable[[str], str]) -> list[Pair]:
-    """Take the ROIs whose names have the same key from both lists."""
+    """Take the ROIs whose names have the same key from both lists; no name is no key."""
+    own, others = _grouped(a, key), _grouped(b, key)
+    names = [name for name in own if name and name in others]
     pairs = []
-    for name in dict.fromkeys(key(one.name) for one in a):
-        own = [one for one in a if key(one.name) == name]
-        others = [one for one in b if key(one.name) == name]
-        if not others:
-            continue
-        if len(own) == len(others) == 1:
-            pairs.append(Pair(own[0], (others[0],), by))
-        else:
-            pairs += [Pair(one, tuple(others), by, ambiguous=True) for one in own]
-        _remove(a, own)
-        _remove(b, others)
+    for name in names:
+        both = tuple(others[name])
+        ambiguous = len(own[name]) > 1 or len(both) > 1
+        pairs += [Pair(one, both, by, ambiguous=ambiguous) for one in own[name]]
+    _remove(a, [one for name in names for one in own[name]])
+    _remove(b, [one for name in names for one in others[name]])
     return pairs
 
 
+def _grouped(solids: Sequence[Solid], key: Callable[[str], str]) -> dict[str, list[Solid]]:
+    groups = defaultdict[str, list[Solid]](list)
+    for solid in solids:
+        groups[key(solid.name)].append(solid)
+    return groups
+
+
 def _by_contours(a: list[Solid], b: list[Solid]) -> list[Pair]:
-    """Take the ROIs with the same contours under different names."""
+    """Take the ROIs with the same contours under different names; neither file has them twice."""
     pairs = []
     for one in [one for one in a if one.slabs]:
-        same = [other for other in b if other.slabs and is_untouched(one, other)]
-        if len(same) == 1:
+        same, own = _same(one, b), _same(one, a)
+        if len(same) == len(own) == 1:
             pairs.append(Pair(one, (same[0],), "contours"))
-            _remove(a, [one])
+            _remove(a, own)
             _remove(b, same)
     return pairs
 
 
+def _same(one: Solid, others: Sequence[Solid]) -> list[Solid]:
+    """Return the solids with the contours of one."""
+    return [other for other in others if other.slabs and is_untouched(one, other)]
+
+
 def _by_parts(a: list[Solid], b: list[Solid]) -> list[Pair]:
     """Take the ROIs of A that several ROIs of B make up together, without overlap."""
+    volumes = {id(one): one.volume_mm3 for one in (*a, *b)}
     pairs = []
     for one in [one for one in a if one.slabs]:
+        whole = volumes[id(one)]
         parts = [
             other
             for other in b
-            if other.slabs and common_mm3(one, other) >= _PART * other.volume_mm3
+            if 0 < (part := volumes[id(other)]) < whole and common_mm3(one, other) >= _PART * part
         ]
-        total = sum(other.volume_mm3 for other in parts)
-        if len(parts) > 1 and _PART <= total / one.volume_mm3 <= 1 / _PART:
+        total = sum(volumes[id(other)] for other in parts)
+        if len(parts) > 1 and _PART <= total / whole <= 1 / _PART:
             pairs.append(Pair(one, tuple(parts), "parts"))
             _remove(a, [one])
             _remove(b, parts)

@@ -5,7 +5,7 @@ its sign only at points that lie inside the contours of one of them, or next to 
 there distances are computed; elsewhere the sign is right and the value arbitrary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from drawcli.core.qa.structures import Floats, dot
+from drawcli.core.qa.axes import Floats, dot
 
 Indices = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
@@ -93,7 +93,7 @@ def _inside(segments: _Segments, grid: PlaneGrid, layers: int) -> Flags:
     low, high = np.minimum(begin[:, 1], end[:, 1]), np.maximum(begin[:, 1], end[:, 1])
     first = np.ceil(low).astype(np.intp)
     counts = np.ceil(high).astype(np.intp) - first
-    edge, number = _counted(counts)
+    edge, number, _ = counted(counts)
     row = first[edge] + number
     slope = (end[edge, 0] - begin[edge, 0]) / (end[edge, 1] - begin[edge, 1])
     column = np.ceil(begin[edge, 0] + (row - begin[edge, 1]) * slope).astype(np.intp)
@@ -131,8 +131,8 @@ def _seeds(segments: _Segments, grid: PlaneGrid, layers: int) -> Seeds:
     """Return for each point next to a contour the segment nearest to it, else -1."""
     begin, end, layer = segments
     lengths = np.hypot(*(end - begin).T)
-    segment, number = _counted(np.ceil(2 * lengths).astype(np.intp) + 1)
-    part = number / (np.ceil(2 * lengths[segment]) + 1)
+    segment, number, parts = counted(np.ceil(2 * lengths).astype(np.intp) + 1)
+    part = number / parts
     samples = begin[segment] + part[:, None] * (end - begin)[segment]
     near = np.rint(samples)
     order = np.argsort(-dot(samples - near, samples - near), kind="stable")
@@ -142,10 +142,11 @@ def _seeds(segments: _Segments, grid: PlaneGrid, layers: int) -> Seeds:
     return seeds
 
 
-def _counted(counts: Indices) -> tuple[Indices, Indices]:
-    """Return for each n of `counts`: n times its position, and the numbers from 0 to n - 1."""
+def counted(counts: Indices) -> tuple[Indices, Indices, Indices]:
+    """Return for each n of `counts`, n times: its position, the numbers from 0 to n - 1, and n."""
     position = np.repeat(np.arange(len(counts)), counts)
-    return position, np.arange(len(position)) - np.repeat(np.cumsum(counts) - counts, counts)
+    number = np.arange(len(position)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return position, number, counts[position]
 
 
 def _nearest(seeds: Seeds, wanted: Flags) -> Seeds:
@@ -163,7 +164,7 @@ def _to_contour(wanted: Flags, nearest: Seeds, segments: _Segments) -> Floats:
     """Return the distance of points to the contour of their slice, in steps."""
     _, y, x = np.nonzero(wanted)
     square = np.full(len(x), np.inf)
-    for segment in nearest:
+    for segment in (*nearest, *_along(nearest[0], segments.layer)):
         (begin_x, begin_y), (end_x, end_y) = (
             segments.begin.T[:, segment],
             segments.end.T[:, segment],
@@ -174,3 +175,10 @@ def _to_contour(wanted: Flags, nearest: Seeds, segments: _Segments) -> Floats:
         to_y -= part * v
         np.minimum(square, to_x * to_x + to_y * to_y, out=square)
     return np.asarray(np.sqrt(square))
+
+
+def _along(segment: Seeds, layer: Indices) -> Iterator[Seeds]:
+    """Yield the segments before and after segments of a slice."""
+    for by in (-2, -1, 1, 2):
+        other = np.clip(segment + by, 0, len(layer) - 1)
+        yield np.where(layer[other] == layer[segment], other, segment)

@@ -4,37 +4,37 @@ A structure set is read as the acceptance gate reads it: outlines inside outline
 overlapping ones are united. No image is needed: normal and slices are those of the contours.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import item_value
 from drawcli.core.dicom.geometry import halves, usual_step
 from drawcli.core.dicom.header import Header, NotDicom, ascii_text
+from drawcli.core.gate.acceptance import FileContour
+from drawcli.core.qa.axes import FARTHEST_MM, Axes, Floats
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
-
-Floats = npt.NDArray[np.float64]
 
 SAME_LEVEL_MM: Final = 0.2  # smaller distances between planes are rounding
 _FLAT_MM: Final = 0.5  # allowed extent of a contour along the normal
 _LARGE_GAP: Final = 1.5  # times the slice distance: the structure ends before a larger gap
 _COARSEST: Final = 3.5  # times the slice distance of the file: fewer contours are separate parts
+_LARGEST_MM: Final = 5000.0
 _NOT_FLAT: Final = "a contour is not in the plane of the others"
 _TANGLED: Final = "the contours are so entangled that they enclose no area"
 _BAD_VALUES: Final = "a contour has values that are not coordinates"
-
-
-def dot(one: Floats, other: Floats) -> Floats:
-    """Return the scalar products of vectors, along the last axis."""
-    return np.asarray(np.einsum("...i,...i->...", one, other))
+_TOO_LARGE: Final = f"the contours extend over more than {_LARGEST_MM / 1000:g} m"
+_NO_AREA: Final = "the contours enclose no area"
+_NO_AREA_KIND: Final = "points and open lines are left out"
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class RoiContours:
     frame: str  # ReferencedFrameOfReferenceUID
     contours: list[Floats] = field(default_factory=list)  # n x 3, mm, LPS; the closed ones
     fault: str = ""  # why it cannot be compared
+    note: str = ""  # what of it is not compared
 
 
 class Slab(NamedTuple):
@@ -58,43 +59,14 @@ class Slab(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Axes:
-    """The axes of the slices in the patient (LPS): two in the plane, and the normal."""
-
-    matrix: Floats  # 3 x 3, one unit vector a row
-
-    @classmethod
-    def of(cls, contours: Iterable[Floats]) -> "Axes":
-        """Return the axes for contours: their normals are averaged, weighted by area."""
-        total = np.zeros(3)
-        for points in contours:
-            own = points - points[0]
-            normal = np.cross(own, np.roll(own, -1, axis=0)).sum(axis=0)
-            total += normal if total @ normal >= 0 else -normal
-        size = float(np.linalg.norm(total))
-        normal = total / size if size else np.array([0.0, 0.0, 1.0])
-        normal = normal if normal[np.abs(normal).argmax()] > 0 else -normal
-        helper = np.eye(3)[1 if np.abs(normal).argmax() == 0 else 0]
-        right = helper - normal * (helper @ normal)
-        right /= np.linalg.norm(right)
-        return cls(np.stack([right, np.cross(normal, right), normal]))
-
-    def from_patient(self, points: Floats) -> Floats:
-        """Return points (n x 3, mm, LPS) along the axes."""
-        return points @ self.matrix.T
-
-    def to_patient(self, vector: Floats) -> Floats:
-        """Return a vector along the axes in the patient, mm, LPS."""
-        return vector @ self.matrix
-
-
-@dataclass(frozen=True, slots=True)
 class Solid:
     """One structure as slabs, the lowest first; none without contours."""
 
     name: str
     slabs: tuple[Slab, ...]
-    fault: str = ""
+    fault: str = ""  # why it cannot be compared
+    note: str = ""  # what of it is not compared
+    frame: str = ""  # of reference
 
     @property
     def volume_mm3(self) -> float:
@@ -105,7 +77,11 @@ class Solid:
     def centroid(self) -> Floats:
         """The centre of volume along the axes, mm."""
         parts = [
-            (slab.area.area * (slab.high - slab.low), slab.area.centroid, slab.level)
+            (
+                slab.area.area * (slab.high - slab.low),
+                slab.area.centroid,
+                (slab.low + slab.high) / 2,
+            )
             for slab in self.slabs
         ]
         total = sum(volume for volume, _, _ in parts)
@@ -128,14 +104,22 @@ def read_rois(header: Header) -> list[RoiContours]:
     }
     for contour in contours_of(header):
         roi = rois.get(contour.roi)
-        if roi is None or contour.kind not in CLOSED_KINDS:
-            continue
-        points = contour.points()
-        if points is None:
-            roi.fault = _BAD_VALUES
-        elif len(points) >= FEWEST_POINTS:
-            roi.contours.append(np.array(points))
+        if roi is not None:
+            _take(contour, roi)
     return list(rois.values())
+
+
+def _take(contour: FileContour, roi: RoiContours) -> None:
+    if contour.kind not in CLOSED_KINDS:
+        roi.note = _NO_AREA_KIND
+        return
+    points = contour.points()
+    if points is None:
+        roi.fault = _BAD_VALUES
+    elif len(points) >= FEWEST_POINTS:
+        roi.contours.append(np.array(points))
+    else:
+        roi.note = _NO_AREA_KIND
 
 
 def _frames(header: Header) -> dict[int, str]:
@@ -150,37 +134,78 @@ def _frames(header: Header) -> dict[int, str]:
         raise unreadable(err) from None
 
 
-def solids_of(rois: Sequence[RoiContours], axes: Axes) -> Iterator[Solid]:
+class FlatContours(NamedTuple):
+    """The contours of an ROI along the axes of the slices."""
+
+    roi: RoiContours
+    points: list[Floats]  # of each contour n x 3, mm
+    fault: str
+
+
+def flattened(rois: Sequence[RoiContours], axes: Axes) -> list[FlatContours]:
+    """Return the contours of each ROI of a file along the axes; none where they have a fault."""
+    found = []
+    for roi in rois:
+        own = [one for one in roi.contours if len(one) >= FEWEST_POINTS]
+        bad = any(not (np.abs(one) < FARTHEST_MM).all() for one in own)
+        points = [] if roi.fault or bad else [axes.from_patient(one) for one in own]
+        fault = roi.fault or (_BAD_VALUES if bad else _fault(points))
+        found.append(FlatContours(roi, [] if fault else points, fault))
+    return found
+
+
+def _fault(outlines: Sequence[Floats]) -> str:
+    """Return why contours cannot be compared."""
+    if not outlines:
+        return ""
+    low = np.array([points.min(axis=0) for points in outlines])
+    high = np.array([points.max(axis=0) for points in outlines])
+    if (high[:, 2] - low[:, 2]).max() > _FLAT_MM:
+        return _NOT_FLAT
+    return _TOO_LARGE if (high.max(axis=0) - low.min(axis=0)).max() > _LARGEST_MM else ""
+
+
+def slice_step(outlines: Iterable[FlatContours]) -> float:
+    """Return the usual distance of slices with contours in a file, mm; 0 for one slice."""
+    levels = [float(points[:, 2].mean()) for one in outlines for points in one.points]
+    return usual_step(_distinct(sorted(levels)))
+
+
+def solids_of(outlines: Iterable[FlatContours], usual: float) -> Iterator[Solid]:
     """Yield the solid of each ROI of one file.
 
     The thickness of a slice reaches half way to its neighbours that have contours, and half the
     usual distance beyond the ends and before gaps.
+
+    Parameters
+    ----------
+    outlines
+        See `flattened`.
+    usual
+        Distance of slices, mm; see `slice_step`.
     """
-    flat = [[axes.from_patient(points) for points in roi.contours] for roi in rois]
-    levels = np.unique([points[:, 2].mean() for outlines in flat for points in outlines])
-    usual = usual_step(_distinct(levels.tolist()))
-    for roi, outlines in zip(rois, flat, strict=True):
+    for roi, points, fault in outlines:
         try:
-            slabs = () if roi.fault else tuple(_slabs(outlines, usual))
-            yield Solid(roi.name, slabs, roi.fault)
-        except TooComplex:
-            yield Solid(roi.name, (), _TANGLED)
-        except ValueError:
-            yield Solid(roi.name, (), _NOT_FLAT)
+            slabs = tuple(_slabs(points, usual))
+        except (TooComplex, GEOSException):
+            yield Solid(roi.name, (), _TANGLED, frame=roi.frame)
+            continue
+        note = _NO_AREA if points and not slabs else roi.note
+        yield Solid(roi.name, slabs, fault, note, roi.frame)
 
 
 def _slabs(outlines: Sequence[Floats], usual: float) -> Iterator[Slab]:
-    if any(np.ptp(points[:, 2]) > _FLAT_MM for points in outlines):
-        raise ValueError(_NOT_FLAT)
-    at = _distinct(sorted(float(points[:, 2].mean()) for points in outlines))
+    levels = [float(points[:, 2].mean()) for points in outlines]
+    at = _distinct(sorted(levels))
     together: dict[float, list[list[tuple[float, float]]]] = defaultdict(list)
-    for points in outlines:
-        level = at[int(np.searchsorted(at, points[:, 2].mean() + 1e-9, side="right")) - 1]
+    for points, mean in zip(outlines, levels, strict=True):
+        level = at[bisect_right(at, mean + 1e-9) - 1]
         together[level].append(list(map(tuple, points[:, :2].tolist())))
     areas = {level: find_enclosed(together[level]).area for level in at}
     at = [level for level in at if areas[level].area > 0]
-    step = usual_step(at) if usual_step(at) <= _COARSEST * usual else usual
-    step = step or usual or 1.0
+    own = usual_step(at)  # smaller than usual: contours between slices; much larger: parts
+    step = max(own, usual) if own <= _COARSEST * usual else usual
+    step = step or 1.0
     for index, level in enumerate(at):
         below, above = (
             half if half <= _LARGE_GAP * step / 2 else step / 2 for half in halves(at, index, step)

@@ -14,20 +14,31 @@ doi:10.1007/BFb0056277 (surface nets).
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import cbrt, ceil, sqrt
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
-from drawcli.core.qa.signed_distance import Flags, Indices, PlaneGrid, neighbours, signed_distances
-from drawcli.core.qa.structures import Floats, Slab, Solid, dot
+from drawcli.core.qa.axes import Floats, dot
+from drawcli.core.qa.signed_distance import (
+    Flags,
+    Indices,
+    PlaneGrid,
+    counted,
+    neighbours,
+    signed_distances,
+)
+from drawcli.core.qa.structures import Slab, Solid
 
 FINEST_MM: Final = 0.25
 COARSEST_MM: Final = 2.0  # unless a structure is so large that it would take too much memory
 _CELLS: Final = 6_000  # aimed at: squares of the step on the surface
-_MOST_POINTS: Final = 50_000_000  # of the grid of a structure
+_MOST_POINTS: Final = 20_000_000  # of the grid of a structure
 _AT_ONCE: Final = 1_000_000  # points of the grid
 _CAP_MM: Final = 1e-3  # thickness of a flat end
+_NARROW: Final = 2.0  # steps: parts of a structure that a grid may not see
+_MISSED: Final = 1.5  # steps from a contour to the surface
 
 
 class Surface(NamedTuple):
@@ -53,14 +64,57 @@ def step_for(solid: Solid) -> float:
 
 
 def surface_of(solid: Solid, step: float) -> Surface:
-    """Return the surface of a structure on a grid of a step, mm."""
+    """Return the surface of a structure on a grid of a step, mm.
+
+    Contours so narrow that the grid does not see them become walls as high as their slice.
+    """
     grid = PlaneGrid.around([slab.area for slab in solid.slabs], step)
     layers = [
         _net(grid, stack, is_last=is_last)
         for run in _connected(solid.slabs)
         for stack, is_last in _stacks(_nodes(run, grid), grid)
     ]
+    layers.append(_walls(solid.slabs, np.concatenate([layer.samples for layer in layers]), step))
     return Surface(*(np.concatenate(parts) for parts in zip(*layers, strict=True)))
+
+
+def _walls(slabs: Sequence[Slab], samples: Floats, step: float) -> Surface:
+    """Return the walls of contours that are far from all samples of the surface."""
+    from scipy.spatial import cKDTree
+
+    begin, end, slab = _narrow([slab.area for slab in slabs], _NARROW * step)
+    level, low, high = (np.array([one[:3] for one in slabs])[slab]).T
+    middles = np.column_stack([(begin + end) / 2, level])
+    if len(samples) and len(middles):
+        far, _ = cKDTree(samples).query(middles, distance_upper_bound=_MISSED * step)
+        begin, end, low, high = (one[np.isinf(far)] for one in (begin, end, low, high))
+    number, part, parts = counted(np.ceil((high - low) / step).astype(np.intp))
+    begin, end, height = begin[number], end[number], (high - low)[number] / parts
+    low = low[number] + part * height
+    corners = [
+        np.column_stack(one)
+        for one in ((begin, low), (end, low), (end, low + height), (begin, low + height))
+    ]
+    quads = np.stack(corners, axis=1)
+    return Surface(quads, quads.mean(axis=1), _areas(quads))
+
+
+def _narrow(areas: Sequence[BaseGeometry], width: float) -> tuple[Floats, Floats, Indices]:
+    """Return segments of contours of parts or holes narrower than a width, and their slices."""
+    parts, slab = shapely.get_parts(areas, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    discs = shapely.polygons(rings)
+    narrow = np.minimum(_width(parts)[part], _width(discs)) < width
+    points, ring = shapely.get_coordinates(
+        shapely.segmentize(rings[narrow], width / _NARROW), return_index=True
+    )
+    linked = ring[1:] == ring[:-1]
+    return points[:-1][linked], points[1:][linked], slab[part[narrow]][ring[1:][linked]]
+
+
+def _width(polygons: Any) -> Floats:
+    """Return the width of polygons if they were strips, half of it if they were discs."""
+    return np.asarray(2 * shapely.area(polygons) / shapely.length(polygons))
 
 
 def _connected(slabs: Sequence[Slab]) -> Iterator[list[Slab]]:

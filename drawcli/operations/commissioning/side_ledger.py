@@ -121,7 +121,7 @@ def run_jobs(
         sleep(_wait(left, side.now()))
 
 
-def run_once(side: Context, finish: Step) -> SideRun:
+def run_pass(side: Context, finish: Step) -> SideRun:
     """Advance each due job as far as it goes without waiting."""
     reports = _pass(side, finish)
     return SideRun(reports, _why_stop(reports) if open_jobs(side) else "")

@@ -24,6 +24,7 @@ from drawcli.core.qa.charts import (
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
 from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
+from drawcli.operations.commissioning.changes import golden_changes
 from drawcli.operations.commissioning.limits import GivenLimits, given_limits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
@@ -211,8 +212,8 @@ def read_charts(settings: Settings) -> list[RoiCharts]:
         If the file of `qa.limits` is wrong.
     """
     records = QaRecords(settings.state_dir).by_job().values()
-    given = given_limits(settings)
-    return site_charts(records, settings.qa.charts, settings.qa.baseline, given)
+    given, golden = given_limits(settings), golden_changes(settings.state_dir)
+    return site_charts(records, settings.qa.charts, settings.qa.baseline, given, golden)
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:

@@ -10,6 +10,7 @@ from drawcli.adapters.state.qa_summary import read_summary
 from drawcli.core.qa.chart_limits import METRICS
 from drawcli.core.qa.summary import INVESTIGATE, NOTED, WATCH, ChartSignal, ChartSummary, QaSummary
 from drawcli.operations.alarm_conditions import Alarm, AlarmKind
+from drawcli.operations.commissioning.changes import golden_alarms
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted
 
@@ -26,9 +27,9 @@ _STATUSES: Final = {
 
 
 def contour_alarms(state_dir: Path) -> list[Alarm]:
-    """Return the present alarms about contours of a site."""
+    """Return the present alarms about contours of a site: of charts and of golden cases."""
     summary = read_summary(state_dir)
-    return [] if summary is None else alarms(summary)
+    return [*([] if summary is None else alarms(summary)), *golden_alarms(state_dir)]
 
 
 def contour_lines(state_dir: Path, since: datetime, now: datetime) -> list[str]:
@@ -43,6 +44,8 @@ def lines(summary: QaSummary, since: datetime, now: datetime) -> Iterator[str]:
     for change in summary.changes:
         if change.at >= since:
             yield f"{change.at:%Y-%m-%d}, {change.template}: {change.text}"
+    for template in summary.golden:
+        yield f"golden cases of {template} came back changed: 'drawcli qa golden list'"
     yield from causes(summary, INVESTIGATE)
     if watched := summary.states()[WATCH]:
         yield f"{counted(watched, 'chart')} to watch: 'drawcli qa report'"

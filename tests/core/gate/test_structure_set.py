@@ -103,16 +103,6 @@ def trip() -> Trip:
     return Trip()
 
 
-def values_of(dataset: Dataset, vr: str) -> list[str]:
-    """Return all values of a VR at every depth, in the order of the file."""
-    return [
-        str(value)
-        for element in dataset.iterall()
-        if vr == element.VR
-        for value in (element.value if element.VM > 1 else [element.value])
-    ]
-
-
 # --- facts ------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Analytic solids as ROIs: contours on parallel slices, in any orientation."""
 
 from collections.abc import Callable, Sequence
-from math import cos, pi, sin, sqrt
+from math import acos, cos, pi, sin, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -77,3 +77,48 @@ def tube(radius: float) -> Callable[[float], float]:
 def cone(base: float, height: float) -> Callable[[float], float]:
     """Return the radius of a cone's section, its base at level 0."""
     return lambda level: base * (1 - level / height) if 0 <= level < height else 0.0
+
+
+def torus(
+    name: str,
+    radii: tuple[float, float],
+    at: Sequence[float],
+    *,
+    axes: Matrix = UPRIGHT,
+    keyholes: bool = False,
+) -> RoiContours:
+    """Return a torus round the normal, of two radii: at each level an outline, and its hole.
+
+    The hole is an outline of its own, or joined to the outer one by a key-hole.
+    """
+    angles = np.linspace(0, 2 * pi, POINTS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    contours = []
+    for level in at:
+        half = ball(radii[1])(level)
+        if half > 0:
+            outer, inner = ((radii[0] + side * half) * circle for side in (1, -1))
+            joined = np.concatenate([outer, outer[:1], inner[:1], inner[:0:-1], inner[:1]])
+            rings = [joined] if keyholes else [outer, inner]
+            flat = [np.column_stack([ring, np.full(len(ring), level)]) for ring in rings]
+            contours += [ring @ axes for ring in flat]
+    return RoiContours(1, name, FRAME, contours)
+
+
+def moved(roi: RoiContours, by: Sequence[float] | Matrix, axes: Matrix = UPRIGHT) -> RoiContours:
+    """Return an ROI moved along axes, mm."""
+    offset = np.asarray(by, float) @ axes
+    return RoiContours(roi.number, roi.name, roi.frame, [one + offset for one in roi.contours])
+
+
+def lens_mm2(radius: float, other: float, apart: float) -> float:
+    """Return the area that two circles share."""
+    if apart <= abs(radius - other):
+        return pi * min(radius, other) ** 2
+    if apart >= radius + other:
+        return 0.0
+    total = 0.0
+    for own, its in ((radius, other), (other, radius)):
+        half = acos((apart**2 + own**2 - its**2) / (2 * apart * own))
+        total += own**2 * (half - sin(half) * cos(half))
+    return total

@@ -1,8 +1,10 @@
 """Ratings: which values are allowed, which rating counts, and the table of a site."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from drawcli.core.qa.ratings import (
     ALL_STRUCTURES,
     LONGEST_COMMENT,
+    MEANINGS,
+    ROW_COLUMNS,
     Edit,
     Rating,
     RatingSource,
@@ -133,3 +137,11 @@ def test_the_table_counts_edits_by_template_and_structure() -> None:
         "minutes_median": 12.5,
         "overall_median": 8,
     }
+
+
+def test_the_page_on_ratings_explains_every_column_and_edit() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "rate-contours.md"
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert listed[:4] == [(str(edit), meaning) for edit, meaning in MEANINGS.items()]
+    assert [name for name, _ in listed[4:]] == list(ROW_COLUMNS)

@@ -28,6 +28,7 @@ from drawcli.core.qa.charts import (
     Signal,
     chart,
     compare_versions,
+    limits_by_hand,
 )
 from drawcli.core.qa.nelson import LIMIT, limits_of, rule_hits
 
@@ -255,13 +256,32 @@ def delays(by: float, baseline: int, repeats: int = 2) -> dict[ChartState, list[
     return found
 
 
+def run_lengths(by: float, repeats: int, length: int) -> dict[ChartState, float]:
+    """Return the average run length up to a worse state, with normal figures and exact limits.
+
+    Twenty cases a month; a series without the state in its whole length is counted as such.
+    """
+    dice = random.Random(SEED + 3)  # noqa: S311
+    limits = limits_by_hand("hd95_mm", 4.0, 4.5 * exp(1.5) - 0.5, "known")  # sigma is 0.5
+    total, ended = Counter[ChartState](), Counter[ChartState]()
+    for _ in range(repeats):
+        values = [4.5 * exp(0.5 * dice.gauss(by, 1)) - 0.5 for _ in range(length)]
+        points = cases([max(value, 0.001) for value in values], span=timedelta(days=1.52 * length))
+        made = chart(points, metric="hd95_mm", limits=limits, baseline=length)
+        for state in (ChartState.WATCH, ChartState.INVESTIGATE):
+            delay = first_signal(made, state, 0)
+            total[state] += delay or length
+            ended[state] += delay is not None
+    return {state: total[state] / ended[state] for state in total}
+
+
 @dataclass(frozen=True)
 class Update:
     """How many charts tell a change of version within its first month."""
 
     charts: float  # share
     templates: float  # share with a chart that tells it
-    false: float  # share of charts of templates that did not change
+    false: float  # share of charts that say so of a version without a change, at the month's end
 
 
 def model_change(by: float, repeats: int = 3) -> Update:
@@ -289,6 +309,26 @@ def model_change(by: float, repeats: int = 3) -> Update:
     return Update(fmean(told), fmean(templates), fmean(false))
 
 
+def false_alarms_of_versions(step: int = 3) -> float:
+    """Return the share of charts that tell a change where there is none, looked at all month.
+
+    Each is looked at from the fifth case on, after every few cases of the new version.
+    """
+    dice, told = random.Random(SEED + 4), list[bool]()  # noqa: S311
+    for share, rois in TEMPLATES.values():
+        for roi in rois:
+            for metric in WHAT:
+                old, new = _versions(roi, metric, round(share * SERIES), dice)
+                looks = range(5, len(new), step)
+                told.append(
+                    any(
+                        compare_versions(old, new[:n]).state is ChartState.INVESTIGATE
+                        for n in looks
+                    )
+                )
+    return fmean(told)
+
+
 def _versions(roi: Roi, metric: str, a_year: int, dice: random.Random) -> tuple[Chart, list[Point]]:
     half, month = round(a_year / 2), round(a_year * 31 / 365)
     old = cases(figures(roi, metric, half, dice), span=YEAR / 2)
@@ -298,6 +338,14 @@ def _versions(roi: Roi, metric: str, a_year: int, dice: random.Random) -> tuple[
 
 def report() -> Iterator[str]:
     """Yield all figures."""
+    for by, repeats, length in (
+        (0.0, 400, 3000),
+        (1.0, 2000, 150),
+        (2.0, 2000, 60),
+        (3.0, 2000, 30),
+    ):
+        found = {str(state): round(n, 1) for state, n in run_lengths(by, repeats, length).items()}
+        yield f"normal figures, limits known, {by:g} sigma: average run length {found}"
     for baseline in (20, 30, 60, 100, 150):
         quiet = quiet_year(baseline)
         a_1000 = {
@@ -317,6 +365,7 @@ def report() -> Iterator[str]:
                 )
     for by in (0.5, 1.0, 2.0):
         yield f"model change of {by:g} sigma: {model_change(by)}"
+    yield f"version without a change, looked at all month: {false_alarms_of_versions():.3f}"
 
 
 if __name__ == "__main__":

@@ -198,3 +198,13 @@ def test_a_report_without_pairs_is_a_document_too(site: Site) -> None:
 
     assert "<svg" not in html
     assert "<dd>none</dd>" in html
+
+
+def test_limits_that_were_set_by_hand_decide_the_state(site: Site) -> None:
+    by_hand = "{centre: 0.98, limit: 0.95, reason: audit}"
+    (site.folder / "limits.yaml").write_text(f"Prostate_OAR: {{Bladder: {{dice: {by_hand}}}}}")
+    site.add_line("qa: {limits: limits.yaml}")
+
+    (row,) = reported(site, *cases(0, 3)).structures
+
+    assert row.state == "investigate"
