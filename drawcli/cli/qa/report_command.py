@@ -1,5 +1,6 @@
 """qa report: what the comparison of delivered and clinical contours says about a span of time."""
 
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 from textwrap import fill
@@ -58,9 +59,10 @@ def report(
         first = moment(since, now)
         if first >= now:
             raise UsageError("--since is in the future")
-        records = QaRecords(ctx.settings.state_dir).by_job()
-        _check_template(template, {record.template for record in records.values()})
-        made = read_report(records.values(), ctx.settings, first, now, template)
+        with render.spinner("reading") if door.to_person else nullcontext():
+            records = QaRecords(ctx.settings.state_dir).by_job()
+            _check_template(template, {record.template for record in records.values()})
+            made = read_report(records.values(), ctx.settings, first, now, template)
     _write_documents(made, html, pdf)
     if as_csv:
         from drawcli.operations.ledger_copies import as_csv as table

@@ -91,3 +91,14 @@ def test_a_site_without_pairs_says_what_to_do(drawcli: Run) -> None:
     assert shown.code == 0
     assert "no delivered structure sets" in shown.out
     assert "qa.enabled" in shown.out
+
+
+def test_doctor_checks_contours_where_they_are_compared(drawcli: Run, site: Site) -> None:
+    def checks() -> set[str]:
+        data = drawcli("doctor", "--offline", "--json").answer["data"]
+        return {one["check"] for one in data["checks"]}
+
+    before = checks()
+    site.add_line("qa: {enabled: true}")
+
+    assert checks() - before == {"contours"}
