@@ -105,7 +105,7 @@ def test_pairs_that_were_not_compared_are_listed_by_status_and_reason(site: Site
     made = reported(site, unclear, *missing, record(40, edited("Bladder", 0.9)))
     text = dict(sections(made))["not compared"]
 
-    assert text[0] == f"1 with several clinical sets (2 sets, none approved): {job(1)}"
+    assert text[0] == f"1 where the clinical set is unclear (2 sets, none approved): {job(1)}"
     assert text[1].startswith("12 without a clinical set: ")
     assert text[1].endswith(f"{job(29)} and 2 more")
     assert [one["job"] for one in made.as_plain()["unpaired"]][:2] == [job(1), job(20)]
