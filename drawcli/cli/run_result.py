@@ -89,7 +89,7 @@ def _held_errors(held: "Iterable[Job]") -> "Iterator[DrawcliError]":
         else:
             yield _held_error(job)
     for reason, jobs in together.items():
-        what = "it is held" if len(jobs) == 1 else f"{len(jobs):,} jobs are held"
+        what = "1 job is held" if len(jobs) == 1 else f"{len(jobs):,} jobs are held"
         yield NeedsPerson(f"{reason}; {what}", code=jobs[-1].reason_code, hint=jobs[-1].hint)
 
 

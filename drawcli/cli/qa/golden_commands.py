@@ -211,14 +211,13 @@ def _show_differences(out: "Console", one: "GoldenResult") -> None:
 
     since = f" since {one.since:%Y-%m-%d}" if one.since else ""
     for structure in one.structures:
-        figures = f"Dice {figure(structure.dice, 3)}"
+        figures = [] if structure.dice else [str(structure.outcome)]
+        figures += [f"Dice {figure(structure.dice, 3)}"] if structure.dice else []
         if structure.hd95_mm is not None:
-            figures += f", HD95 {figure(structure.hd95_mm, 1)} mm"
+            figures.append(f"HD95 {figure(structure.hd95_mm, 1)} mm")
         if structure.volume_a_cm3 and structure.volume_b_cm3:
-            change = structure.volume_b_cm3 / structure.volume_a_cm3 - 1
-            figures += f", volume {change:+.1%}"
-        out.print(
-            f"{one.case}  {structure.name}: {structure.outcome}{since}: {figures}", soft_wrap=True
-        )
+            figures.append(f"volume {structure.volume_b_cm3 / structure.volume_a_cm3 - 1:+.1%}")
+        text = f"{structure.name} has changed{since}: {', '.join(figures)}"
+        out.print(f"{one.case}  {text}", soft_wrap=True)
     if one.note:
         out.print(f"{one.case}  {one.note}", soft_wrap=True)

@@ -3,6 +3,7 @@
 UIDs and values of the patient are keyed hashes here: they are only compared.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,19 +42,19 @@ class PassedOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-WHY: Final[Mapping[PassedOver, str]] = {
+WHY: Final[Mapping[PassedOver, str]] = {  # as in "2 of another patient"
     PassedOver.OURS: "delivered by drawcli",
-    PassedOver.UNREADABLE: "the file cannot be read, or is not complete",
-    PassedOver.OTHER_PATIENT: "its patient is another",
-    PassedOver.OTHER_SERIES: "it is of another series with the same frame of reference",
-    PassedOver.OTHER_IMAGES: "it refers to images of the series that were not sent",
-    PassedOver.OTHER_PLANES: "it names no series, and its contours are not on the slices",
-    PassedOver.NO_CONTOURS: "it has no contours",
-    PassedOver.REJECTED: "it was rejected in the planning system",
-    PassedOver.OLDER: "it is older than the delivery",
-    PassedOver.NOTHING_IN_COMMON: "none of its structures belongs to a delivered one",
-    PassedOver.LESS_PREFERRED: "another set is preferred",
-    PassedOver.UNDECIDED: "another set has the same claim",
+    PassedOver.UNREADABLE: "unreadable or incomplete",
+    PassedOver.OTHER_PATIENT: "of another patient",
+    PassedOver.OTHER_SERIES: "of another series in the same frame of reference",
+    PassedOver.OTHER_IMAGES: "with images that were not sent",
+    PassedOver.OTHER_PLANES: "without a series, not on its slices",
+    PassedOver.NO_CONTOURS: "without contours",
+    PassedOver.REJECTED: "rejected in the planning system",
+    PassedOver.OLDER: "older than the delivery",
+    PassedOver.NOTHING_IN_COMMON: "without a delivered structure",
+    PassedOver.LESS_PREFERRED: "less preferred",
+    PassedOver.UNDECIDED: "equally preferred",
 }
 
 
@@ -162,6 +163,15 @@ def choose(
     if not fit:
         return SetChoice(_status_without(passed), passed_over=tuple(passed))
     return _preferred(fit, passed, delivered, waiting)
+
+
+def in_words(reasons: Iterable[PassedOver]) -> str:
+    """Return how many sets were not chosen for which reasons.
+
+    >>> in_words([PassedOver.OLDER, PassedOver.OTHER_PATIENT, PassedOver.OLDER])
+    '2 older than the delivery, 1 of another patient'
+    """
+    return ", ".join(f"{count} {WHY[why]}" for why, count in Counter(reasons).items())
 
 
 def needs_comparison(delivered: DeliveredSeries, sets: Iterable[StructureSetFacts]) -> bool:

@@ -1,6 +1,5 @@
 """Compare the delivered structure set of a job with the clinical one; return the record."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from drawcli.core.qa.candidates import (
     StructureSetFacts,
     Waiting,
     choose,
+    in_words,
     needs_comparison,
 )
 from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
@@ -83,8 +83,10 @@ class PairMaker:
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
     choice: SetChoice = field(default_factory=lambda: SetChoice(PairStatus.MISSING))
 
-    def record(self) -> PairRecord:
+    def record(self) -> PairRecord | None:
         """Return the record; the clinical set is compared if there is one.
+
+        None if the job was compared before the series was delivered again: that stays.
 
         Raises
         ------
@@ -93,6 +95,8 @@ class PairMaker:
         JobError
             If the identity of the job cannot be read.
         """
+        if self._superseded_by and self.earlier.status is PairStatus.COMPARED:
+            return None
         if self._superseded_by:
             note = f"the series was delivered again with this template: job {self._superseded_by}"
             return self._record(PairStatus.CLOSED, note)
@@ -104,7 +108,7 @@ class PairMaker:
                 status = self.choice.status or PairStatus.MISSING
                 return self._record(status, _note(status, self.reasons))
             if self.delivered is None:
-                note = "the delivered structure set cannot be read, and not be made again"
+                note = "the delivered structure set is gone, and cannot be rebuilt"
                 return self._record(PairStatus.FAILED, note)
             compared = self._compare(chosen)
             if any(one.outcome not in _ALONE for one in compared.structures):
@@ -135,6 +139,10 @@ class PairMaker:
             lambda: read_delivered(self.job, crosswalk, self.ctx), seconds
         )
         self.candidates = call_with_timeout(lambda: list(self._read(crosswalk)), seconds)
+        if self.delivered is None:  # it may have been moved within the folders that are read
+            files = (one.file for one in self.candidates if one.file is not None)
+            same = (file for file in files if file.sha256 == self.job.delivered_sha256)
+            self.delivered = next(same, None)
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -265,14 +273,10 @@ class PairMaker:
 
 def _note(status: PairStatus, reasons: Sequence[PassedOver]) -> str:
     """Return why there is no comparison, in one sentence."""
-    undecided = PassedOver.UNDECIDED in reasons
     begin = {
-        PairStatus.MISSING: "no clinical structure set of the series" if reasons else NO_SET,
+        PairStatus.MISSING: "no clinical structure set" if reasons else NO_SET,
         PairStatus.WAITING: "the structure set is not approved yet",
-        PairStatus.UNCLEAR: "none of several structure sets is preferred"
-        if undecided
-        else "no structure set has a structure that was delivered",
+        PairStatus.UNCLEAR: "no structure set is preferred",
         PairStatus.CHANGED: "the series has changed since it was sent",
     }[status]
-    counts = ", ".join(f"{count} x {WHY[why]}" for why, count in Counter(reasons).items())
-    return f"{begin}: {counts}" if counts and status is not PairStatus.WAITING else begin
+    return f"{begin}; found: {in_words(reasons)}" if reasons else begin

@@ -21,6 +21,7 @@ from drawcli.errors import SILENT, OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
 from drawcli.system.files import make_private
+from drawcli.system.printable import counted
 from drawcli.system.threads import call_while_heard
 
 _PURPOSE: Final = "scan-index"
@@ -144,7 +145,7 @@ class SetFinder:
                 with self._index_of_folders() as index:
                     update = Update(index, self._options, self._now_ns, _silent, hear)
                     update.run(self.ctx.settings.qa.folders)
-                    found.lost += update.lost
+                    found.lost += [*update.lost, *_unlisted(len(update.unlisted))]
             except IndexBroken:
                 continue  # it is removed: the second time it is made anew
             except _LateError:
@@ -208,6 +209,14 @@ class SetFinder:
 
     def _now_ns(self) -> int:
         return int(self.ctx.now().timestamp() * 1e6) * 1000
+
+
+def _unlisted(count: int) -> Iterator[OutOfReach]:
+    if count:
+        yield OutOfReach(
+            f"{counted(count, 'folder')} below qa.folders cannot be listed",
+            hint="Check that the user running drawcli can read them.",
+        )
 
 
 def _paths(files: list[list[NamingFile]], indexes: list[ScanIndex]) -> Iterator[Path]:

@@ -5,7 +5,6 @@ what it has not looked at is left for the next one.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
@@ -22,7 +21,9 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
 from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
+from drawcli.operations.qa.scan_result import QaNews, QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
+from drawcli.system.limits import PAIR_SECONDS
 from drawcli.system.threads import ended_call
 
 if TYPE_CHECKING:
@@ -34,42 +35,6 @@ _OPEN: Final = frozenset(
 )
 _KEPT: Final = 25  # pairs, after which the list of watched jobs is written
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QaScanOptions:
-    """Which jobs a scan takes, and for how long."""
-
-    job: str | None = None
-    again: bool = False  # also those of which nothing has changed
-    seconds: float = inf  # no pair is begun after this time
-    dry_run: bool = False
-
-
-@dataclass(slots=True)
-class QaScanResult:
-    """What a scan found."""
-
-    news: dict[str, PairRecord] = field(default_factory=dict)  # by job; without structures
-    jobs: int = 0  # delivered jobs whose work folder is there
-    left: int = 0  # for the next scan: the time was over
-    warnings: list[DrawcliError] = field(default_factory=list)
-
-    @property
-    def records(self) -> list[PairRecord]:
-        """The last new record of each job that has one, without structures."""
-        return list(self.news.values())
-
-    def as_plain(self) -> dict[str, Any]:
-        """Return it for programs."""
-        shown = ("job", "template", "status", "others", "passed_over", "note")
-        plain = [record.as_plain() for record in self.records]
-        return {
-            "jobs": self.jobs,
-            "left": self.left,
-            "recorded": dict(Counter(str(record.status) for record in self.records)),
-            "pairs": [{name: one[name] for name in shown} for one in plain],
-        }
 
 
 def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResult:
@@ -117,6 +82,8 @@ class _Scan:
     options: QaScanOptions
     result: QaScanResult = field(default_factory=QaScanResult)
     deadline: float = inf
+    earlier: dict[str, "_Earlier"] = field(default_factory=dict)  # last records, as far as needed
+    loaded: set[str] = field(default_factory=set)  # jobs whose records were looked for
 
     def __post_init__(self) -> None:
         self.deadline = monotonic() + self.options.seconds
@@ -140,8 +107,9 @@ class _Scan:
         self._compare_all(found)
 
     def keep(self) -> None:
-        """Write the list of watched jobs, if it has changed."""
-        if self.watched != self.before and not self.options.dry_run:
+        """Write the list of watched jobs, if it has changed and is whole."""
+        is_part = self.is_first and self.options.job is not None
+        if self.watched != self.before and not is_part and not self.options.dry_run:
             write_watch(self.ctx.settings.state_dir, self.watched)
             self.before = dict(self.watched)
 
@@ -155,12 +123,13 @@ class _Scan:
             throwaway=self.options.dry_run,
         )
 
-    @cached_property
-    def earlier(self) -> dict[str, "_Earlier"]:
-        """The last record of each job that concerns this scan."""
-        everything = self.is_first and self.options.job is None
-        only = None if everything else self.folders | self.watched.keys()
-        return {record.job: _Earlier.of(record) for record in self.records.every(only)}
+    def load(self, jobs: Iterable[str]) -> None:
+        """Read the last records of some jobs, unless they are known."""
+        wanted = set(jobs) - self.loaded
+        if wanted:
+            self.loaded |= wanted
+            known = self.records.of_jobs(wanted)
+            self.earlier |= {record.job: _Earlier.of(record) for record in known}
 
     def _new_jobs(self) -> list[Job]:
         """Return the delivered jobs that are not watched yet."""
@@ -175,6 +144,7 @@ class _Scan:
             return
         from drawcli.operations.qa.delivered_set import first_record
 
+        self.load(job.id for job in jobs)
         begun = []
         for job in jobs:
             try:
@@ -192,8 +162,9 @@ class _Scan:
 
     def _close(self) -> None:
         """Close the records of jobs whose work folders are gone."""
-        known = set(self.earlier if self.is_first else self.watched)
+        known = self.records.jobs_in(_OPEN) if self.is_first else set(self.watched)
         gone = sorted(known - self.folders)
+        self.load(gone)
         records = [self.earlier[job].record for job in gone if job in self.earlier]
         for job in gone:
             self.watched.pop(job, None)
@@ -216,6 +187,7 @@ class _Scan:
         """Compare the pairs of which something has changed, the latest delivered first."""
         due = [job for job, one in found.sightings.items() if one.paths is not None]
         jobs = self.ctx.ledger.find(due)
+        self.load(due)
         jobs.sort(key=lambda job: (self._earlier(job).delivered_at, job.id), reverse=True)
         for number, job in enumerate(jobs):
             if monotonic() > self.deadline:
@@ -227,9 +199,9 @@ class _Scan:
 
     def _compare(self, job: Job, sighting: Sighting) -> None:
         """Compare one pair and record it; a failure concerns this pair only."""
-        earlier, watched = self._earlier(job), self.watched[job.id]
         from drawcli.operations.qa.clinical_pair import PairMaker
 
+        earlier, watched = self._earlier(job), self.watched[job.id]
         maker = PairMaker(
             job=job,
             ctx=self.ctx,
@@ -240,17 +212,17 @@ class _Scan:
         )
         record = self._made(job, maker)
         since = None
-        if record.status is PairStatus.WAITING:
+        if record is not None and record.status is PairStatus.WAITING:
             is_same = record.b_sha256 == earlier.b_sha256 and watched.waits_since is not None
             since = watched.waits_since if is_same else self.ctx.now()
         stamp = self.finder.stamp_with(sighting, maker.named)
-        self._add([record])
+        self._add([record] if record is not None else [])
         self.watched[job.id] = replace(watched, stamp=stamp, sets=maker.sets, waits_since=since)
 
-    def _made(self, job: Job, maker: "PairMaker") -> PairRecord:
+    def _made(self, job: Job, maker: "PairMaker") -> PairRecord | None:
         """Return the record of a pair, made in a thread of its own; never fails for one pair."""
-        call = ended_call(maker.record)
-        err = call.exception()
+        call = ended_call(maker.record, PAIR_SECONDS)
+        err = call.exception() if call.done() else JobError(f"it took {PAIR_SECONDS:g} s")
         if err is None:
             return call.result()
         if isinstance(err, TimeoutError):
@@ -278,7 +250,7 @@ class _Scan:
         if not self.options.dry_run:
             self.records.add(new)
         self.earlier |= {record.job: _Earlier.of(record) for record in new}
-        self.result.news |= {record.job: self.earlier[record.job].record for record in new}
+        self.result.news |= {record.job: QaNews.of(record) for record in new}
 
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)

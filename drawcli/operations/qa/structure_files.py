@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.conversion import LARGEST
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.references import (
     STRUCTURE_SET,
@@ -63,11 +64,11 @@ def read_whole(path: Path) -> StructureSetBytes:
     Raises
     ------
     Unreadable
-        If the file is none, is not whole, or changes meanwhile.
+        If the file is none, is not whole, is too large, or changes meanwhile.
     """
     try:
         before = path.stat()
-        data = path.read_bytes()
+        data = path.read_bytes() if before.st_size <= LARGEST else b""
         after = path.stat()
     except OSError:
         raise Unreadable from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
-from drawcli.adapters.state.golden_store import RESULTS
+from drawcli.adapters.state.golden_store import RESULTS, GoldenStore
 from drawcli.adapters.state.qa_records import BASELINES, FOLDER, PAIRS, QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
 from drawcli.config.load import Settings
@@ -37,18 +37,18 @@ def update_summary(settings: Settings, now: datetime) -> QaSummary:
         If it cannot be written.
     """
     book, source = QaRecords(settings.state_dir), _source(settings)
-    old = read_summary(settings.state_dir) or QaSummary(at=now)
-    if old.source != source:
-        old = QaSummary(at=now, source=source)
-    fresh, read_to = _templates_from(book, old.read_to)
-    if not fresh and old.read_to:
-        return old
+    old = read_summary(settings.state_dir)
+    known = old if old is not None and old.source == source else QaSummary(at=now, source=source)
+    fresh, read_to = _templates_from(book, known.read_to)
+    if known is old and not fresh:
+        return known
     from drawcli.operations.commissioning.changes import golden_changes
     from drawcli.operations.commissioning.limits import given_limits
     from drawcli.operations.qa.site_charts import site_charts
 
     given, golden = given_limits(settings), golden_changes(settings.state_dir)
-    summary = replace(old, at=now, read_to=read_to)
+    changed = tuple(sorted(GoldenStore(settings.state_dir).changed()))
+    summary = replace(known, at=now, read_to=read_to, golden=changed)
     for template in sorted(fresh):
         records = book.of_template(template).values()
         charts = site_charts(records, settings.qa.charts, settings.qa.baseline, given, golden)
@@ -83,7 +83,9 @@ def _source(settings: Settings) -> str:
     """Return a digest of the settings and files that the charts depend on, beside the records."""
     folder = settings.state_dir / FOLDER
     facts = [__version__, settings.qa.charts, settings.qa.baseline, _inode(folder / PAIRS)]
-    facts += [_stamp(path) for path in (folder / BASELINES, folder / RESULTS, settings.qa.limits)]
+    cases = GoldenStore(settings.state_dir).folder / "cases"
+    paths = (folder / BASELINES, folder / RESULTS, cases, settings.qa.limits)
+    facts += [_stamp(path) for path in paths]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ _STATUSES: Final = {
     "compared": "compared",
     "waiting": "waiting for approval",
     "missing": "without a clinical set",
-    "unclear": "with several clinical sets",
+    "unclear": "where the clinical set is unclear",
     "changed": "of a series that changed",
     "failed": "that cannot be compared",
     "closed": "closed without a clinical set",
@@ -44,6 +44,8 @@ def lines(summary: QaSummary, since: datetime, now: datetime) -> Iterator[str]:
     for change in summary.changes:
         if change.at >= since:
             yield f"{change.at:%Y-%m-%d}, {change.template}: {change.text}"
+    for template in summary.golden:
+        yield f"golden cases of {template} came back changed: 'drawcli qa golden list'"
     yield from causes(summary, INVESTIGATE)
     if watched := summary.states()[WATCH]:
         yield f"{counted(watched, 'chart')} to watch: 'drawcli qa report'"

@@ -47,3 +47,16 @@ def test_ratings_are_found_by_job_and_other_lines_are_skipped(tmp_path: Path) ->
     assert list(ratings.every()) == [RATING, other, again]
     assert ratings.of_job(str(RATING.job)) == [RATING, again]
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_records_of_some_jobs_are_found_without_parsing_the_others(tmp_path: Path) -> None:
+    records = QaRecords(tmp_path)
+    other = replace(RECORD, job="ba9876543210-1", status=PairStatus.MISSING)
+    records.add([RECORD, other, replace(other, note="again")])
+    with (tmp_path / "qa" / "pairs.jsonl").open("ab") as stream:
+        stream.write(b'\n{"job": "ba9876543210-1", "torn')
+
+    assert list(records.of_jobs({RECORD.job})) == [RECORD]
+    assert [one.note for one in records.of_jobs({other.job})] == ["", "again"]
+    assert list(records.of_jobs(set())) == []
+    assert records.jobs_in({PairStatus.MISSING}) == {other.job}

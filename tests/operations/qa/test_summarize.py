@@ -8,10 +8,13 @@ from datetime import timedelta
 
 import pytest
 
+from drawcli.adapters.state.golden_store import GoldenStore
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
+from drawcli.core.qa.golden import GoldenCase, GoldenOutcome, GoldenResult
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
+from drawcli.operations.qa import summarize
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 from drawcli.operations.qa.summarize import summary_of, update_summary
 from tests.conftest import NOON, Site
@@ -179,3 +182,39 @@ def test_a_summary_names_no_place_on_the_disk(site: Site) -> None:
     update_summary(site.settings(), NOON)
 
     assert os.fspath(site.folder) not in (site.state / "qa" / "summary.json").read_text()
+
+
+def golden_case() -> GoldenCase:
+    facts = {"models": (1,), "zip_sha256": "", "zip_bytes": 1, "template_digest": ""}
+    return GoldenCase(id="c" * 12, template="Breast", added_at=NOON, **facts)  # type: ignore[arg-type]
+
+
+def test_a_golden_case_that_changed_is_in_the_summary_until_it_is_accepted(site: Site) -> None:
+    store, case = GoldenStore(site.state), golden_case()
+    store.add(case)
+    found = []
+    for outcome in (GoldenOutcome.CHANGED, GoldenOutcome.ACCEPTED):
+        store.note(GoldenResult(at=NOON, case=case.id, template="Breast", outcome=outcome))
+        found.append(update_summary(site.settings(), NOON).golden)
+
+    assert found == [("Breast",), ()]
+
+
+def test_a_golden_case_that_is_removed_leaves_the_summary(site: Site) -> None:
+    store, case = GoldenStore(site.state), golden_case()
+    store.add(case)
+    changed = GoldenOutcome.CHANGED
+    store.note(GoldenResult(at=NOON, case=case.id, template="Breast", outcome=changed))
+    before = update_summary(site.settings(), NOON).golden
+    store.remove(case.id)
+
+    assert (before, update_summary(site.settings(), NOON).golden) == (("Breast",), ())
+
+
+def test_a_site_without_records_writes_its_summary_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = update_summary(site.settings(), NOON)
+    monkeypatch.setattr(summarize, "write_summary", lambda *_: pytest.fail("written again"))
+
+    assert update_summary(site.settings(), LATER) == first
