@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
@@ -219,6 +220,34 @@ def test_one_version_can_be_shown_alone(client: TestClient, shifted: list[PairRe
     assert client.get(f"{CHART}&version=unheard").status_code == 404
     lines = client.get(second.replace("?", ".csv?")).text.splitlines()
     assert len(lines) == 41
+
+
+@pytest.fixture
+def limits(site: Site) -> Path:
+    """Name a file of limits set by hand in the settings."""
+    site.config.write_text(f"{site.config.read_text()}qa: {{limits: limits.yaml}}\n")
+    path = site.folder / "limits.yaml"
+    path.write_text("{}\n")
+    return path
+
+
+def test_limits_set_by_hand_are_shown_with_their_reason(
+    limits: Path, client: TestClient, shifted: list[PairRecord]
+) -> None:
+    assert shifted
+    before = text_of(client, CHART)
+
+    given = "{centre: 0.9, limit: 0.7, reason: audit of <March>}"
+    limits.write_text(f"Prostate_OAR:\n  Bladder:\n    dice: {given}\n")
+    root = page(client, CHART)
+    limits.write_text("Prostate_OAR: [\n")
+    wrong = client.get(CHART)
+
+    assert "changed cases of the baseline" in before
+    assert "Limits 0.700 to 0.975, centre 0.900, set by hand: audit of <March>." in said(root)
+    assert "0.700 limit" in said(root)
+    assert wrong.status_code == 503
+    assert "limits.yaml" in wrong.text
 
 
 def test_signals_are_listed_in_words_with_their_jobs(client: TestClient, scanned: Scanned) -> None:
