@@ -30,7 +30,7 @@ def receive(door: Door, *, check: CheckOption = False) -> Result | None:
         return _checked(door)
     logs.to_file(settings.state_dir, settings.logs, f"receive-{os.getpid()}")
 
-    def tell(address: str) -> None:
+    def tell(address: str, _: object) -> None:
         text = f"listening on {address}, AE title {settings.receive.ae_title}\n"
         data = {"address": address, "ae_title": settings.receive.ae_title}
         render.present("receive", Result(data=data, show=render.verbatim(text)), door.style)

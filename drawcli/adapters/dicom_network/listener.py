@@ -25,6 +25,7 @@ from drawcli.system.limits import RECEIVE_REQUEST_SECONDS, RECEIVE_STOP_SECONDS
 _log = logging.getLogger(__name__)
 _QUEUE: Final = 1024  # connections that the system holds until they are accepted
 _READ_BYTES: Final = 64 << 10  # of a connection, before it is paused
+_SENT_BYTES: Final = 16 << 10  # that the system holds for a sender; answers have a hundred
 _SHORTAGE_SECONDS: Final = 0.2  # until a connection is accepted again, without file descriptors
 _TICK_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 60.0
@@ -80,35 +81,46 @@ class Listener:
         self._tick = tick
         self._tasks: dict[asyncio.Task[None], ServedAssociation | None] = {}
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._refused_addresses = 0
 
     async def run(self, listening: socket.socket, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM, SIGINT or `stop`; then end every association."""
+        self._loop = asyncio.get_running_loop()
         _on_signals(self.stop)
-        accepting = asyncio.create_task(self._accept(listening))
         ticking = asyncio.create_task(self._ticks())
         ready()
-        await self._stop.wait()
-        accepting.cancel()
+        await self._accept(listening)
         listening.close()
         await self._end_all()
         ticking.cancel()
         self._tick()
 
     def stop(self) -> None:
-        """End: nothing more is accepted, objects that arrive are finished or removed."""
-        self._stop.set()
+        """End: nothing more is accepted, objects that arrive are finished or removed.
+
+        Any thread may call this, more than once.
+        """
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._stop.set)
 
     async def _accept(self, listening: socket.socket) -> None:
+        """Accept connections until the end; none is lost between being accepted and served."""
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peer = await loop.sock_accept(listening)
-            except OSError:  # the sender has gone, or there are no file descriptors
+        stopping = asyncio.ensure_future(self._stop.wait())
+        while not stopping.done():
+            accepting = asyncio.ensure_future(loop.sock_accept(listening))
+            await asyncio.wait({accepting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not accepting.done():
+                accepting.cancel()
+                await asyncio.wait({accepting})
+            elif accepting.exception() is not None:  # the sender has gone, or no file is left
                 await asyncio.sleep(_SHORTAGE_SECONDS)
-                continue
-            self._take(connection, address_of(str(peer[0])))
-            await asyncio.sleep(0)  # lets the others go on, however many wait
+            else:
+                connection, peer = accepting.result()
+                self._take(connection, address_of(str(peer[0])))
+                await asyncio.sleep(0)  # lets the others go on, however many wait
 
     def _take(self, connection: socket.socket, address: Address) -> None:
         """Serve a connection, or close it if nobody may call from its address."""
@@ -176,6 +188,7 @@ class Listener:
             connection.settimeout(0)
             with suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, **more)
         except (OSError, asyncio.CancelledError) as err:
             connection.close()
@@ -187,6 +200,7 @@ class Listener:
 
     async def _end_all(self) -> None:
         """End every association: at once if it is idle, else after its object."""
+        await asyncio.sleep(0)  # each task has begun, and closes its connection
         for task, association in list(self._tasks.items()):
             if association is None or not association.is_busy:
                 task.cancel()
@@ -225,4 +239,4 @@ def _on_signals(stop: Callable[[], None]) -> None:
             loop.add_signal_handler(number, stop)
         except (NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
             with suppress(ValueError):
-                signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+                signal.signal(number, lambda *_: stop())

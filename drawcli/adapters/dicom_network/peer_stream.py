@@ -62,6 +62,7 @@ class PeerStream:
             async with asyncio.timeout(RECEIVE_STALL_SECONDS):
                 await self._writer.drain()
         except TimeoutError:
+            self.cut()
             raise Ended("reads-nothing") from None
         except OSError:
             raise Ended("connection-lost") from None

@@ -75,7 +75,7 @@ def parse_association_request(body: bytes) -> AssociationRequest:
             _add(contexts, _context(content))
         elif kind == _USER_INFORMATION:
             longest, informed = _longest_pdu(content), informed + 1
-    if len(applications) != 1 or informed > 1 or not contexts:
+    if len(applications) != 1 or informed != 1 or not contexts:
         raise BadMessage("bad-association-request")
     return AssociationRequest(
         called=_title(called),

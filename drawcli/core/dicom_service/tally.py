@@ -69,7 +69,8 @@ class Tally:
         ValueError, TypeError, AttributeError
             If the values are of other kinds.
         """
-        counts = {name: int(plain.get(name, 0)) for name in _COUNTS}
-        refused = {str(code): int(n) for code, n in plain.get("refused", {}).items()}
-        last = float(plain.get("last_stored", 0.0))
-        return cls(**counts, refused=Counter(refused), last_stored=last)
+        tally = cls(last_stored=float(plain.get("last_stored", 0.0)))
+        for name in _COUNTS:
+            setattr(tally, name, int(plain.get(name, 0)))
+        tally.refused.update({str(code): int(n) for code, n in plain.get("refused", {}).items()})
+        return tally

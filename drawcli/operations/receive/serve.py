@@ -52,7 +52,7 @@ _GIB: Final = 1 << 30
 _THREADS: Final = 8  # that write and sync files
 
 
-def receive(settings: "Settings", ready: Callable[[str], None]) -> None:
+def receive(settings: "Settings", ready: Callable[[str, Listener], None]) -> None:
     """Listen until SIGTERM or SIGINT.
 
     Parameters
@@ -60,7 +60,7 @@ def receive(settings: "Settings", ready: Callable[[str], None]) -> None:
     settings
         Of the site; `receive` must be configured.
     ready
-        Called with the address once connections are accepted.
+        Called with the address and the listener once connections are accepted.
 
     Raises
     ------
@@ -179,8 +179,10 @@ def _serve(
     _log.info("receive=stop stored=%d", tally.stored)
 
 
-def _run(waiting: "socket", ready: Callable[[str], None], address: str, listener: Listener) -> None:
-    asyncio.run(listener.run(waiting, lambda: ready(address)))
+def _run(
+    waiting: "socket", ready: Callable[[str, Listener], None], address: str, listener: Listener
+) -> None:
+    asyncio.run(listener.run(waiting, lambda: ready(address, listener)))
 
 
 class StateWriter:
