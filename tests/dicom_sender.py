@@ -5,7 +5,8 @@ Bytes are made here by hand, by PS3.7 and PS3.8, and not by what is tested or by
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self
 
-from drawcli.adapters.dicom_network.listener import Listener
+from drawcli.adapters.dicom_network.listener import DicomListener
 from drawcli.config.load import Settings, load_settings
 from drawcli.operations.receive.serve import receive
 from tests.scripted_peer import (
@@ -153,7 +154,7 @@ class Sender:
 
     def status(self) -> int:
         """Read a response; return its status."""
-        return self.response()[0x900]
+        return int(self.response()[0x900])
 
     def response(self) -> dict[int, Any]:
         kind, body = self.read_pdu()
@@ -196,7 +197,7 @@ class Receiving:
     folder: Path
     settings: Settings
     port: int = 0
-    listener: Listener | None = None
+    listener: DicomListener | None = None
     errors: list[BaseException] = field(default_factory=list)
 
     def stored(self) -> list[Path]:
@@ -239,7 +240,7 @@ def receiving(folder: Path, callers: Sequence[str] = (), **wanted: Any) -> Itera
     running = Receiving(folder / "store" / "in", settings)
     ready: list[None] = []
 
-    def told(address: str, listener: Listener) -> None:
+    def told(address: str, listener: DicomListener) -> None:
         running.port, running.listener = int(address.rpartition(":")[2]), listener
         ready.append(None)
 
@@ -261,6 +262,13 @@ def receiving(folder: Path, callers: Sequence[str] = (), **wanted: Any) -> Itera
         running.stop()
         thread.join(_LONGEST_TEST_SECONDS)
         assert not thread.is_alive()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _fields(command: bytes) -> dict[int, Any]:

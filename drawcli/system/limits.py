@@ -65,6 +65,7 @@ _TIMEOUT: Final = f"{REQUEST_TIMEOUTS:g} x `server.timeout_seconds`"
 _ANSWER: Final = "`scan.answer_seconds`"
 _SERVER: Final = "DRAW server"
 _BROWSER: Final = "browser"
+_SCANNER: Final = "scanner"
 _LATER: Final = "the job is tried again; held after `server.deadline_hours`"
 _RUN_GOES_ON: Final = "a line in the log; the run is not delayed and does not fail"
 
@@ -173,6 +174,32 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=QA_SECONDS + PAIR_SECONDS,
         consequence=f"{_RUN_GOES_ON}; after {QA_SECONDS:g} s no pair is begun, and the next run "
         f"goes on; a pair that takes {PAIR_SECONDS:g} s has failed",
+    ),
+    "receive-request": Limit(
+        peer=_SCANNER,
+        content="a connection to `drawcli receive` with TLS, until its association is requested",
+        seconds=RECEIVE_REQUEST_SECONDS,
+        largest=RECEIVE_PDU_BYTES,
+        consequence=f"it is closed; above {RECEIVE_WAITING} such connections a new one closes the "
+        "one that has waited longest, of the address with most",
+    ),
+    "receive-idle": Limit(
+        peer=_SCANNER,
+        content="the next request of an association; the first within "
+        "`receive.first_request_seconds`",
+        seconds=120.0,
+        setting="`receive.idle_seconds`",
+        largest=RECEIVE_COMMAND_BYTES,
+        consequence="the association is aborted",
+    ),
+    "receive-object": Limit(
+        peer=_SCANNER,
+        content="an object by C-STORE; `receive.largest_gib`",
+        seconds=RECEIVE_OBJECT_SECONDS,
+        grows=True,
+        rate=RECEIVE_BYTES_PER_SECOND,
+        largest=2 * KB * MB,
+        consequence="the association is aborted, nothing of the object is left",
     ),
     "textfile": Limit(
         peer="file server",

@@ -17,8 +17,9 @@ from pydicom import dcmread
 from drawcli.adapters.datastore.walk import read_datastore
 from tests.cli.conftest import Run
 from tests.conftest import HEAD_NECK, PELVIS, Site
-from tests.dicom_sender import Sender, data_set
+from tests.dicom_sender import Sender, data_set, store_command, wait_until
 from tests.phantoms.planning import write_planning_ct
+from tests.scripted_peer import fragment, pdu
 from tests.tls import Authority
 
 SECONDS = 30.0
@@ -159,9 +160,7 @@ def test_what_a_dead_process_left_is_removed_and_never_scanned(site: Site) -> No
     with running(site) as node:
         sender = Sender(node.port)
         assert sender.associate() == 2
-        from tests.adapters.dicom_network.test_listener import after, store_command, wait_until
-
-        sender.send(after(store_command("1.2.3")))
+        sender.send(pdu("data", fragment(1, store_command("1.2.3"))))
         sender.send_data(data_set("1.2.3", pixels=bytes(400_000)), last=False)
         wait_until(lambda: any(site.store.rglob("*.part")))
         node.process.kill()

@@ -17,7 +17,7 @@ _SHARE: Final = 2  # the reciprocal of the part of all open files that may be co
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class PeerConnection:
     """An open connection."""
 
     address: Address
@@ -41,25 +41,25 @@ class Admission:
         self._most_waiting = most_waiting
         self._most = most
         self._most_of_address = most_of_address
-        self._all: dict[Connection, None] = {}
+        self._all: dict[PeerConnection, None] = {}
         self.crowded = 0  # connections closed for want of room
 
     def __len__(self) -> int:
         """Return how many connections are open."""
         return len(self._all)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: PeerConnection) -> None:
         """Count an accepted connection; close another one if too many wait."""
         waiting = [one for one in self._all if not one.is_association]
         if len(waiting) >= self._most_waiting:
             self._close(_of_largest(waiting))
         self._all[connection] = None
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: PeerConnection) -> None:
         """Forget a connection that has ended."""
         self._all.pop(connection, None)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: PeerConnection) -> bool:
         """Count an association of a connection; return False if there are too many."""
         own = [one for one in self._associations() if one.address == connection.address]
         if not self._make_room(own, self._most_of_address):
@@ -67,10 +67,10 @@ class Admission:
         connection.is_association = self._make_room(self._associations(), self._most)
         return connection.is_association
 
-    def _associations(self) -> list[Connection]:
+    def _associations(self) -> list[PeerConnection]:
         return [one for one in self._all if one.is_association]
 
-    def _make_room(self, crowd: list[Connection], most: int) -> bool:
+    def _make_room(self, crowd: list[PeerConnection], most: int) -> bool:
         """End an association in which nothing was asked, if there are too many."""
         if len(crowd) < most:
             return True
@@ -79,13 +79,13 @@ class Admission:
             self._close(_of_largest(unused))
         return bool(unused)
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: PeerConnection) -> None:
         self.crowded += 1
         self.remove(connection)
         connection.cut()
 
 
-def _of_largest(crowd: Iterable[Connection]) -> Connection:
+def _of_largest(crowd: Iterable[PeerConnection]) -> PeerConnection:
     """Return the oldest connection of the address with most."""
     crowd = list(crowd)
     ((largest, _),) = Counter(one.address for one in crowd).most_common(1)

@@ -8,12 +8,11 @@ import logging
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from drawcli.adapters.dicom_network.admission import Admission, Connection
+from drawcli.adapters.dicom_network.admission import Admission, PeerConnection
 from drawcli.adapters.dicom_network.peer_stream import PeerStream
 from drawcli.adapters.dicom_network.served_association import ServedAssociation
 from drawcli.adapters.dicom_network.service import Service
@@ -21,6 +20,7 @@ from drawcli.core.dicom_service.callers import Address, address_of, is_in_networ
 from drawcli.errors import ConfigError
 from drawcli.system.failures import in_words
 from drawcli.system.limits import RECEIVE_REQUEST_SECONDS, RECEIVE_STOP_SECONDS
+from drawcli.system.platforms import system
 
 _log = logging.getLogger(__name__)
 _QUEUE: Final = 1024  # connections that the system holds until they are accepted
@@ -36,7 +36,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":
+        if system() == "windows":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,7 +53,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-class Listener:
+class DicomListener:
     """Accepts connections and serves each as an association.
 
     Parameters
@@ -138,7 +138,7 @@ class Listener:
         assert task is not None  # noqa: S101 - it runs in one
         request_by = asyncio.get_running_loop().time() + RECEIVE_REQUEST_SECONDS
         used: list[ServedAssociation] = []
-        counted = Connection(address, task.cancel, lambda: any(one.served for one in used))
+        counted = PeerConnection(address, task.cancel, lambda: any(one.served for one in used))
         self._admission.add(counted)
         try:
             peer = await self._stream(connection, request_by)
@@ -154,7 +154,7 @@ class Listener:
     async def _associated(
         self,
         association: ServedAssociation,
-        counted: Connection,
+        counted: PeerConnection,
         peer: PeerStream,
         request_by: float,
     ) -> None:

@@ -32,11 +32,11 @@ from drawcli.core.dicom_service.received_object import ObjectFacts
 from drawcli.core.dicom_service.service_request import (
     CANCEL,
     ServiceRequest,
-    Status,
+    ServiceStatus,
     parse_request,
     response,
 )
-from drawcli.core.dicom_service.tally import CONFLICT, REPEATED, STORED, Outcome
+from drawcli.core.dicom_service.tally import CONFLICT, REPEATED, STORED, StoreOutcome
 from drawcli.system.limits import RECEIVE_PDU_BYTES
 
 _log = logging.getLogger(__name__)
@@ -138,15 +138,15 @@ class ServedAssociation:
         await self._peer.send(answer)
         self._messages.complete()
 
-    async def _outcome(self, context: AnsweredContext, request: ServiceRequest) -> Outcome:
+    async def _outcome(self, context: AnsweredContext, request: ServiceRequest) -> StoreOutcome:
         """Return the answer to a request, after its data set."""
         if request.is_echo and not request.has_data_set:
-            return Outcome(Status.SUCCESS, "echo")
+            return StoreOutcome(ServiceStatus.SUCCESS, "echo")
         storing = Storing(self._service, self._messages, _refusal(context, request))
         facts = ObjectFacts(
             context.sop_class, request.sop_instance, context.transfer_syntax, self.calling
         )
-        outcome = Outcome(Status.MISTYPED, "no-data-set")
+        outcome = StoreOutcome(ServiceStatus.MISTYPED, "no-data-set")
         if request.has_data_set:
             outcome = await storing.receive(context.context, facts)
         self._counts[outcome.code] += 1
@@ -180,14 +180,16 @@ class ServedAssociation:
         return self._counts[STORED] > 0
 
 
-def _refusal(context: AnsweredContext, request: ServiceRequest) -> Outcome | None:
+def _refusal(context: AnsweredContext, request: ServiceRequest) -> StoreOutcome | None:
     """Return why a request is refused by its command alone."""
     if not request.is_store:
-        return Outcome(Status.UNRECOGNIZED, "unknown-command")
+        return StoreOutcome(ServiceStatus.UNRECOGNIZED, "unknown-command")
     if request.sop_class != context.sop_class or not context.is_storage:
-        return Outcome(Status.NO_SUCH_CLASS, "wrong-class", "not the class of the context")
+        return StoreOutcome(
+            ServiceStatus.NO_SUCH_CLASS, "wrong-class", "not the class of the context"
+        )
     if not request.sop_instance:
-        return Outcome(Status.MISTYPED, "bad-uid", "the SOP Instance UID is not a UID")
+        return StoreOutcome(ServiceStatus.MISTYPED, "bad-uid", "the SOP Instance UID is not a UID")
     return None
 
 

@@ -10,8 +10,8 @@ from drawcli.adapters.dicom_network.service import Service
 from drawcli.core.dicom_service.association_request import BadMessage
 from drawcli.core.dicom_service.object_store import IncomingObject, NotStored
 from drawcli.core.dicom_service.received_object import ObjectFacts
-from drawcli.core.dicom_service.service_request import Status
-from drawcli.core.dicom_service.tally import Outcome
+from drawcli.core.dicom_service.service_request import ServiceStatus
+from drawcli.core.dicom_service.tally import StoreOutcome
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -33,7 +33,7 @@ class Storing:
     """
 
     def __init__(
-        self, service: Service, messages: MessageStream, refusal: Outcome | None = None
+        self, service: Service, messages: MessageStream, refusal: StoreOutcome | None = None
     ) -> None:
         self._service = service
         self._messages = messages
@@ -42,7 +42,7 @@ class Storing:
         self._writing: asyncio.Future[None] | None = None
         self.size = 0  # bytes received
 
-    async def receive(self, context: int, facts: ObjectFacts) -> Outcome:
+    async def receive(self, context: int, facts: ObjectFacts) -> StoreOutcome:
         """Receive the data set; return the answer.
 
         Raises
@@ -56,7 +56,7 @@ class Storing:
             await self._written()
             incoming = self._incoming
             if incoming is None:
-                return self._refusal or Outcome(Status.CANNOT_UNDERSTAND, "no-data-set")
+                return self._refusal or StoreOutcome(ServiceStatus.CANNOT_UNDERSTAND, "no-data-set")
             return await self._service.in_thread(incoming.finish)
         finally:
             self._discard()

@@ -21,8 +21,8 @@ from drawcli.adapters.receive_folder.incoming_file import IncomingFile, failure
 from drawcli.adapters.receive_folder.known_objects import ENDING, KnownObjects
 from drawcli.core.dicom_service.object_store import NotStored
 from drawcli.core.dicom_service.received_object import ObjectFacts, ObjectUids
-from drawcli.core.dicom_service.service_request import Status
-from drawcli.core.dicom_service.tally import CONFLICT, REPEATED, STORED, Outcome
+from drawcli.core.dicom_service.service_request import ServiceStatus
+from drawcli.core.dicom_service.tally import CONFLICT, REPEATED, STORED, StoreOutcome
 from drawcli.errors import AnotherRun
 from drawcli.system.files import PRIVATE, put_in_place, sha256_of
 from drawcli.system.limits import RECEIVE_CONFLICTS
@@ -35,8 +35,10 @@ _FOLDER_MODE: Final = 0o750  # the umask applies
 _LOOK_BYTES: Final = 64 << 20  # of all objects, between two looks at the free space
 _DIGEST: Final = 16  # hex digits
 _MOST_FOLDERS: Final = 10_000  # whose names are known to be durable
-_NO_ROOM: Final = Outcome(Status.OUT_OF_RESOURCES, "disk-low", "less free space than configured")
-_TOO_MUCH: Final = Outcome(Status.OUT_OF_RESOURCES, "unfinished", "too much is being received")
+_NO_ROOM: Final = StoreOutcome(
+    ServiceStatus.OUT_OF_RESOURCES, "disk-low", "less free space than set"
+)
+_TOO_MUCH: Final = StoreOutcome(ServiceStatus.OUT_OF_RESOURCES, "unfinished", "too much arrives")
 
 
 class ReceiveFolder:
@@ -98,7 +100,7 @@ class ReceiveFolder:
         with self._lock:
             self._unfinished -= size
 
-    def place(self, part: Path, uids: ObjectUids) -> Outcome:
+    def place(self, part: Path, uids: ObjectUids) -> StoreOutcome:
         """Give a durable file its name, unless the object is known; return the answer.
 
         Raises
@@ -113,7 +115,7 @@ class ReceiveFolder:
             if path.parent.name == uids.series and is_same_data_set(part, path):
                 self._make_durable(path.parent)
                 fsync_folder(path.parent)
-                return Outcome(Status.SUCCESS, REPEATED)
+                return StoreOutcome(ServiceStatus.SUCCESS, REPEATED)
             return self._kept_apart(part, uids)
 
     def association_ended(self) -> None:
@@ -139,12 +141,12 @@ class ReceiveFolder:
                 return path
         return None
 
-    def _stored(self, part: Path, uids: ObjectUids) -> Outcome:
+    def _stored(self, part: Path, uids: ObjectUids) -> StoreOutcome:
         folder = self.folder / uids.series
         self._make_durable(folder)
         self._known.add(uids.sop_instance, uids.series)
         put_in_place(part, folder / f"{uids.sop_instance}{ENDING}")
-        return Outcome(Status.SUCCESS, STORED)
+        return StoreOutcome(ServiceStatus.SUCCESS, STORED)
 
     def _make_durable(self, folder: Path) -> None:
         """Create a folder unless it exists; make its name durable once in this process."""
@@ -157,9 +159,11 @@ class ReceiveFolder:
                 self._durable.clear()
             self._durable.add(folder)
 
-    def _kept_apart(self, part: Path, uids: ObjectUids) -> Outcome:
+    def _kept_apart(self, part: Path, uids: ObjectUids) -> StoreOutcome:
         """Keep an object of a known UID with other bytes in a folder that no scan reads."""
-        answer = Outcome(Status.DUPLICATE, CONFLICT, "known SOP Instance UID, other content")
+        answer = StoreOutcome(
+            ServiceStatus.DUPLICATE, CONFLICT, "known SOP Instance UID, other content"
+        )
         folder = self.folder / CONFLICTS
         path = folder / f"{uids.sop_instance}-{sha256_of(part)[:_DIGEST]}{ENDING}"
         if not path.exists():

@@ -13,8 +13,8 @@ from drawcli.core.dicom_service.received_object import (
     file_head,
     read_uids,
 )
-from drawcli.core.dicom_service.service_request import Status
-from drawcli.core.dicom_service.tally import Outcome
+from drawcli.core.dicom_service.service_request import ServiceStatus
+from drawcli.core.dicom_service.tally import StoreOutcome
 from drawcli.system.files import NO_SPACE
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE: Final = 0o640  # the umask applies
 _FIRST_READ: Final = 64 << 10  # bytes: UIDs are in the first few hundred of most images
 _MOST_READ: Final = 16 << 20
-_FULL: Final = Outcome(Status.OUT_OF_RESOURCES, "disk-full", "no space left")
-_FAILED: Final = Outcome(Status.OUT_OF_RESOURCES, "storage-failed", "the folder failed")
+_FULL: Final = StoreOutcome(ServiceStatus.OUT_OF_RESOURCES, "disk-full", "no space left")
+_FAILED: Final = StoreOutcome(ServiceStatus.OUT_OF_RESOURCES, "storage-failed", "the folder failed")
 
 
 class IncomingFile:
@@ -65,7 +65,7 @@ class IncomingFile:
             except OSError as err:
                 raise NotStored(failure(err)) from None
 
-    def finish(self) -> Outcome:
+    def finish(self) -> StoreOutcome:
         """Check the object, make it durable and place it; return the answer to its sender."""
         with self._lock:
             if not self._is_open:
@@ -118,7 +118,7 @@ class IncomingFile:
             wanted *= 4
 
 
-def failure(err: OSError) -> Outcome:
+def failure(err: OSError) -> StoreOutcome:
     """Return the answer for an error of the folder."""
     return _FULL if err.errno in NO_SPACE else _FAILED
 
@@ -131,12 +131,12 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _refused(uids: ObjectUids, facts: ObjectFacts) -> Outcome | None:
+def _refused(uids: ObjectUids, facts: ObjectFacts) -> StoreOutcome | None:
     """Return the answer if a data set is not what its request says."""
     if not (uids.sop_class and uids.sop_instance and uids.series):
         text = "no SOP Class, SOP Instance or Series Instance UID"
-        return Outcome(Status.CANNOT_UNDERSTAND, "unreadable", text)
+        return StoreOutcome(ServiceStatus.CANNOT_UNDERSTAND, "unreadable", text)
     if (uids.sop_class, uids.sop_instance) != (facts.sop_class, facts.sop_instance):
         text = "the UIDs of the data set are not those of the request"
-        return Outcome(Status.MISMATCH, "mismatch", text)
+        return StoreOutcome(ServiceStatus.MISMATCH, "mismatch", text)
     return None

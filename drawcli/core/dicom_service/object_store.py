@@ -3,13 +3,13 @@
 from typing import Protocol
 
 from drawcli.core.dicom_service.received_object import ObjectFacts
-from drawcli.core.dicom_service.tally import Outcome
+from drawcli.core.dicom_service.tally import StoreOutcome
 
 
 class NotStored(Exception):
     """An object cannot be stored; `outcome` is the answer to its sender."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: StoreOutcome) -> None:
         super().__init__(outcome.code)
         self.outcome = outcome
 
@@ -20,7 +20,7 @@ class IncomingObject(Protocol):
     def write(self, data: bytes) -> None:
         """Append to the data set; raise NotStored if there is no room."""
 
-    def finish(self) -> Outcome:
+    def finish(self) -> StoreOutcome:
         """Check it and make it durable under its name, or refuse it."""
 
     def discard(self) -> None:

@@ -18,7 +18,7 @@ _DATA_SET_TYPE, _STATUS, _COMMENT, _SOP_INSTANCE = 0x0800, 0x0900, 0x0902, 0x100
 _LONGEST_COMMENT: Final = 64  # characters, VR LO
 
 
-class Status(IntEnum):
+class ServiceStatus(IntEnum):
     """The statuses of responses (PS3.7 annex C, PS3.4 table B.2-1)."""
 
     SUCCESS = 0x0000

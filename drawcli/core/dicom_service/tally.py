@@ -9,7 +9,7 @@ STORED, REPEATED, CONFLICT = "stored", "repeated", "conflict"  # codes of object
 _COUNTS: Final = ("stored", "repeated", "conflicts", "bytes", "associations")
 
 
-class Outcome(NamedTuple):
+class StoreOutcome(NamedTuple):
     """The answer to a C-STORE: its status, a stable code, and a comment for the sender."""
 
     status: int
@@ -31,7 +31,7 @@ class Tally:
     open: int = 0  # associations now
     changed: bool = False
 
-    def count(self, outcome: Outcome, size: int, now: float) -> None:
+    def count(self, outcome: StoreOutcome, size: int, now: float) -> None:
         """Count the answer to a C-STORE of so many bytes."""
         self.changed = True
         if outcome.code == STORED:

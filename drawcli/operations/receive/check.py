@@ -22,7 +22,7 @@ _GIB: Final = 1 << 30
 _SOON: Final = timedelta(days=30)
 
 
-class Readiness(NamedTuple):
+class ReceiveCheck(NamedTuple):
     """What was checked, and what a person should look at."""
 
     facts: list[tuple[str, str]]
@@ -30,7 +30,7 @@ class Readiness(NamedTuple):
     is_running: bool
 
 
-def check(settings: "Settings", now: datetime) -> Readiness:
+def check(settings: "Settings", now: datetime) -> ReceiveCheck:
     """Check folder, space, certificate and port.
 
     Raises
@@ -55,7 +55,7 @@ def check(settings: "Settings", now: datetime) -> Readiness:
         ("classes", f"{len(supported.storage_classes)} storage classes"),
         ("state", "running" if is_running else "not running"),
     ]
-    return Readiness(facts, list(_remarks(settings, folder, now)), is_running)
+    return ReceiveCheck(facts, list(_remarks(settings, folder, now)), is_running)
 
 
 def _check_folder(folder: Path, keep_free_gib: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.dicom_network.admission import Admission, max_waiting
-from drawcli.adapters.dicom_network.listener import Listener, bound_socket
+from drawcli.adapters.dicom_network.listener import DicomListener, bound_socket
 from drawcli.adapters.dicom_network.service import Service
 from drawcli.adapters.dicom_network.tls import server_tls
 from drawcli.adapters.receive_folder.folder import (
@@ -52,7 +52,7 @@ _GIB: Final = 1 << 30
 _THREADS: Final = 8  # that write and sync files
 
 
-def receive(settings: "Settings", ready: Callable[[str, Listener], None]) -> None:
+def receive(settings: "Settings", ready: Callable[[str, DicomListener], None]) -> None:
     """Listen until SIGTERM or SIGINT.
 
     Parameters
@@ -150,7 +150,7 @@ def _serve(
     store: ReceiveFolder,
     tls: "ssl.SSLContext | None",
     address: str,
-    run: Callable[[Listener], None],
+    run: Callable[[DicomListener], None],
 ) -> None:
     """Serve with an open store; keep the state file up to date."""
     wanted, pool = settings.receive, DaemonPool(_THREADS)
@@ -173,14 +173,17 @@ def _serve(
     admission = Admission(waiting, wanted.associations, wanted.associations_per_address)
     writer = StateWriter(settings.state_dir, state, pool)
     _log.info("receive=start address=%s tls=%s", address, tls is not None)
-    run(Listener(service, admission, tls, writer.write_later))
+    run(DicomListener(service, admission, tls, writer.write_later))
     pool.drain(RECEIVE_STOP_SECONDS)
     writer.write()
     _log.info("receive=stop stored=%d", tally.stored)
 
 
 def _run(
-    waiting: "socket", ready: Callable[[str, Listener], None], address: str, listener: Listener
+    waiting: "socket",
+    ready: Callable[[str, DicomListener], None],
+    address: str,
+    listener: DicomListener,
 ) -> None:
     asyncio.run(listener.run(waiting, lambda: ready(address, listener)))
 

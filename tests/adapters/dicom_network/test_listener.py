@@ -29,6 +29,7 @@ from tests.dicom_sender import (
     echo_command,
     receiving,
     store_command,
+    wait_until,
 )
 from tests.scripted_peer import LAST, OF_COMMAND, PDU_TYPES, fragment, item, pdu
 
@@ -366,13 +367,6 @@ def test_an_abort_in_an_object_leaves_nothing(shared: Receiving, names: Callable
 def repeat(times: int, call: Callable[[], object]) -> None:
     for _ in range(times):
         call()
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_an_object_beyond_the_limit_is_aborted_and_removed(tmp_path: Path) -> None:

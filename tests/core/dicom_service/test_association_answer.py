@@ -35,6 +35,7 @@ def test_the_answer_repeats_the_titles_and_answers_each_context() -> None:
     assert (read.calling_ae_title, read.called_ae_title) == ("CT1", "DRAWCLI")
     assert contexts == [(1, 0), (3, 3), (5, 4), (7, 0)]
     assert read.presentation_context[0].transfer_syntax == "1.2.840.10008.1.2.4.90"
+    assert read.user_information is not None
     assert read.user_information.maximum_length == 131_072
     assert {number: one.is_storage for number, one in accepted.items()} == {1: True, 7: False}
     assert answers[1].result is ContextResult.NO_SUCH_CLASS

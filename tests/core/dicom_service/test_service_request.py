@@ -11,7 +11,7 @@ from pynetdicom.dsutils import decode, encode
 from drawcli.core.dicom_service.association_request import BadMessage
 from drawcli.core.dicom_service.service_request import (
     ServiceRequest,
-    Status,
+    ServiceStatus,
     parse_request,
     response,
 )
@@ -76,7 +76,7 @@ def test_what_is_no_request_is_refused(command: bytes) -> None:
 
 def test_a_response_repeats_what_was_asked() -> None:
     request = parse_request(encoded())
-    sent = response(5, request, Status.MISMATCH, "why" * 40)
+    sent = response(5, request, ServiceStatus.MISMATCH, "why" * 40)
     read = decode(BytesIO(sent[12:]), is_implicit_vr=True, is_little_endian=True)
 
     assert (sent[10], sent[11]) == (5, 3)
@@ -89,6 +89,6 @@ def test_a_response_repeats_what_was_asked() -> None:
 
 def test_a_response_never_repeats_what_is_not_a_uid() -> None:
     request = parse_request(store_command("../x"))
-    sent = response(1, request, Status.MISTYPED)
+    sent = response(1, request, ServiceStatus.MISTYPED)
 
     assert b".." not in sent
