@@ -105,7 +105,7 @@ def run_golden(
         return run
     catalogue = current_catalogue(ctx) if everything else catalogue_of_the_day(ctx)
     cases = _Cases.of(store, catalogue)
-    with open_side_ledger(ctx, store.folder, GOLDEN, waiting and waiting.progress) as side:
+    with open_side_ledger(ctx, store.folder, GOLDEN, waiting.progress if waiting else None) as side:
         for case, why in _due(cases, side, everything=everything):
             _send(case, store, side)
             run.sent[case.id] = why
