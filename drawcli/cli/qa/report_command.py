@@ -113,7 +113,9 @@ def _show(out: "Console", made: "QaReport", written: "Sequence[str]") -> None:
 
     span = f"{made.since:%Y-%m-%d} to {made.until:%Y-%m-%d}"
     pairs = counts_text(made.pairs) or f"no delivered structure sets were looked at\n{_NO_PAIRS}"
-    out.print(f"delivered {span}: {pairs}", soft_wrap=True)
+    head = f"delivered {span}: {pairs}".splitlines()
+    for line in head:
+        out.print(fill(line, max(out.width, _NARROWEST)), soft_wrap=True)
     _show_structures(out, made)
     for title, lines in sections(made):
         out.print(f"\n{title}", soft_wrap=True)
