@@ -282,11 +282,17 @@ def _show(
         out.print(text, soft_wrap=True)
     out.print(sentence(done), soft_wrap=True)
     if charts is not None:
-        out.print(f"limits for {counted(charts, 'control chart')} come from it now", soft_wrap=True)
+        out.print(_charts_text(charts), soft_wrap=True)
     for path in filter(None, written.values()):
         out.print(f"written: {path}", soft_wrap=True)
     if identify:
         _show_patients(out, done)
+
+
+def _charts_text(charts: int) -> str:
+    if not charts:
+        return "no control chart has limits from it: that takes 20 cases in which something differs"
+    return f"limits from it: {counted(charts, 'control chart')}"
 
 
 def _show_patients(out: "Console", done: "Commissioned") -> None:
