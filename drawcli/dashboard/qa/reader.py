@@ -16,13 +16,13 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.qa_records import BASELINES, QaRecords
 from drawcli.adapters.state.qa_summary import SUMMARY, read_summary
 from drawcli.config.load import Settings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.records import DRAWN, PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
-from drawcli.operations.commissioning.limits import BASELINES, given_limits
+from drawcli.operations.commissioning.limits import given_limits
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 
 _MOST_CHARTS: Final = 16  # kept in memory

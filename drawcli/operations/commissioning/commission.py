@@ -6,10 +6,9 @@ A call goes on where the last one ended. Another template, catalogue entry or re
 another version, and begins anew; so does `again`.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +19,8 @@ from drawcli.core.qa.criteria import NEED_DISTANCES
 from drawcli.operations.commissioning.acceptance_file import AcceptanceCriteria, read_acceptance
 from drawcli.operations.commissioning.models import TemplateVersion, current_catalogue, version_now
 from drawcli.operations.commissioning.past_cases import PastCase, find_past_cases
-from drawcli.operations.commissioning.results import Commissioned, compare_case
-from drawcli.operations.commissioning.side_ledger import open_side_ledger, run_jobs
+from drawcli.operations.commissioning.results import CaseResult, Commissioned, compare_case
+from drawcli.operations.commissioning.side_ledger import WaitOptions, open_side_ledger, run_jobs
 from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.actions import apply_action, retry
 from drawcli.pipeline.context import Context
@@ -41,16 +40,9 @@ class CommissionRequest:
     accept: Path  # the acceptance file
     again: bool = False  # send every series once more
     retry: bool = False  # try held series once more
-    until: datetime | None = None
 
 
-def commission(
-    ctx: Context,
-    request: CommissionRequest,
-    *,
-    sleep: Callable[[float], None],
-    tell: Callable[[str], None] = lambda _text: None,
-) -> Commissioned:
+def commission(ctx: Context, request: CommissionRequest, waiting: WaitOptions) -> Commissioned:
     """Send past patients to the server, and compare what comes back with the clinical sets.
 
     Parameters
@@ -59,10 +51,8 @@ def commission(
         The site.
     request
         What is to be commissioned.
-    sleep
-        Waits some seconds.
-    tell
-        Gets a line on how far it is.
+    waiting
+        How to wait for the server.
 
     Raises
     ------
@@ -81,17 +71,13 @@ def commission(
     past = find_past_cases(request.folder, ctx)
     version = version_now(template, current_catalogue(ctx))
     folder = _round(ctx, request, version)
-    with open_side_ledger(ctx, folder, COMMISSIONING) as side:
+    with open_side_ledger(ctx, folder, COMMISSIONING, waiting.progress) as side:
         jobs = [_job_of(case, request, side) for case in past.cases]
         if request.retry:
             for job in (job for job in jobs if job.held):
                 apply_action(job, retry, side)
-        run = run_jobs(side, keep, until=request.until, sleep=sleep, tell=tell)
-        cases = []
-        for case, job in zip(past.cases, jobs, strict=True):
-            tell(f"comparing {case.number} of {len(jobs)}")
-            now = side.ledger.get(job.id) or job
-            cases.append(compare_case(case, now, acceptance.taus_mm, side))
+        run = run_jobs(side, keep, waiting)
+        cases = _compared(past.cases, jobs, acceptance, side)
         _remove_packages(side)
     return Commissioned(
         name=folder.name,
@@ -100,9 +86,23 @@ def commission(
         version=version,
         acceptance=acceptance,
         past=past,
-        cases=tuple(cases),
+        cases=cases,
         stopped=run.stopped,
     )
+
+
+def _compared(
+    cases: Sequence[PastCase], jobs: Sequence[Job], acceptance: AcceptanceCriteria, side: Context
+) -> tuple[CaseResult, ...]:
+    """Compare each case that is back with its clinical structure set."""
+    found = []
+    with side.progress.step("compare"):
+        side.progress.expect(len(cases))
+        for case, job in zip(cases, jobs, strict=True):
+            with side.progress.job(job.id):
+                now = side.ledger.get(job.id) or job
+                found.append(compare_case(case, now, acceptance.taus_mm, side))
+    return tuple(found)
 
 
 def keep(job: Job, side: Context) -> Job:

@@ -43,8 +43,20 @@ class SideRun:
     stopped: str = ""  # why jobs are left that could go on
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOptions:
+    """How to wait for the server."""
+
+    sleep: Callable[[float], None]  # waits some seconds
+    until: datetime | None = None  # when to stop although jobs are open
+    tell: Callable[[str], None] = lambda _text: None  # gets a line before each wait
+    progress: Progress = field(default_factory=Progress)  # of the steps
+
+
 @contextmanager
-def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Context]:
+def open_side_ledger(
+    ctx: Context, folder: Path, purpose: str, progress: Progress | None = None
+) -> Iterator[Context]:
     """Open a ledger and work folders of their own; hold their lock.
 
     Parameters
@@ -55,6 +67,8 @@ def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Conte
         Below its state_dir.
     purpose
         Of the jobs, for the audit log.
+    progress
+        Of the steps; that of the site stays as it is.
 
     Raises
     ------
@@ -74,7 +88,7 @@ def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Conte
             settings=settings,
             ledger=ledger,
             work=WorkDir(folder),
-            progress=Progress(),
+            progress=progress or Progress(),
             open_server=lambda: ctx.server,
             purpose=purpose,
             side_of=ctx.site_dir,
@@ -83,14 +97,7 @@ def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Conte
             yield side
 
 
-def run_jobs(
-    side: Context,
-    finish: Step,
-    *,
-    until: datetime | None = None,
-    sleep: Callable[[float], None],
-    tell: Callable[[str], None] = lambda _text: None,
-) -> SideRun:
+def run_jobs(side: Context, finish: Step, waiting: WaitOptions) -> SideRun:
     """Advance the jobs until each is finished or held, or none can go on.
 
     Parameters
@@ -99,12 +106,8 @@ def run_jobs(
         See `open_side_ledger`.
     finish
         Takes a job from FETCHED to DELIVERED, without delivering anything.
-    until
-        When to stop although jobs are open.
-    sleep
-        Waits some seconds for the server.
-    tell
-        Gets a line on how far the jobs are, before each wait.
+    waiting
+        How to wait for the server.
     """
     run = SideRun()
     while True:
@@ -114,11 +117,11 @@ def run_jobs(
         run.stopped = _why_stop(reports) if left else ""
         if not left or run.stopped:
             return run
-        if until is not None and side.now() >= until:
+        if waiting.until is not None and side.now() >= waiting.until:
             run.stopped = "the time is over"
             return run
-        tell(phases(side.ledger.jobs()))
-        sleep(_wait(left, side.now()))
+        waiting.tell(phases(side.ledger.jobs()))
+        waiting.sleep(_wait(left, side.now()))
 
 
 def run_pass(side: Context, finish: Step) -> SideRun:

@@ -19,8 +19,9 @@ from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import ChartSummary, QaSummary
 from drawcli.dashboard.qa.words import NO_FIGURE
+from drawcli.operations.qa.scan import scan_pairs
 from drawcli.pipeline.context import Context
-from tests.conftest import NOON, Site
+from tests.conftest import NOON, Clock, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.qa.conftest import Scanned, past
 from tests.dashboard.test_html import check_headings, check_names, read, said
@@ -141,6 +142,25 @@ def test_the_number_to_investigate_is_in_the_navigation_of_every_page(
     for place in ("/", "/jobs", "/qa/pairs"):
         nav = next(page(client, place).iter("nav"))
         assert "QA ◆ 1 to investigate" in said(nav), place
+
+
+def test_the_first_page_leads_to_what_is_to_be_investigated(
+    client: TestClient, shifted: list[PairRecord]
+) -> None:
+    assert ("/qa", "1 structure to investigate") in list(links(page(client, "/")))
+    assert shifted
+
+
+def test_the_time_of_the_last_scan_is_shown(
+    client: TestClient, ctx: Context, clock: Clock, scanned: Scanned
+) -> None:
+    scanned(past(cases(0, 3)))
+    before = facts(page(client, "/qa"))["last scan"]
+    scan_pairs(ctx)
+    clock.advance(minutes=5)
+
+    assert before == "not known; latest news 0 s ago"
+    assert facts(page(client, "/qa"))["last scan"] == "5 min ago; latest news 5 min ago"
 
 
 def test_the_overview_shows_one_template(client: TestClient, scanned: Scanned) -> None:

@@ -16,6 +16,7 @@ from drawcli.operations.commissioning.limits import commissioned_limits, save_ba
 from drawcli.operations.commissioning.past_cases import find_past_cases
 from drawcli.operations.commissioning.report import document_of, remarks, sentence
 from drawcli.operations.commissioning.results import Commissioned
+from drawcli.operations.commissioning.side_ledger import WaitOptions
 from drawcli.operations.qa.document import as_html
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -41,9 +42,10 @@ def run(ctx: Context, past: PastPatients, sleep: Sleep, tmp_path: Path) -> Run:
     def call(accept: str = "Bladder: {dice: '>= 0.9'}", **given: object) -> Commissioned:
         file = tmp_path / "accept.yaml"
         file.write_text(accept)
+        waiting = WaitOptions(sleep=sleep, until=given.pop("until", None))  # type: ignore[arg-type]
         facts: dict[str, object] = {"folder": past.folder, "template": TEMPLATE, "accept": file}
         request = CommissionRequest(**facts | given)  # type: ignore[arg-type] # as asked
-        return commission(ctx, request, sleep=sleep)
+        return commission(ctx, request, waiting)
 
     return call
 
