@@ -857,6 +857,12 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_BROWSERS}: test_no_more_streams_than_the_limit_also_at_once",
         _NO_ANSWER,
     ),
+    "clinical": (
+        "see `cli/qa/test_pair_commands.py`: "
+        "test_a_comparison_that_takes_too_long_is_left_and_reported",
+        _NO_ANSWER,
+        _NO_ANSWER,
+    ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
 }
 
