@@ -7,7 +7,6 @@ another version, and begins anew; so does `again`.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -78,7 +77,6 @@ def commission(ctx: Context, request: CommissionRequest, waiting: WaitOptions) -
                 apply_action(job, retry, side)
         run = run_jobs(side, keep, waiting)
         cases = _compared(past.cases, jobs, acceptance, side)
-        _remove_packages(side)
     return Commissioned(
         name=folder.name,
         template_name=request.template,
@@ -106,13 +104,17 @@ def _compared(
 
 
 def keep(job: Job, side: Context) -> Job:
-    """Check the finished structure set as for a delivery, and deliver nothing."""
+    """Check the finished structure set as for a delivery, and deliver nothing.
+
+    The package is not needed any more; what came back is kept.
+    """
     sent = read_received(job, side)
     if sent is None:
         return job.to(State.SEGMENTED, at=side.now(), received_sha256=None)
     crosswalk = side.images_of(job)
     check_sources(crosswalk, job, side.progress.count_items)
     finish_structure_set(job, sent, crosswalk, side)
+    side.work.file(job.id, PACKAGE).unlink(missing_ok=True)
     return job.to(State.DELIVERED, at=side.now())
 
 
@@ -154,10 +156,3 @@ def _follow(job: Job, case: PastCase, side: Context) -> None:
     moved = crosswalk.moved_to(case.series.slices)
     if moved != crosswalk:
         side.seal(job.id, moved)
-
-
-def _remove_packages(side: Context) -> None:
-    """Remove the packages of finished jobs; what came back is kept."""
-    for job in side.ledger.jobs([State.DONE]):
-        with suppress(OSError):
-            side.work.file(job.id, PACKAGE).unlink(missing_ok=True)

@@ -23,7 +23,14 @@ from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import Step
 from drawcli.system.files import make_private
 
-_BEFORE: Final = ("match", "deidentify", "upload", "poll", "fetch")
+MOST_ON_THE_WAY: Final = 10  # jobs from their package to the confirmation
+_ON_THE_WAY: Final = (
+    State.PACKAGED,
+    State.UPLOADED,
+    State.SEGMENTED,
+    State.FETCHED,
+    State.DELIVERED,
+)
 _SHORTEST: Final = timedelta(seconds=0.5)  # between two passes
 _LONGEST: Final = timedelta(seconds=30)
 _PHASES: Final = {
@@ -131,11 +138,22 @@ def run_pass(side: Context, finish: Step) -> SideRun:
 
 
 def _pass(side: Context, finish: Step) -> list[StepReport]:
-    reports = [run_step(command, side, Selection()) for command in _BEFORE]
+    """Advance each due job; what is at the server comes first, as in a run of the site.
+
+    Only some jobs are on the way at once: patients wait for the same server, and packages are
+    large.
+    """
+    reports = [run_step(command, side, Selection()) for command in ("poll", "fetch")]
     finished = StepReport(finish.__name__)
     for job in list(due_jobs(State.FETCHED, side, Selection())):
         advance(job, finish, side, finished)
-    return [*reports, finished, run_step("poll", side, Selection())]  # which confirms
+    reports += [finished, run_step("poll", side, Selection())]  # which confirms
+    reports += [run_step(command, side, Selection()) for command in ("upload", "match")]
+    room = MOST_ON_THE_WAY - sum(not job.held for job in side.ledger.jobs(_ON_THE_WAY))
+    if room > 0:
+        reports.append(run_step("deidentify", side, Selection(limit=room)))
+        reports.append(run_step("upload", side, Selection()))
+    return reports
 
 
 def open_jobs(side: Context) -> list[Job]:
@@ -161,8 +179,9 @@ def phases(jobs: Sequence[Job]) -> str:
 
 
 def _wait(jobs: Sequence[Job], now: datetime) -> float:
-    """Return the seconds until the next job is due."""
-    due = min((job.due_at or now for job in jobs), default=now)
+    """Return the seconds until the next job is due; those before it wait for room."""
+    begun = [job for job in jobs if job.state in _ON_THE_WAY] or jobs
+    due = min((job.due_at or now for job in begun), default=now)
     return max(_SHORTEST, min(due - now, _LONGEST)).total_seconds()
 
 
