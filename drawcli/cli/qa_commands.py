@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli.cli import qa_report_commands, render
+from drawcli.cli import render
 from drawcli.cli.door import Door, group
 from drawcli.cli.qa import (
     commission_command,
@@ -16,6 +16,7 @@ from drawcli.cli.qa import (
     import_command,
     pair_commands,
     rating_commands,
+    report_command,
     scan_command,
 )
 from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
         "list": pair_commands.list_,
         "show": pair_commands.show,
         "export": pair_commands.export,
-        "report": qa_report_commands.report,
+        "report": report_command.report,
         "rate": rating_commands.rate,
         "ratings": rating_commands.ratings,
         "import-ratings": import_command.import_ratings,

@@ -1,7 +1,8 @@
 """Which alarms a recipient gets: each once, and again only after it cleared and came back.
 
 Pure: from the present facts and the alarms already sent to a recipient (a mailbox, a channel) it
-computes the alarms to send. Alarms contain job ids, codes and counts, no patient data.
+computes the alarms to send. Alarms contain job ids, codes, counts, and names of templates and
+structures, no patient data.
 """
 
 from collections import Counter

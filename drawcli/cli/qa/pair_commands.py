@@ -102,6 +102,7 @@ class _FoundFile:
 def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
     """Show the pair of a job: the figures of each structure, and why this set was chosen."""
     from drawcli.adapters.state.qa_summary import read_summary
+    from drawcli.operations.qa.ratings import rating_of
     from drawcli.pipeline.actions import find_job
 
     door.check_identify(identify=identify)
@@ -111,14 +112,16 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
         files = _files(found, record, ctx) if identify else []
         patient = _patient(found, ctx) if identify else ""
         summary = read_summary(ctx.settings.state_dir)
+        rating = rating_of(found, ctx)
     charts = [
         chart
         for chart in (summary.noted() if summary else ())
         if (chart.template, chart.version) == (record.template, record.version)
     ]
-    facts = _facts(record, patient)
+    facts = [*_facts(record, patient), ("rating", rating.in_words if rating else "")]
     data = {
         "pair": record.as_plain(),
+        "rating": rating.as_export() if rating else None,
         "others": _others(record),
         "charts": [{"roi": one.roi, "metric": one.metric, "state": one.state} for one in charts],
     }

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.adapters.state.qa_watch import last_scan
 from drawcli.core.qa.records import PairStatus
 from drawcli.core.qa.summary import NOTED, STATES, ChartSummary, QaSummary
 from drawcli.dashboard.qa.words import (
@@ -63,6 +64,7 @@ def overview(request: Request) -> Response:
         "qa.html",
         qa=parts_of(request).qa.settings.qa,
         summary=summary,
+        scanned=last_scan(qa.settings.state_dir),
         titles=[title_of(metric) for metric in qa.metrics],
         tables=[table for table in tables if chosen in ("", table.template)],
         templates=known,

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.qa_records import BASELINES, QaRecords
 from drawcli.adapters.state.qa_summary import SUMMARY, read_summary
 from drawcli.config.load import Settings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
@@ -59,6 +59,9 @@ class QaReader:
         self._read_to = 0
         self._stamp: _Stamp = None
         self._summary: tuple[_Stamp, QaSummary | None] = (None, None)
+        baselines = self._records.path.parent / BASELINES
+        self._limit_paths = [baselines, *([settings.qa.limits] if settings.qa.limits else [])]
+        self._limits: list[_Stamp] = []  # when the charts in memory were made
         self._charts: OrderedDict[tuple[str, str, str], RoiCharts | None] = OrderedDict()
 
     @property
@@ -105,6 +108,10 @@ class QaReader:
         key = (template, roi, metric)
         with self._lock:
             self._refresh()
+            limits = list(map(_stamp_of, self._limit_paths))
+            if limits != self._limits:
+                self._limits = limits
+                self._charts.clear()
             if key not in self._charts:
                 while len(self._charts) >= _MOST_CHARTS:
                     self._charts.popitem(last=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -169,14 +169,13 @@ def _keep(case: GoldenCase, job: Job, ctx: Context, store: GoldenStore) -> None:
 
 def without_patient(crosswalk: Crosswalk) -> Crosswalk:
     """Return a crosswalk without names, dates and paths: UIDs suffice to check contours."""
-    return replace(
-        crosswalk,
+    return crosswalk._replace(
         patient_id="",
         patient_name="",
         identity={},
         dates={},
         deliver_to="",
-        files=tuple(replace(file, path="") for file in crosswalk.files),
+        files=tuple(file._replace(path="") for file in crosswalk.files),
     )
 
 

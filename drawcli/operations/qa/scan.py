@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.adapters.state.qa_watch import WatchedJob, read_watch, scan_lock, write_watch
+from drawcli.adapters.state.qa_watch import (
+    WatchedJob,
+    mark_scanned,
+    read_watch,
+    scan_lock,
+    write_watch,
+)
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
@@ -61,6 +67,7 @@ def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResu
             from drawcli.operations.qa.summarize import update_summary
 
             update_summary(ctx.settings, ctx.now())
+            mark_scanned(ctx.settings.state_dir, ctx.now())
         return scan.result
 
 

@@ -198,7 +198,7 @@ def _differences(before: PairRecord, after: PairRecord) -> Iterator[tuple[str, s
     if before.template_digest != after.template_digest:
         yield "template", "the template changed"
     if before.catalogue_digest != after.catalogue_digest:
-        yield "catalogue", "the server's catalogue entry of a model changed"
+        yield "catalogue", _of_catalogue(before.catalogue_digest, after.catalogue_digest)
     if before.drawcli.split(".")[:2] != after.drawcli.split(".")[:2]:
         yield "drawcli", f"drawcli {before.drawcli or 'unknown'} to {after.drawcli or 'unknown'}"
 
@@ -229,6 +229,13 @@ def _plain_signal(signal: Signal) -> ChartSignal:
 
 def _rounded(value: float) -> float:
     return round(value, _DIGITS) + 0.0  # no negative zero
+
+
+def _of_catalogue(before: str, after: str) -> str:
+    if before and after:
+        return "the server's catalogue entry of a model changed"
+    known = "is known from here on" if after else "is not known any more"
+    return f"the server's catalogue entry of the models {known}"
 
 
 def _signal_of(shift: VersionShift, now: Chart) -> ChartSignal:

@@ -19,7 +19,7 @@ _STATUSES: Final = {
     "compared": "compared",
     "waiting": "waiting for approval",
     "missing": "without a clinical set",
-    "unclear": "with several clinical sets",
+    "unclear": "where the clinical set is unclear",
     "changed": "of a series that changed",
     "failed": "that cannot be compared",
     "closed": "closed without a clinical set",

@@ -124,7 +124,7 @@ def finish_structure_set(
     """
     header, own = _header(data), own_uids(job, ctx)
     crosswalk = (
-        crosswalk if crosswalk.sop_class else replace(crosswalk, sop_class=_class(crosswalk))
+        crosswalk if crosswalk.sop_class else crosswalk._replace(sop_class=_class(crosswalk))
     )
     template = _template_sent(job, ctx)
     presentation = _presentation(job, header, template, crosswalk, ctx)

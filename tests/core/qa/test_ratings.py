@@ -40,6 +40,11 @@ def test_a_rating_is_read_as_it_was_written() -> None:
     assert Rating.from_plain(RATING.as_plain() | {"new": 1}) == RATING
 
 
+def test_a_rating_is_told_in_a_few_words() -> None:
+    assert RATING.in_words == "8 of 10; 12.5 min of editing; 1 none, 1 minor"
+    assert replace(RATING, overall=None, structures={}).in_words == "12.5 min of editing"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

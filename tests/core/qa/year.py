@@ -104,7 +104,7 @@ def _figure(roi: Roi, metric: str, dice: random.Random) -> float:
     if metric == "dice":
         return 1 - min(max(size, 0.0002), 0.98)
     if kind.two_sided:  # heavier tails than normal
-        return dice.choice((-1, 1)) * 15 * size
+        return 15 * size * dice.gauss(0, 1)
     return max(round(_AS_DISTANCE[metric] * size * dice.uniform(0.7, 1.4), 2), 0.01)
 
 
@@ -262,10 +262,10 @@ def run_lengths(by: float, repeats: int, length: int) -> dict[ChartState, float]
     Twenty cases a month; a series without the state in its whole length is counted as such.
     """
     dice = random.Random(SEED + 3)  # noqa: S311
-    limits = limits_by_hand("hd95_mm", 4.0, 4.5 * exp(1.5) - 0.5, "known")  # sigma is 0.5
+    limits = limits_by_hand("hd95_mm", 4.0, 5 * exp(1.5) - 1, "known")  # sigma is 0.5
     total, ended = Counter[ChartState](), Counter[ChartState]()
     for _ in range(repeats):
-        values = [4.5 * exp(0.5 * dice.gauss(by, 1)) - 0.5 for _ in range(length)]
+        values = [5 * exp(0.5 * dice.gauss(by, 1)) - 1 for _ in range(length)]
         points = cases([max(value, 0.001) for value in values], span=timedelta(days=1.52 * length))
         made = chart(points, metric="hd95_mm", limits=limits, baseline=length)
         for state in (ChartState.WATCH, ChartState.INVESTIGATE):

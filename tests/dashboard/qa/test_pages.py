@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
@@ -18,8 +19,9 @@ from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import ChartSummary, QaSummary
 from drawcli.dashboard.qa.words import NO_FIGURE
+from drawcli.operations.qa.scan import scan_pairs
 from drawcli.pipeline.context import Context
-from tests.conftest import NOON, Site
+from tests.conftest import NOON, Clock, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.qa.conftest import Scanned, past
 from tests.dashboard.test_html import check_headings, check_names, read, said
@@ -142,6 +144,25 @@ def test_the_number_to_investigate_is_in_the_navigation_of_every_page(
         assert "QA ◆ 1 to investigate" in said(nav), place
 
 
+def test_the_first_page_leads_to_what_is_to_be_investigated(
+    client: TestClient, shifted: list[PairRecord]
+) -> None:
+    assert ("/qa", "1 structure to investigate") in list(links(page(client, "/")))
+    assert shifted
+
+
+def test_the_time_of_the_last_scan_is_shown(
+    client: TestClient, ctx: Context, clock: Clock, scanned: Scanned
+) -> None:
+    scanned(past(cases(0, 3)))
+    before = facts(page(client, "/qa"))["last scan"]
+    scan_pairs(ctx)
+    clock.advance(minutes=5)
+
+    assert before == "not known; latest news 0 s ago"
+    assert facts(page(client, "/qa"))["last scan"] == "5 min ago; latest news 5 min ago"
+
+
 def test_the_overview_shows_one_template(client: TestClient, scanned: Scanned) -> None:
     other = [replace(one, template="Thorax_OAR", job=f"b{one.job[1:]}") for one in cases(0, 3)]
     scanned(past([*cases(0, 3), *other]))
@@ -219,6 +240,34 @@ def test_one_version_can_be_shown_alone(client: TestClient, shifted: list[PairRe
     assert client.get(f"{CHART}&version=unheard").status_code == 404
     lines = client.get(second.replace("?", ".csv?")).text.splitlines()
     assert len(lines) == 41
+
+
+@pytest.fixture
+def limits(site: Site) -> Path:
+    """Name a file of limits set by hand in the settings."""
+    site.config.write_text(f"{site.config.read_text()}qa: {{limits: limits.yaml}}\n")
+    path = site.folder / "limits.yaml"
+    path.write_text("{}\n")
+    return path
+
+
+def test_limits_set_by_hand_are_shown_with_their_reason(
+    limits: Path, client: TestClient, shifted: list[PairRecord]
+) -> None:
+    assert shifted
+    before = text_of(client, CHART)
+
+    given = "{centre: 0.9, limit: 0.7, reason: audit of <March>}"
+    limits.write_text(f"Prostate_OAR:\n  Bladder:\n    dice: {given}\n")
+    root = page(client, CHART)
+    limits.write_text("Prostate_OAR: [\n")
+    wrong = client.get(CHART)
+
+    assert "changed cases of the baseline" in before
+    assert "Limits 0.700 to 0.975, centre 0.900, set by hand: audit of <March>." in said(root)
+    assert "0.700 limit" in said(root)
+    assert wrong.status_code == 503
+    assert "limits.yaml" in wrong.text
 
 
 def test_signals_are_listed_in_words_with_their_jobs(client: TestClient, scanned: Scanned) -> None:

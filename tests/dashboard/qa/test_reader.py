@@ -154,6 +154,24 @@ def test_a_file_that_was_replaced_is_read_anew(reader: QaReader, records: QaReco
     assert reader.charts("Prostate_OAR", "Bladder", "dice") is not None
 
 
+def test_a_file_that_another_one_replaced_is_read_anew(
+    reader: QaReader, records: QaRecords
+) -> None:
+    records.add(past(cases(0, 5)))
+    assert len(reader.pairs()) == 5
+    kept = records.path.read_bytes()
+    restored = records.path.with_suffix(".new")
+
+    for count in (9, 2):
+        restored.write_bytes(kept.replace(b'"00000000', b'"f0000000') * (count - 1))
+        restored.replace(records.path)
+        assert {row.record.job[0] for row in reader.pairs()} == {"f"}
+        assert len(reader.pairs()) == 5
+
+    records.path.write_bytes(kept[: len(kept) // 2])
+    assert len(reader.pairs()) == 2
+
+
 def test_structures_that_do_not_count_in_charts_have_none(
     reader: QaReader, records: QaRecords
 ) -> None:
