@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +10,19 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption
+from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
 from drawcli.errors import JobError, OutOfReach, UsageError
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
 
     from drawcli.operations.commissioning.commission import CommissionRequest
     from drawcli.operations.commissioning.results import Commissioned
+    from drawcli.operations.commissioning.side_ledger import WaitOptions
     from drawcli.pipeline.context import Context
 
 
@@ -76,9 +78,10 @@ def commission(
     door.check_identify(identify=identify)
     _check_targets(options)
     with door.context() as ctx:
-        request = _request(folder, options, ctx)
-        tell = _teller() if door.to_person else lambda _text: None
-        done = commission_folder(ctx, request, sleep=time.sleep, tell=tell)
+        request = _request(folder, options)
+        waiting = wait_options(door, options.max_minutes, ctx.now())
+        with shown(door, waiting.progress):
+            done = commission_folder(ctx, request, waiting)
         written = _write(done, options, ctx)
         charts = _baseline(done, ctx) if options.baseline else None
     result = Result(data=_facts(done, charts) | written, errors=list(_errors(done)))
@@ -90,17 +93,15 @@ def commission(
     return result
 
 
-def _request(folder: Path, options: CommissionOptions, ctx: "Context") -> "CommissionRequest":
+def _request(folder: Path, options: CommissionOptions) -> "CommissionRequest":
     from drawcli.operations.commissioning.commission import CommissionRequest
 
-    minutes = options.max_minutes
     return CommissionRequest(
         folder=folder.absolute(),
         template=options.template,
         accept=options.accept,
         again=options.again,
         retry=options.retry,
-        until=None if minutes is None else ctx.now() + timedelta(minutes=minutes),
     )
 
 
@@ -115,15 +116,19 @@ def _check_targets(options: CommissionOptions) -> None:
         check_installed()
 
 
-def _teller() -> "Callable[[str], None]":
+def wait_options(door: Door, max_minutes: float | None, now: datetime) -> "WaitOptions":
+    """Return how to wait for the server: a person at a terminal is told how far jobs are."""
+    from drawcli.operations.commissioning.side_ledger import WaitOptions
+
     last: list[str] = []
 
     def tell(line: str) -> None:
-        if last != [line]:
+        if door.to_person and last != [line]:
             render.say(line)
             last[:] = [line]
 
-    return tell
+    until = None if max_minutes is None else now + timedelta(minutes=max_minutes)
+    return WaitOptions(sleep=time.sleep, until=until, tell=tell)
 
 
 def _write(done: "Commissioned", options: CommissionOptions, ctx: "Context") -> dict[str, Any]:

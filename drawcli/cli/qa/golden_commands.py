@@ -1,7 +1,5 @@
 """qa golden: fixed scans that are sent again, to see whether a model has changed."""
 
-import time
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +7,8 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door
+from drawcli.cli.progress_bar import shown
+from drawcli.cli.qa.commission_command import wait_options
 from drawcli.cli.render import Result
 from drawcli.errors import JobError, OutOfReach, UsageError
 from drawcli.system.printable import counted
@@ -80,9 +80,9 @@ def run(
     from drawcli.operations.commissioning.golden import run_golden
 
     with door.context() as ctx:
-        until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
-        tell = render.say if door.to_person else lambda _text: None
-        done = run_golden(ctx, everything=now, sleep=time.sleep, until=until, tell=tell)
+        waiting = wait_options(door, max_minutes, ctx.now())
+        with shown(door, waiting.progress):
+            done = run_golden(ctx, waiting, everything=now)
     result = Result(data=facts_of_run(done), errors=list(errors_of(done)))
     if done.stopped:
         result.errors.append(OutOfReach(f"not finished: {done.stopped}"))

@@ -14,7 +14,8 @@ from drawcli.operations.commissioning.changes import golden_alarms
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted
 
-_KINDS: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+_KIND_OF: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+KINDS: Final = frozenset(_KIND_OF.values())  # of alarms about contours
 _STATUSES: Final = {
     "compared": "compared",
     "waiting": "waiting for approval",
@@ -80,7 +81,7 @@ def alarms(summary: QaSummary) -> list[Alarm]:
         for chart, signal in group:
             key = f"{chart.template}/{chart.roi}/{chart.metric}/{chart.version}/{signal.rule}"
             text = f"contours to {signal.state}: {_together(group)}; 'drawcli qa report'"
-            alarm = Alarm(_KINDS[signal.state], key, text)
+            alarm = Alarm(_KIND_OF[signal.state], key, text)
             found.setdefault(alarm.name, alarm)
     return list(found.values())
 

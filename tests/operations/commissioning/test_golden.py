@@ -16,6 +16,7 @@ from drawcli.operations.commissioning.golden_cases import (
     add_job,
     listed_cases,
 )
+from drawcli.operations.commissioning.side_ledger import WaitOptions
 from drawcli.pipeline.actions import apply_action, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -38,7 +39,7 @@ def draw() -> FakeDraw:
 @pytest.fixture
 def send(ctx: Context, sleep: Sleep) -> Callable[..., GoldenRun]:
     """Return a function that sends what is due and waits for it."""
-    return lambda **given: run_golden(ctx, sleep=sleep, **given)
+    return lambda **given: run_golden(ctx, WaitOptions(sleep=sleep), **given)
 
 
 @pytest.fixture
@@ -173,9 +174,9 @@ def changed(
     with opened(site, draw, clock) as ctx:
         past.images(1)
         add_folder(past.folder, TEMPLATE, ctx)
-        run_golden(ctx, sleep=sleep)
+        run_golden(ctx, WaitOptions(sleep=sleep))
         draw.change = moved(2.0, "Bladder")
-        run_golden(ctx, everything=True, sleep=sleep)
+        run_golden(ctx, WaitOptions(sleep=sleep), everything=True)
         yield ctx
 
 
