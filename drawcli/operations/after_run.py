@@ -110,8 +110,8 @@ def compare_contours(ctx: Context) -> dict[str, Any]:
     Call it last, without the run lock: no delivery waits for it. Whatever fails, or takes too long,
     is a warning in the log and in the result.
     """
-    from drawcli.operations.qa.scan import scan_pairs
-    from drawcli.operations.qa.scan_result import QaScanOptions
+    from drawcli.operations.qa.clinical.scan import scan_pairs
+    from drawcli.operations.qa.clinical.scan_result import QaScanOptions
 
     call = ended_call(
         lambda: scan_pairs(ctx, QaScanOptions(seconds=QA_SECONDS)), EXCHANGES["clinical"].seconds
