@@ -21,7 +21,7 @@ from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import ChartSummary, QaSummary
 from drawcli.dashboard.qa.words import NO_FIGURE
-from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Clock, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in

@@ -22,16 +22,17 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
-from drawcli.operations.qa import clinical_pair, clinical_sets
-from drawcli.operations.qa.found_files import found_files
-from drawcli.operations.qa.scan import scan_pairs
-from drawcli.operations.qa.scan_result import QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical import finder as clinical_sets
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.found_files import found_files
+from drawcli.operations.qa.clinical.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinic import APPROVED, deliver, exported, move_first_roi
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
     add_delivered,
@@ -396,7 +397,7 @@ def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
         asked.append(1)
         released.wait(5)
 
-    monkeypatch.setattr("drawcli.operations.qa.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.3)
     monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
     rescan(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
@@ -513,7 +514,7 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
     cases = add_cases(ctx, site.store, 3, [only_approved])
     scan(ctx)
     ticks = iter([0.0, *[1.0] * 50])
-    monkeypatch.setattr("drawcli.operations.qa.scan.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.monotonic", lambda: next(ticks))
     done = scan_pairs(ctx, QaScanOptions(seconds=0.5))
     assert (done.left, len(done.news)) == (3, 3)
     monkeypatch.undo()
@@ -536,7 +537,7 @@ def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
         add(self, records)
 
     monkeypatch.setattr(QaRecords, "add", cut)
-    monkeypatch.setattr("drawcli.operations.qa.scan.write_watch", lambda *_: None)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.write_watch", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         scan_pairs(ctx)
     monkeypatch.undo()
