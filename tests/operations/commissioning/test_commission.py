@@ -55,6 +55,7 @@ def named(done: Commissioned, name: str) -> StructureResult:
     return next(one for one in done.results if one.name == name)
 
 
+@pytest.mark.usefixtures("distances")
 def test_past_patients_go_to_the_server_and_back_and_are_compared_and_judged(
     run: Run, past: PastPatients, draw: FakeDraw, ctx: Context, site: Site
 ) -> None:
