@@ -90,6 +90,7 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     first = run(until=ctx.now())
     assert (len(first.compared), first.is_complete, first.stopped) == (0, False, "the time is over")
     assert [one.standing for one in first.cases] == ["not finished: uploaded"] * 2
+    assert (first.passed, sentence(first)) == (None, "NOT FINISHED: no case is back.")
     draw.status = "SEGMENTATION COMPLETED"
     past.folder.rename(past.folder.with_name("moved"))
 
