@@ -67,6 +67,7 @@ def commission(ctx: Context, request: CommissionRequest, waiting: WaitOptions) -
     template = ctx.rulebook.template_named(request.template)
     acceptance = read_acceptance(request.accept, template.shown)
     _check_distances(acceptance)
+    waiting.tell("reading the headers in the folder")
     past = find_past_cases(request.folder, ctx)
     version = version_now(template, current_catalogue(ctx))
     folder = _round(ctx, request, version)

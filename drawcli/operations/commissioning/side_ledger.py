@@ -7,7 +7,7 @@ status or report, and no step that delivers can reach them.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, advance, due_jobs, run_step
 from drawcli.pipeline.step_report import StepReport
@@ -100,7 +101,11 @@ def open_side_ledger(
             purpose=purpose,
             side_of=ctx.site_dir,
         )
-        with side.work.run_lock(ctx.now()):
+        with ExitStack() as held:
+            try:
+                held.enter_context(side.work.run_lock(ctx.now()))
+            except AnotherRun as err:
+                raise AnotherRun(f"{purpose}: {err}", hint="Wait until it has ended.") from None
             yield side
 
 

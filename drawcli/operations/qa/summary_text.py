@@ -110,7 +110,7 @@ def _together(group: _Group) -> str:
     chart, signal = group[0]
     also = also_in([each.metric for each, _ in group if each.metric != chart.metric])
     better = " (better)" if signal.better else ""
-    label = METRICS[chart.metric].label
+    label = _label(chart.metric)
     return f"{chart.template} {chart.roi}, {label}: {signal.text}{better}{also}"
 
 
@@ -120,5 +120,10 @@ def also_in(metrics: Iterable[str]) -> str:
     >>> also_in([]), also_in(["hd95_mm", "apl_mm"])
     ('', '; also HD95, added path length')
     """
-    labels = list(dict.fromkeys(METRICS[metric].label for metric in metrics))
+    labels = list(dict.fromkeys(map(_label, metrics)))
     return f"; also {', '.join(labels)}" if labels else ""
+
+
+def _label(metric: str) -> str:
+    """Return the name of a metric; a later version may have written one that is not known here."""
+    return METRICS[metric].label if metric in METRICS else metric
