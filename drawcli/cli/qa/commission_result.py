@@ -80,7 +80,7 @@ def show_result(
     identify: bool,
 ) -> None:
     """Print a commissioning; with `identify`, which case is which patient."""
-    from drawcli.operations.commissioning.report import found, remarks, sentence, spread
+    from drawcli.operations.commissioning.report import remarks, sentence, spread
 
     rows = [
         (
@@ -94,20 +94,27 @@ def show_result(
     ]
     titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95, mm")
     render.columns(titles, rows, numbers_from=2)(out)
+    lines = [*_notes(done), *remarks(done), sentence(done)]
+    lines += [] if charts is None else [_charts_text(charts)]
+    lines += [f"written: {path}" for path in written.values() if path]
+    for line in lines:
+        out.print(line, soft_wrap=True)
+    if identify:
+        _show_patients(out, done)
+
+
+def _notes(done: "Commissioned") -> "Iterator[str]":
+    """Yield the criteria that were not met, and what was not drawn in both sets."""
+    from drawcli.operations.commissioning.report import found
+
     for result in done.results:
         for one in result.judgements:
             if one.passed is not True:
                 criterion = f"{one.criterion.metric} {one.criterion.text}"
-                out.print(f"{result.name}: {criterion}: {one.words}, {found(one)}", soft_wrap=True)
-    for text in remarks(done):
-        out.print(text, soft_wrap=True)
-    out.print(sentence(done), soft_wrap=True)
-    if charts is not None:
-        out.print(_charts_text(charts), soft_wrap=True)
-    for path in filter(None, written.values()):
-        out.print(f"written: {path}", soft_wrap=True)
-    if identify:
-        _show_patients(out, done)
+                yield f"{result.name}: {criterion}: {one.words}, {found(one)}"
+        if result.others:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in result.others.items())
+            yield f"{result.name}: not drawn in both sets: {kinds}"
 
 
 def _charts_text(charts: int) -> str:

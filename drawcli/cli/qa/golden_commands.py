@@ -147,6 +147,9 @@ def list_(door: Door) -> Result:
         for one in cases:
             if one.last is not None:
                 _show_differences(out, one.last)
+            if one.is_outdated:
+                text = "the template has changed since; remove the case and add the scan again"
+                out.print(f"{one.case.id}  {text}", soft_wrap=True)
 
     data = {"on_change": on_change, "cases": [_listed(one) for one in cases]}
     return Result(data=data, show=show)
@@ -193,6 +196,7 @@ def _listed(one: "ListedCase") -> dict[str, Any]:
         **one.case.as_plain(),
         "last": one.last and one.last.as_plain(),
         "due_at": one.due_at and one.due_at.isoformat(),
+        "outdated": one.is_outdated,
     }
 
 

@@ -202,6 +202,29 @@ def test_new_jobs_of_the_template_are_held_until_the_change_is_accepted(
     del pelvis
 
 
+def test_a_package_that_was_built_before_is_held_too(
+    changed: Context, in_state_of: Callable[..., Job]
+) -> None:
+    in_state_of(changed, State.PACKAGED, template=TEMPLATE)
+
+    run_step("upload", changed, ALL)
+
+    assert states(changed) == [("packaged", True, "model-changed")]
+
+
+def test_a_case_whose_template_has_changed_since_is_pointed_out(
+    golden: str, ctx: Context, site: Site
+) -> None:
+    (before,) = listed_cases(ctx)
+    path = site.folder / "templates.yaml"
+    path.write_text(path.read_text().replace("          4: Femur_Head_R\n", ""))
+    ctx.__dict__.pop("rulebook")
+
+    (after,) = listed_cases(ctx)
+
+    assert (before.is_outdated, after.is_outdated, after.case.id) == (False, True, golden)
+
+
 def test_a_job_that_a_user_releases_is_not_held_again_and_others_are(
     changed: Context, pelvis: list[Path], site: Site
 ) -> None:
