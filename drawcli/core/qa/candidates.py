@@ -102,6 +102,7 @@ class DeliveredSeries:
     own: frozenset[str] = frozenset()  # SOPInstanceUIDs of all delivered files of the series
     own_digests: frozenset[str] = frozenset()  # SHA-256 of them
     delivered_at: datetime
+    made_at: datetime | None = None  # StructureSetDate and Time of the delivered file
     changed: bool = False  # whether the series has changed since it was sent
 
 
@@ -200,7 +201,8 @@ def _distinct(sets: Iterable[StructureSetFacts]) -> list[StructureSetFacts]:
 
 def _reason(one: StructureSetFacts, delivered: DeliveredSeries) -> PassedOver | None:
     """Return why a set cannot be the clinical one."""
-    descends = delivered.instance in one.predecessors
+    has_our_time = delivered.made_at is not None and one.made_at == delivered.made_at
+    descends = has_our_time or delivered.instance in one.predecessors
     is_named = delivered.series in one.series
     is_older = one.latest is not None and one.latest < delivered.delivered_at - _CLOCKS_APART
     reasons = {

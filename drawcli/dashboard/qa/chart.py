@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
+from drawcli.core.pictures.chart import chart_picture
 from drawcli.core.pictures.chart_months import months_picture
 from drawcli.core.pictures.chart_words import month_state, signal_text
 from drawcli.core.qa.charts import (
@@ -144,11 +144,6 @@ def chart_csv(request: Request) -> Response:
         )
     headers = {"content-disposition": 'attachment; filename="chart.csv"'}
     return PlainTextResponse(out.getvalue(), media_type="text/csv", headers=headers)
-
-
-def chart_style(_request: Request) -> Response:
-    """Return the style sheet of the pictures."""
-    return PlainTextResponse(CHART_STYLE, media_type="text/css")
 
 
 def _found(query: ChartQuery, qa: QaReader) -> RoiCharts:

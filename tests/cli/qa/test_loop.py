@@ -19,13 +19,13 @@ import pytest
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.qa.records import PairStatus
-from drawcli.operations.qa import clinical_pair
-from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.pipeline.context import Context, open_context
 from drawcli.pipeline.steps.scan import scan
 from tests.conftest import Site
-from tests.operations.qa.clinic import exported, move_first_roi
-from tests.operations.qa.synthetic import add_cases, only_approved, without_any
+from tests.operations.qa.clinical.clinic import exported, move_first_roi
+from tests.operations.qa.clinical.synthetic import add_cases, only_approved, without_any
 
 pytestmark = pytest.mark.sweep
 PORT = "18043"

@@ -12,13 +12,13 @@ from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
 from drawcli.operations import after_run
-from drawcli.operations.qa import clinical_pair
-from drawcli.operations.qa import scan as qa_scan
-from drawcli.operations.qa.scan_result import QaScanResult
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical import scan as qa_scan
+from drawcli.operations.qa.clinical.scan_result import QaScanResult
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
 from tests.conftest import Site
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.synthetic import (
     Case,
     add_cases,
     not_approved,

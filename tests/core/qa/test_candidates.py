@@ -37,6 +37,7 @@ SERIES = DeliveredSeries(
     own=frozenset({"ours", "sibling"}),
     own_digests=frozenset({"delivered"}),
     delivered_at=NOON,
+    made_at=NOON - timedelta(hours=1),
 )
 SET = StructureSetFacts(
     digest="a",
@@ -101,6 +102,10 @@ def test_a_delivered_file_is_no_second_source_and_is_not_listed(changes: dict[st
         ({"series": frozenset(), "on_slices": True}, "the frame and the planes of a set without"),
         ({"series": frozenset({"ct", "mr"})}, "a set of several series"),
         (OLD | {"predecessors": frozenset({"ours"})}, "a clock that is slow"),
+        (
+            {"made_at": NOON - timedelta(hours=1), "reviewed_at": None},
+            "the time of the delivered set",
+        ),
         ({"made_at": NOON - timedelta(minutes=5), "reviewed_at": None}, "clocks a little apart"),
         ({"made_at": NOON - DAY}, "approved after the delivery"),
         ({"born": ""}, "no date of birth"),

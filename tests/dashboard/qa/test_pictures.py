@@ -7,7 +7,7 @@ from pydicom import Dataset
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
-from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, Site
@@ -15,7 +15,7 @@ from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.qa.test_pages import facts, page
 from tests.dashboard.test_canary import secrets_of
 from tests.dashboard.test_html import said
-from tests.operations.qa.clinic import APPROVED, exported
+from tests.operations.qa.clinical.clinic import APPROVED, exported
 
 pytest.importorskip("PIL", reason="nothing draws")
 PNG = b"\x89PNG"

@@ -10,12 +10,14 @@ from pydicom import Dataset
 from drawcli.core.jobs.job import State
 from drawcli.core.qa.criteria import StructureResult
 from drawcli.errors import ConfigError, UsageError
+from drawcli.operations.commissioning import side_ledger
 from drawcli.operations.commissioning.acceptance_file import read_acceptance
 from drawcli.operations.commissioning.commission import CommissionRequest, commission
 from drawcli.operations.commissioning.limits import commissioned_limits, save_baseline
 from drawcli.operations.commissioning.past_cases import find_past_cases
 from drawcli.operations.commissioning.report import document_of, remarks, sentence
 from drawcli.operations.commissioning.results import Commissioned
+from drawcli.operations.commissioning.side_ledger import WaitOptions
 from drawcli.operations.qa.document import as_html
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -41,9 +43,10 @@ def run(ctx: Context, past: PastPatients, sleep: Sleep, tmp_path: Path) -> Run:
     def call(accept: str = "Bladder: {dice: '>= 0.9'}", **given: object) -> Commissioned:
         file = tmp_path / "accept.yaml"
         file.write_text(accept)
+        waiting = WaitOptions(sleep=sleep, until=given.pop("until", None))  # type: ignore[arg-type]
         facts: dict[str, object] = {"folder": past.folder, "template": TEMPLATE, "accept": file}
         request = CommissionRequest(**facts | given)  # type: ignore[arg-type] # as asked
-        return commission(ctx, request, sleep=sleep)
+        return commission(ctx, request, waiting)
 
     return call
 
@@ -97,6 +100,21 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     assert third.results == second.results
     again = run(folder=past.folder.with_name("moved"), again=True)
     assert (len(again.compared), len(draw.uploads)) == (2, 4)
+
+
+def test_only_some_series_are_on_the_way_at_once(
+    run: Run, past: PastPatients, draw: FakeDraw, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    monkeypatch.setattr(side_ledger, "MOST_ON_THE_WAY", 1)
+    for number in (1, 2):
+        past.add(number)
+    most: list[int] = []
+    draw.watch = lambda _request: most.append(len(draw.results))
+
+    done = run()
+
+    assert (len(done.compared), max(most)) == (2, 1)
+    assert not list(site.state.rglob("package.zip"))
 
 
 @pytest.mark.sweep

@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,16 +23,17 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
-from drawcli.operations.qa import clinical_pair, clinical_sets
-from drawcli.operations.qa.found_files import found_files
-from drawcli.operations.qa.scan import scan_pairs
-from drawcli.operations.qa.scan_result import QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical import finder as clinical_sets
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.found_files import found_files
+from drawcli.operations.qa.clinical.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinic import APPROVED, deliver, exported, move_first_roi
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
     add_delivered,
@@ -42,9 +44,11 @@ from tests.operations.qa.synthetic import (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick() -> Iterator[None]:
     """Leave out the distances, which take the most time."""
-    monkeypatch.setattr(clinical_pair, "has_scipy", lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clinical_pair, "has_scipy", lambda: False)
+        yield
 
 
 @pytest.fixture
@@ -396,7 +400,7 @@ def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
         asked.append(1)
         released.wait(5)
 
-    monkeypatch.setattr("drawcli.operations.qa.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.3)
     monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
     rescan(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
@@ -513,13 +517,31 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
     cases = add_cases(ctx, site.store, 3, [only_approved])
     scan(ctx)
     ticks = iter([0.0, *[1.0] * 50])
-    monkeypatch.setattr("drawcli.operations.qa.scan.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.monotonic", lambda: next(ticks))
     done = scan_pairs(ctx, QaScanOptions(seconds=0.5))
     assert (done.left, len(done.news)) == (3, 3)
     monkeypatch.undo()
 
     scan_pairs(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.COMPARED}
+
+
+def test_folders_that_were_read_in_part_are_reported_and_read_further_the_next_time(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(job, ctx, move_first_roi, to=site.folder / "exports" / "b", **APPROVED)
+    ctx = with_qa(ctx, folders=[site.folder / "exports"])
+    scan(ctx)
+    monkeypatch.setattr(clinical_sets, "monotonic", lambda: inf)
+    done = scan_pairs(ctx, QaScanOptions(seconds=60))
+    monkeypatch.undo()
+
+    assert [str(err) for err in done.warnings] == [
+        "qa.folders were read in part; the next scan goes on"
+    ]
+    assert record_of(job, ctx).status is PairStatus.MISSING
+    scan_pairs(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
 def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
@@ -536,7 +558,7 @@ def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
         add(self, records)
 
     monkeypatch.setattr(QaRecords, "add", cut)
-    monkeypatch.setattr("drawcli.operations.qa.scan.write_watch", lambda *_: None)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.write_watch", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         scan_pairs(ctx)
     monkeypatch.undo()

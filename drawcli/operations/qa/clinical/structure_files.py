@@ -113,7 +113,6 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
         contours = list(contours_of(header))
     except BadStructureSet:
         raise Unreadable from None
-    made = _time(header, tags.StructureSetDate, tags.StructureSetTime)
     return StructureSetFacts(
         digest=file.sha256,
         instance=key(header.text(tags.SOPInstanceUID)),
@@ -125,10 +124,15 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
         predecessors=frozenset(map(key, predecessors(header))),
         approval=header.text(tags.ApprovalStatus).upper(),
         reviewed_at=_time(header, tags.ReviewDate, tags.ReviewTime),
-        made_at=made or file.modified,
+        made_at=made_at(header) or file.modified,
         drawn=any(contour.kind in CLOSED_KINDS for contour in contours),
         on_slices=not named and series.grid is not None and lie_on_slices(contours, series.grid),
     )
+
+
+def made_at(header: Header) -> datetime | None:
+    """Return when a structure set was made, UTC; None if it does not say."""
+    return _time(header, tags.StructureSetDate, tags.StructureSetTime)
 
 
 def _keyed(text: str, key: Key) -> str:

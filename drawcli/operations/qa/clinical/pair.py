@@ -28,16 +28,17 @@ from drawcli.core.qa.structures import read_rois
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.slice_grid import Grid
 from drawcli.operations.doctor.outcome import EXPECTED
-from drawcli.operations.qa.clinical_sets import SetFinder
-from drawcli.operations.qa.compare import has_scipy
-from drawcli.operations.qa.delivered_set import NO_SET, drawcli_of, read_delivered
-from drawcli.operations.qa.structure_files import (
+from drawcli.operations.qa.clinical.delivered_set import NO_SET, drawcli_of, read_delivered
+from drawcli.operations.qa.clinical.finder import SetFinder
+from drawcli.operations.qa.clinical.structure_files import (
     SeriesSent,
     StructureSetBytes,
     Unreadable,
     facts_of,
+    made_at,
     read_whole,
 )
+from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.reidentify import own_uids
 from drawcli.system.threads import call_with_timeout
@@ -201,6 +202,7 @@ class PairMaker:
             own=frozenset(map(key, own.values())),
             own_digests=frozenset(one.delivered_sha256 or "" for one in self._of_series),
             delivered_at=self.earlier.delivered_at,
+            made_at=made_at(self.delivered.header) if self.delivered is not None else None,
             changed=bool(job.late_digest)
             or any(one.source_digest != job.source_digest for one in later),
         )
