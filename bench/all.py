@@ -47,6 +47,7 @@ SMALL = {  # what makes each bench take seconds
     "ledger": "--jobs 30 60 --open 10 --repeat 3",
     "dashboard": "--jobs 100 --repeat 3",
     "preview": "--slices 30 --size 128 --structures 2 --repeat 1",
+    "qa": "--structures 2 --slices 12 --size 64 --pairs 2",
     "rules": "--rules 300 --headers 300 --repeat 1",
     "scan": "--files 300 --growth 200 400 --repeat 1",
     "status": "--jobs 50 --repeat 1",
