@@ -38,7 +38,7 @@ READING = (
 )
 _CROWDED = 8.0  # the largest ratio of a curve beside which 0 and 1 are two lines
 WORSE = 1.5  # times the ratio of the reference
-PARTS = {"all", "measure", "stores"}  # of benches, and none themselves
+PARTS = {"all", "measure", "qa_judges", "stores"}  # of benches, or not of time
 BENCHES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - PARTS)
 SMALL = {  # what makes each bench take seconds
     "deidentify": "--slices 8 --size 64 --grown 4 8 --repeat 1"

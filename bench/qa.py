@@ -144,6 +144,14 @@ def item(**values: object) -> Dataset:
     return dataset
 
 
+def contour(points: np.ndarray) -> Dataset:
+    """Return a contour; its numbers as bytes, which pydicom does not look at."""
+    made = item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(points))
+    text = "\\".join(f"{number:.2f}" for number in points.ravel().tolist())
+    made.add_new(0x30060050, "UN", text.encode() + b" " * (len(text) % 2))
+    return made
+
+
 def structure_set(rois: Sequence[RoiContours]) -> bytes:
     """Return ROIs as an RTSTRUCT file."""
     whole = item(
@@ -158,14 +166,7 @@ def structure_set(rois: Sequence[RoiContours]) -> bytes:
     whole.ROIContourSequence = [
         item(
             ReferencedROINumber=roi.number,
-            ContourSequence=[
-                item(
-                    ContourGeometricType="CLOSED_PLANAR",
-                    NumberOfContourPoints=len(one),
-                    ContourData=[f"{number:.2f}" for number in one.ravel()],
-                )
-                for one in roi.contours
-            ],
+            ContourSequence=[contour(one) for one in roi.contours],
         )
         for roi in rois
     ]
