@@ -200,6 +200,7 @@ DELIVERY: Final = "delivery"  # the structure set could not be written to its fo
 NODE: Final = "dicom-node"  # it is in its folder; the DICOM node has not accepted it yet
 UNDELIVERED: Final = frozenset({DELIVERY, NODE})
 SILENT: Final = "datastore-silent"  # the file server of the images does not answer
+MODEL_CHANGED: Final = "model-changed"  # a golden case of the template has come back different
 FIRST_RUN: Final = "first-run"  # a new site would send more than match.first_run_limit
 LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds the lock
 AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # unreachable, other than the server

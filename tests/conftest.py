@@ -203,6 +203,12 @@ def ctx(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
         yield made
 
 
+def only_job(ctx: Context) -> Job:
+    """Return the job of a ledger that has one."""
+    (job,) = ctx.ledger.jobs()
+    return job
+
+
 @pytest.fixture
 def in_state(ctx: Context) -> Callable[..., Job]:
     """Put a bare job into the ledger, in any state."""

@@ -18,7 +18,6 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
-from tests import structure_sets
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.validator import errors_of, faults_of, needs_validator
@@ -72,9 +71,8 @@ def home(site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]) -> Home:
 
 
 @pytest.fixture
-def server(site: Site, draw: FakeDraw, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Lossy:
+def server(site: Site, draw: FakeDraw, clock: Clock) -> Lossy:
     """Return what opens the site with a server that loses the second structure, or its contours."""
-    well = structure_sets.structure_set
 
     def lose(dataset: Dataset, lost: str) -> None:
         if lost == "contours":
@@ -85,10 +83,7 @@ def server(site: Site, draw: FakeDraw, clock: Clock, monkeypatch: pytest.MonkeyP
         del dataset.RTROIObservationsSequence[1]
 
     def open_it(lost: str) -> AbstractContextManager[Context]:
-        def drawn(slices: Any, names: Any) -> bytes:
-            return well(slices, names, change=lambda dataset: lose(dataset, lost))
-
-        monkeypatch.setattr("tests.fake_draw.structure_set", drawn)
+        draw.change = lambda dataset: lose(dataset, lost)
         return opened(site, draw, clock)
 
     return open_it
@@ -201,21 +196,14 @@ def test_structures_are_made_of_others(home: Home, pelvis: list[Path]) -> None:
     assert len(drawn.ContourSequence) == len(slices)
 
 
-def test_derived_structures_lie_in_the_planes_of_their_parent(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    well = structure_sets.structure_set
-
+def test_derived_structures_lie_in_the_planes_of_their_parent(home: Home, draw: FakeDraw) -> None:
     def raised(dataset: Dataset) -> None:
         for roi in dataset.ROIContourSequence:
             for contour in roi.ContourSequence:
                 points = list(contour.ContourData)
                 contour.ContourData = [float(v) + 0.3 * (n % 3 == 2) for n, v in enumerate(points)]
 
-    monkeypatch.setattr(
-        "tests.fake_draw.structure_set",
-        lambda slices, names: well(slices, names, change=raised),
-    )
+    draw.change = raised
     found = by_name(home(derived=MADE))
 
     (_, parent, _), (_, both, _), (_, wider, _) = (

@@ -379,7 +379,7 @@ def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_
 def test_a_handshake_that_does_not_come_is_given_up(tokens: TokenFile) -> None:
     with hostile.listening(reads=False) as peer:
         peer.scheme = "https"
-        ended = asked("status", peer, tokens)
+        ended = asked("status", peer, tokens, SHORT)
 
     assert isinstance(ended.error, ServerUnavailable)
     assert ended.seconds < LONG
@@ -798,6 +798,7 @@ def test_figures_that_cannot_be_written_are_given_up(
 
 # The table itself: each row has its three tests, or a reason why one has no meaning.
 
+_PAIRS = "see `cli/qa/test_pair_commands.py`"
 _NO_ANSWER = "nothing comes in but success or failure"
 _SERVER = (
     "test_a_server_that_drips_is_given_up",
@@ -855,6 +856,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",
         f"{_BROWSERS}: test_no_more_streams_than_the_limit_also_at_once",
+        _NO_ANSWER,
+    ),
+    "clinical": (
+        f"{_PAIRS}: test_a_comparison_that_takes_too_long_is_left_and_reported",
+        _NO_ANSWER,
         _NO_ANSWER,
     ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),

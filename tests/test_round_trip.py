@@ -134,7 +134,7 @@ def test_a_real_structure_set_comes_home_as_it_was_drawn(
     ask_for(site, names, sources[0].Modality)
     kept: dict[str, bytes] = {}
 
-    def server(sent: Sequence[Dataset], _names: Sequence[str]) -> bytes:
+    def server(sent: Sequence[Dataset], _names: Sequence[str], **_more: object) -> bytes:
         kept["away"], _ = at_the_server(drawn, sources, sent)
         return kept["away"]
 

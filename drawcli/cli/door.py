@@ -18,6 +18,7 @@ from drawcli.cli.render import Result, Style
 from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
+    from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.config.load import Settings
     from drawcli.pipeline.context import Context
 
@@ -128,6 +129,12 @@ class Door(NamedTuple):
         end_as_owner(settings.state_dir, settings.server.token_file)
         return settings
 
+    def rulebook(self) -> "Rulebook":
+        """Return the rules and templates of the site."""
+        from drawcli.adapters.rulebook.rulebook import site_rulebook
+
+        return site_rulebook(self.settings())
+
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
         """Open the site; a dry run writes no log."""
@@ -173,14 +180,18 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
 
 def group(
     app: typer.Typer, name: str, commands: dict[str, Callable[..., Any]], *, what: str
-) -> None:
-    """Register functions by command name as a group of commands."""
+) -> typer.Typer:
+    """Register functions by command name as a group of commands; return the group.
+
+    A group in another one has the names of both: "qa golden".
+    """
     from drawcli.cli.help_command import HelpByUse
 
     inner = typer.Typer(cls=HelpByUse, no_args_is_help=True, rich_markup_mode=None)
     for word, function in commands.items():
         command(inner, word, group=name)(function)
-    app.add_typer(inner, name=name, help=what)
+    app.add_typer(inner, name=name.rpartition(" ")[2], help=what)
+    return inner
 
 
 def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.core.jobs.job import Job
+    from drawcli.operations.commissioning.golden import GoldenRun
     from drawcli.operations.hung_runs import Hang
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.runner import Selection
@@ -115,12 +116,14 @@ def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
 
 
 def _whole_run(door: Door, run: RunOptions) -> Result:
-    from drawcli.operations.after_run import compare_contours
+    from drawcli.operations.after_run import compare_contours, report_contours, send_golden_cases
 
     with door.context(dry_run=run.dry_run) as ctx:
         result = _cycle(door, run, ctx)
         if ctx.settings.qa.enabled and not run.dry_run:
             _add_qa(result, compare_contours(ctx), always=door.to_person)
+            _add_golden(result, send_golden_cases(ctx))
+            report_contours(ctx, has_news=bool(result.data["qa"]["recorded"]))
         return result
 
 
@@ -180,6 +183,18 @@ def _add_qa(result: Result, found: dict[str, Any], *, always: bool) -> None:
             out.print(line, soft_wrap=True)
 
     result.show = show if always else before
+
+
+def _add_golden(result: Result, found: "GoldenRun | None") -> None:
+    """Add what golden cases have shown: a change is reported once."""
+    if found is None:
+        return
+    from drawcli.cli.qa.golden_commands import errors_of, facts_of_run
+
+    result.data["golden"] = facts_of_run(found)
+    errors = list(errors_of(found))
+    result.errors += errors
+    result.exit_code = result.exit_code or (JobError.exit_code if errors else 0)
 
 
 def _add_hung(result: Result, hung: "Sequence[Hang]") -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli.cli import qa_report_commands, render
+from drawcli.cli import render
 from drawcli.cli.door import Door, group
 from drawcli.cli.qa import (
     commission_command,
+    golden_commands,
     import_command,
     pair_commands,
     rating_commands,
+    report_command,
     scan_command,
 )
 from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
@@ -41,12 +43,20 @@ def register(app: typer.Typer) -> None:
         "list": pair_commands.list_,
         "show": pair_commands.show,
         "export": pair_commands.export,
-        "report": qa_report_commands.report,
+        "report": report_command.report,
         "rate": rating_commands.rate,
         "ratings": rating_commands.ratings,
         "import-ratings": import_command.import_ratings,
     }
-    group(app, "qa", commands, what="Quality assurance of contours.")
+    qa = group(app, "qa", commands, what="Quality assurance of contours.")
+    golden: dict[str, Callable[..., Any]] = {
+        "add": golden_commands.add,
+        "run": golden_commands.run,
+        "list": golden_commands.list_,
+        "accept": golden_commands.accept,
+        "remove": golden_commands.remove,
+    }
+    group(qa, "qa golden", golden, what="Fixed scans that are sent again, to notice a new model.")
 
 
 def compare(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.core.rules.conditions import Explained, RuleHeader
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.explain import Explanation
@@ -146,7 +145,7 @@ def check(door: Door) -> Result:
     """Check rules and templates for errors and probable mistakes."""
     from drawcli.pipeline.explain import lint_rules
 
-    book = _book(door)
+    book = door.rulebook()
     found = list(lint_rules(book))
     data = {
         "rules": len(book.rules),
@@ -170,7 +169,7 @@ def test(door: Door) -> Result:
     from drawcli.pipeline.explain import try_cases
 
     on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
-    found = list(try_cases(_book(door), on_many=on_many, today=today))
+    found = list(try_cases(door.rulebook(), on_many=on_many, today=today))
     failed = [result for result in found if not result.passed]
     tests = [
         {
@@ -223,9 +222,3 @@ def diff(
             out.print(f"{gone} series not compared: their images are no longer there")
 
     return Result(data=data, show=show)
-
-
-def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook.rulebook import site_rulebook
-
-    return site_rulebook(door.settings())

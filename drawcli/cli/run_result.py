@@ -7,6 +7,7 @@ from drawcli.cli import render
 from drawcli.cli.render import Result
 from drawcli.errors import (
     FIRST_RUN,
+    MODEL_CHANGED,
     DrawcliError,
     GateBlocked,
     JobError,
@@ -80,16 +81,16 @@ def _exit_code(reports: "Sequence[StepReport]", *, unreachable: bool) -> int:
 
 
 def _held_errors(held: "Iterable[Job]") -> "Iterator[DrawcliError]":
-    """Yield an error for each held job; one for all that a new site would send at first."""
-    first = []
+    """Yield an error for each held job; one for all that are held for the same decision."""
+    together: dict[str, list[Job]] = {}
     for job in held:
-        if job.reason_code == FIRST_RUN:
-            first.append(job)
+        if job.reason_code in (FIRST_RUN, MODEL_CHANGED):
+            together.setdefault(job.reason or "", []).append(job)
         else:
             yield _held_error(job)
-    if first:
-        what = "it is held" if len(first) == 1 else f"{len(first):,} jobs are held"
-        yield NeedsPerson(f"{first[-1].reason}; {what}", code=FIRST_RUN, hint=first[-1].hint)
+    for reason, jobs in together.items():
+        what = "1 job is held" if len(jobs) == 1 else f"{len(jobs):,} jobs are held"
+        yield NeedsPerson(f"{reason}; {what}", code=jobs[-1].reason_code, hint=jobs[-1].hint)
 
 
 def _held_error(job: "Job") -> DrawcliError:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.catalogue_cache import Catalogue
     from drawcli.authoring.new_template import ChosenStructure, NewTemplates
     from drawcli.core.templates.catalogue import CatalogueModel
@@ -44,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 def list_templates(door: Door) -> Result:
     """List the templates with their structures and rules."""
-    book = _book(door)
+    book = door.rulebook()
     asked = {
         name: [rule.name for rule in book.rules if name in rule.templates]
         for name in book.templates
@@ -76,7 +75,7 @@ def show_template(
     """Show the file sent to the server for a template."""
     from drawcli.core.templates.template import server_file
 
-    text = server_file(name, _book(door).template_named(name)).decode("utf-8")
+    text = server_file(name, door.rulebook().template_named(name)).decode("utf-8")
     return Result(
         data={"name": name, "file": text}, show=lambda out: out.print(text, end="", soft_wrap=True)
     )
@@ -94,7 +93,7 @@ def check_templates(
     from drawcli.core.templates.tg263 import EDITION
     from drawcli.pipeline.explain import lint_templates
 
-    book = _book(door)
+    book = door.rulebook()
     found = list(lint_templates(book))
     vain = list(unmet_requests(book.templates, _pulled(door))) if server else []
     kept = None if server else load_catalogue(door.settings().state_dir)
@@ -277,9 +276,3 @@ def _pulled(door: Door) -> "list[CatalogueModel]":
             raise OutOfReach(str(err), code=err.code) from None
         save_catalogue(ctx.settings.state_dir, models, ctx.now())
     return parse_catalogue(models)
-
-
-def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook.rulebook import site_rulebook
-
-    return site_rulebook(door.settings())

@@ -15,7 +15,7 @@ from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.config.sections_qa import Qa
 from drawcli.errors import ConfigError
-from drawcli.system.kinds import PATH, choice, listed, section
+from drawcli.system.kinds import PATH, as_list, choice, listed, section
 from drawcli.system.platforms import is_within
 from drawcli.system.records import Invalid, Kind, Record, message, required, setting, suggest
 from drawcli.system.yaml_read import Document, raise_problems, read_yaml
@@ -24,10 +24,6 @@ RecordT = TypeVar("RecordT", bound=Record)
 PREFIX: Final = "DRAWCLI_"
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 _WHEN_PREVIEWED: Final = choice("always", "on_hold", "never")
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
 
 
 def _section(of: type[Record]) -> Any:
@@ -41,7 +37,7 @@ def _section(of: type[Record]) -> Any:
 class Settings(Record):
     """The settings of a site."""
 
-    datastore: list[Path] = required(listed(PATH, split=_as_list, least=1))
+    datastore: list[Path] = required(listed(PATH, split=as_list, least=1))
     state_dir: Path = required(PATH)
     rules: Path = setting(Path("rules.yaml"), PATH)
     templates: Path = setting(Path("templates.yaml"), PATH)

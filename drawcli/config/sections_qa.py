@@ -1,12 +1,13 @@
 """The settings section for quality assurance of contours after delivery."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from drawcli.system.kinds import (
     PATH,
     SWITCH,
     TEXT,
+    as_list,
     choice,
     keyed,
     listed,
@@ -22,16 +23,12 @@ _CAN_BE_CHARTED: Final = (*CHARTED, "hd_mm", "apl_mm")
 _TAU: Final = number(above=0, most=50)
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
-
-
 class Qa(Record):
     """Comparison of delivered structure sets with the clinical ones."""
 
     enabled: bool = setting(default=False, kind=SWITCH)  # a step at the end of run-once
     folders: list[Path] = setting(  # of clinical structure sets, beside the datastore
-        [], listed(PATH, split=_as_list)
+        [], listed(PATH, split=as_list)
     )
     wait_days: float = setting(14.0, number(least=0, most=365))  # for the approval of a set
     aliases: dict[str, str] = setting({}, keyed(TEXT, TEXT))  # clinical ROI name: delivered name

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.notifications import recipients_of
 from drawcli.adapters.state import logs
@@ -22,6 +22,9 @@ from drawcli.pipeline.runner import AT_ONCE
 from drawcli.pipeline.step_report import StepReport
 from drawcli.system.limits import EXCHANGES, QA_SECONDS
 from drawcli.system.threads import BackgroundCall, as_completed, ended_call, run_in_thread
+
+if TYPE_CHECKING:
+    from drawcli.operations.commissioning.golden import GoldenRun
 
 _log = logging.getLogger(__name__)
 
@@ -79,15 +82,26 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     Call it without the run lock: a slow monitor or mail relay must not delay other runs. If the
     ledger cannot be read and the run ended with an error code, only that code is reported.
     """
+    _write_metrics(ctx)
+    news = [hang.alarm for hang in hung]
+    if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
+        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
+    _tried("notify", lambda: _send_digest(ctx))
+
+
+def report_contours(ctx: Context, *, has_news: bool) -> None:
+    """Send alarms about contours once they were compared; with news, write the metrics again."""
+    if has_news:
+        _write_metrics(ctx)
+    _tried("notify", lambda: _send_contours(ctx.settings, ctx.now()))
+
+
+def _write_metrics(ctx: Context) -> None:
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         from drawcli.operations import metrics
 
         _tried("metrics", lambda: metrics.write_textfile(ctx, textfile))
-    news = [hang.alarm for hang in hung]
-    if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
-        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
-    _tried("notify", lambda: _send_digest(ctx))
 
 
 def compare_contours(ctx: Context) -> dict[str, Any]:
@@ -96,7 +110,8 @@ def compare_contours(ctx: Context) -> dict[str, Any]:
     Call it last, without the run lock: no delivery waits for it. Whatever fails, or takes too long,
     is a warning in the log and in the result.
     """
-    from drawcli.operations.qa.scan import QaScanOptions, scan_pairs
+    from drawcli.operations.qa.clinical.scan import scan_pairs
+    from drawcli.operations.qa.clinical.scan_result import QaScanOptions
 
     call = ended_call(
         lambda: scan_pairs(ctx, QaScanOptions(seconds=QA_SECONDS)), EXCHANGES["clinical"].seconds
@@ -111,6 +126,34 @@ def compare_contours(ctx: Context) -> dict[str, Any]:
     text = str(err) if isinstance(err, DrawcliError) else f"{type(err).__name__}"
     _log.warning("step=qa outcome=failed code=%s", logs.origin(err))
     return {"warning": f"contours were not compared: {text}", "recorded": {}}
+
+
+def send_golden_cases(ctx: Context) -> "GoldenRun | None":
+    """Send golden cases that are due, without waiting; return what came back, None without cases.
+
+    Call it last, without the run lock. The copy of the server's catalogue, which shows that a model
+    has changed, is renewed twice a day. Whatever fails is a warning in the log.
+    """
+    call = ended_call(lambda: _golden(ctx))
+    err = call.exception()
+    if err is None:
+        return call.result()
+    if not isinstance(err, AnotherRun):  # which does the same
+        _log.warning("step=golden outcome=failed code=%s", logs.origin(err))
+    return None
+
+
+def _golden(ctx: Context) -> "GoldenRun | None":
+    from drawcli.adapters.state.golden_store import GoldenStore
+
+    if not GoldenStore(ctx.site_dir).cases():
+        from drawcli.operations.commissioning.models import catalogue_of_the_day
+
+        catalogue_of_the_day(ctx)
+        return None
+    from drawcli.operations.commissioning.golden import run_golden
+
+    return run_golden(ctx)
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:
@@ -153,9 +196,17 @@ def _send_digest(ctx: Context) -> None:
 
 def _send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
     if recipients_of(settings.notify):
-        from drawcli.operations.alarms import send_alarm
+        from drawcli.operations.alarms import send_only
 
-        send_alarm(settings, alarm, now)
+        send_only(settings, {alarm.kind}, [alarm], now)
+
+
+def _send_contours(settings: Settings, now: datetime) -> None:
+    if recipients_of(settings.notify):
+        from drawcli.operations.alarms import send_only
+        from drawcli.operations.qa.summary_text import KINDS, contour_alarms
+
+        send_only(settings, KINDS, contour_alarms(settings.state_dir), now)
 
 
 def _tried(what: str, call: Callable[[], object]) -> bool:

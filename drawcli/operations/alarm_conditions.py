@@ -1,7 +1,8 @@
 """Which alarms a recipient gets: each once, and again only after it cleared and came back.
 
 Pure: from the present facts and the alarms already sent to a recipient (a mailbox, a channel) it
-computes the alarms to send. Alarms contain job ids, codes and counts, no patient data.
+computes the alarms to send. Alarms contain job ids, codes, counts, and names of templates and
+structures, no patient data.
 """
 
 from collections import Counter
@@ -13,11 +14,12 @@ from typing import Final, NamedTuple, Self
 
 from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
-from drawcli.errors import FIRST_RUN, NODE
+from drawcli.errors import FIRST_RUN, MODEL_CHANGED, NODE
 from drawcli.system.durations import duration
 
 MOST_LINES: Final = 20  # of one message
 _BLOCKED: Final = "privacy-gate"
+_DECIDED_TOGETHER: Final = (FIRST_RUN, MODEL_CHANGED)  # one alarm for all jobs of a reason
 
 
 class AlarmKind(StrEnum):
@@ -92,11 +94,7 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
     yield from facts.hung
     if facts.failing:
         yield early_end(facts.failing)
-    held = [job for job in facts.jobs if job.held]
-    yield from (_held(job) for job in held if job.reason_code != FIRST_RUN)
-    if first := [job for job in held if job.reason_code == FIRST_RUN]:
-        text = f"{first[-1].reason}; they are held: 'drawcli show {first[-1].id}'"
-        yield Alarm(AlarmKind.HELD, FIRST_RUN, text)
+    yield from _of_held([job for job in facts.jobs if job.held])
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
         text = f"the server has not answered for {duration(now - away)}"
@@ -134,6 +132,14 @@ def early_end(code: str) -> Alarm:
     """Return the alarm for a run that ended early with a code."""
     text = f"the last run ended early: {code}; 'drawcli doctor' says how to fix it"
     return Alarm(AlarmKind.FAILED, code, text)
+
+
+def _of_held(held: Sequence[Job]) -> Iterator[Alarm]:
+    yield from (_held(job) for job in held if job.reason_code not in _DECIDED_TOGETHER)
+    for code in _DECIDED_TOGETHER:
+        if together := [job for job in held if job.reason_code == code]:
+            text = f"{together[-1].reason}; they are held: 'drawcli show {together[-1].id}'"
+            yield Alarm(AlarmKind.HELD, code, text)
 
 
 def _held(job: Job) -> Alarm:

@@ -11,7 +11,7 @@ from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.late_changes import CHANGED, cancel_replaced
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE, hint_for, remember_release
-from drawcli.errors import FIRST_RUN, JobError, UsageError
+from drawcli.errors import FIRST_RUN, MODEL_CHANGED, JobError, UsageError
 from drawcli.pipeline.context import Context
 
 _Made = TypeVar("_Made")
@@ -126,7 +126,7 @@ def retry(job: Job, ctx: Context) -> Job:
 
 def awaits_decision(job: Job) -> bool:
     """Return whether a retry would decide what a user must: it is not part of `retry --all`."""
-    return job.held and job.reason_code in (FIRST_RUN, CHANGED)
+    return job.held and job.reason_code in (FIRST_RUN, CHANGED, MODEL_CHANGED)
 
 
 def resend(job: Job, ctx: Context) -> Job:

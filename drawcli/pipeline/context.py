@@ -184,9 +184,8 @@ class Context:
         return crosswalk
 
     def kept_jobs(self) -> Iterator[Job]:
-        """Yield every job that has a work folder."""
-        jobs = map(self.ledger.get, self.work.job_ids())
-        return (job for job in jobs if job is not None)
+        """Yield every job that has a work folder, by id."""
+        return iter(self.ledger.find(self.work.job_ids()))
 
     def begin(
         self,

@@ -208,7 +208,7 @@ def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) 
         after = crosswalk
         if not all(map(_is_there, crosswalk.files)):
             after = sources.bring(now.id, ctx)(crosswalk.moved_to(seen.slices))
-        after = replace(after, deliver_to=seen.deliver_to or after.deliver_to)
+        after = after._replace(deliver_to=seen.deliver_to or after.deliver_to)
         if after == crosswalk:
             return ""
         ctx.seal(now.id, after)

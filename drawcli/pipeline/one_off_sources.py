@@ -5,7 +5,6 @@ Only the images of a zip are written, into the work folder of their job.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -109,7 +108,7 @@ class Sources:
             except BaseException:
                 ctx.work.remove_unpacked(job_id)
                 raise
-            return replace(crosswalk, files=files)
+            return crosswalk._replace(files=files)
 
         return unpacked
 
@@ -134,4 +133,4 @@ class Sources:
         if archive is None:
             return file
         archive.unpack(file.path, target)
-        return replace(file, path=str(target), mtime_ns=target.stat().st_mtime_ns)
+        return file._replace(path=str(target), mtime_ns=target.stat().st_mtime_ns)

@@ -28,7 +28,7 @@ from drawcli.errors import (
     as_machine_error,
 )
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.first_run import hold_first_run
+from drawcli.pipeline.model_change import hold_new
 from drawcli.pipeline.step_report import StepReport, outcome_of
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.steps.scan import scan
@@ -68,11 +68,11 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
             _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
         hold = partial(advance, ctx=ctx, report=report)
-        if command in OUTWARD[1:] and chosen.job_id is None:
-            hold_first_run(ctx, hold)
+        if command in OUTWARD[1:]:
+            hold_new(ctx, hold, whole_run=chosen.job_id is None)
         _advance_due(command, ctx, chosen, report)
-        if command == "match" and chosen.job_id is None:
-            hold_first_run(ctx, hold)
+        if command == "match":
+            hold_new(ctx, hold, whole_run=chosen.job_id is None)
     return report
 
 

@@ -152,8 +152,7 @@ def _as_read(
     file: SourceFile, before: os.stat_result, stream: IO[bytes], header: Header
 ) -> SourceFile:
     """Return a source with what tells later whether it is unchanged."""
-    return replace(
-        file,
+    return file._replace(
         header_sha256=header_digest(header),
         pixels_crc32=pixel_crc32(stream, header),
         ctime_ns=before.st_ctime_ns,

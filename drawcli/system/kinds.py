@@ -185,6 +185,11 @@ def read_path(value: Any) -> Path:
         raise unfit("names an unknown user") from None
 
 
+def as_list(value: Any) -> Any:
+    """Return one path as a list of it; anything else as it is."""
+    return [value] if isinstance(value, str | Path) else value
+
+
 def words(value: Any) -> Any:
     """Return a text with commas as a list of words; anything else as it is."""
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value

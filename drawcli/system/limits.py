@@ -33,6 +33,7 @@ PAGE_FORM_BYTES: Final = 16 * KB
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
 QA_SECONDS: Final = 60.0  # no pair is begun later, and no folder read further, in a run
+PAIR_SECONDS: Final = 180.0  # of one pair of structure sets; usual ones take a few
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
 
 
@@ -159,9 +160,9 @@ EXCHANGES: Final[dict[str, Limit]] = {
     "clinical": Limit(
         peer="file server",
         content="clinical structure sets, at the end of a run without its lock (`qa.enabled`)",
-        seconds=4 * QA_SECONDS,
+        seconds=QA_SECONDS + PAIR_SECONDS,
         consequence=f"{_RUN_GOES_ON}; after {QA_SECONDS:g} s no pair is begun, and the next run "
-        "goes on",
+        f"goes on; a pair that takes {PAIR_SECONDS:g} s has failed",
     ),
     "textfile": Limit(
         peer="file server",

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from drawcli.authoring.migrate import LEFT, Migration, migrate_to_folder, migrate_to_site
+from tests.former_export import record
 
 NAMES = ["Pelvis", "pelvis", "Pelvis ", " Pelvis", "Pelvis!", "Pel vis", "Pel_vis", "Pel/vis"]
 NAMES += ["Head & Neck", "Head + Neck", "Head_Neck", "Pelvis (3mm)", "Pelvis 3mm", "Bécken", ""]
@@ -49,20 +50,20 @@ class Generator:
         return yaml.safe_dump({"templates": plain})
 
     def second_client(self, name: str) -> Path:
-        records: Records = [_of("dicomtagtype", "p", tag_name="Protocol Name", tag_id="")]
+        records: Records = [record("dicomtagtype", "p", tag_name="Protocol Name", tag_id="")]
         keys = {}
         for _ in range(self.dice.randint(1, 6)):
             number, models = self.template()
             ((model, values),) = models.items()
             key = keys[number] = self._key(number)
             records += [
-                _of(
+                record(
                     "autosegmentationtemplate",
                     key,
                     template_name=self.dice.choice(NAMES),
                     template_description="",
                 ),
-                _of(
+                record(
                     "autosegmentationmodel",
                     number,
                     autosegmentation_template_name=key,
@@ -70,7 +71,7 @@ class Generator:
                     **{one: values[one] for one in ("name", "config", "trainer_name")},
                     postprocess="null",
                 ),
-                _of(
+                record(
                     "autosegmentationstructure",
                     number,
                     autosegmentation_model=number,
@@ -82,14 +83,14 @@ class Generator:
             at, chosen = self.number(), self.dice.choice([*keys, None])
             key = "" if chosen is None else keys[chosen]
             records += [
-                _of(
+                record(
                     "rulegroup",
                     at,
                     rulegroup_name=self.dice.choice(["Rule Group", "Pelvis"]),
                     associated_autosegmentation_template=key or None,
                 ),
-                _of("ruleset", at, ruleset_name="s", rulegroup=at, rulset_order=1),
-                _of(
+                record("ruleset", at, ruleset_name="s", rulegroup=at, rulset_order=1),
+                record(
                     "rule",
                     at,
                     ruleset=at,
@@ -102,7 +103,7 @@ class Generator:
 
     def first_client(self, name: str) -> list[Path]:
         """Return an export and its template files: some are not given, some are others."""
-        records: Records = [_of("tagname", 1, tag_name="ProtocolName", tag_id="(0018,1030)")]
+        records: Records = [record("tagname", 1, tag_name="ProtocolName", tag_id="(0018,1030)")]
         files = []
         for _ in range(self.dice.randint(1, 5)):
             number, models = self.template()
@@ -121,9 +122,11 @@ class Generator:
             files += [path] if fate != "lost" else []
             at = self.number()
             records += [
-                _of("modelyamlinfo", number, yaml_name=path.name, file_hash=digest),
-                _of("ruleset", at, rule_set_name=self.dice.choice(["a", "b"]), model_yaml=number),
-                _of("rule", at, rule_set=at, tag_name=1, tag_value=self._mark(at, number)),
+                record("modelyamlinfo", number, yaml_name=path.name, file_hash=digest),
+                record(
+                    "ruleset", at, rule_set_name=self.dice.choice(["a", "b"]), model_yaml=number
+                ),
+                record("rule", at, rule_set=at, tag_name=1, tag_value=self._mark(at, number)),
             ]
         return [self._write(name, records), *files]
 
@@ -140,10 +143,6 @@ class Generator:
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(records))
         return path
-
-
-def _of(model: str, pk: object, **fields: Any) -> dict[str, Any]:
-    return {"model": f"dicom_handler.{model}", "pk": pk, "fields": fields}
 
 
 def bindings(folder: Path) -> dict[str, list[str]]:
@@ -233,7 +232,7 @@ def test_an_export_whose_records_cannot_be_told_apart_is_refused(
     tmp_path: Path, records: list[tuple[str, Any, dict[str, Any]]], why: str
 ) -> None:
     path = tmp_path / "export.json"
-    path.write_text(json.dumps([_of(kind, pk, **fields) for kind, pk, fields in records]))
+    path.write_text(json.dumps([record(kind, pk, **fields) for kind, pk, fields in records]))
 
     with pytest.raises(Exception, match=why):
         migrate_to_folder(tmp_path / "new").take([path])

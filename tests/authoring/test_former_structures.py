@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 
 from drawcli.authoring.migrate import MigratedItem, migrate_to_folder
+from tests.former_export import record
 
 LABELS = {"Heart": "Heart_AI", "Lung_L": "", "Lung_R": "", "Body": ""}
 Operation = dict[str, Any]
-
-
-def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:
-    return {"model": f"dicom_handler.{model}", "pk": pk, "fields": fields}
 
 
 def imported(tmp_path: Path, *additional: dict[str, Any]) -> tuple[dict[str, Any], MigratedItem]:

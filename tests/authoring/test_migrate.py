@@ -32,6 +32,7 @@ from drawcli.core.rules.former_client import translate
 from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.yaml_read import Document, parse_yaml
+from tests.former_export import record
 
 NAMES: dict[str, list[Any]] = {
     "Modality": ["CT", "MR", "", None],
@@ -201,10 +202,6 @@ def test_where_a_value_may_tell_a_patient_a_person_is_asked_to_look(
 @pytest.mark.parametrize("name", ["Study Date", "Patient's Weight", "Patient's Size"])
 def test_a_bound_tells_nobody(name: str) -> None:
     assert not translate(FormerTest(name, "", "GREATER_THAN", "20240101")).remark
-
-
-def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:
-    return {"model": f"dicom_handler.{model}", "pk": pk, "fields": fields}
 
 
 TEMPLATE = [

@@ -11,10 +11,7 @@ import pytest
 from drawcli.adapters.state.former_client import read_history
 from tests.cli.conftest import Run
 from tests.conftest import Site
-
-
-def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:
-    return {"model": f"dicom_handler.{model}", "pk": pk, "fields": fields}
+from tests.former_export import record
 
 
 def review(pk: str, day: str | None, rating: int, minutes: int | None, **edits: str) -> list[Any]:

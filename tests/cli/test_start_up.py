@@ -23,9 +23,6 @@ MOST = {
     "show {job}": 13,
     "run-once": 20,
 }
-# What costs as much as a bare start each, or half of one, and no quick command needs.
-HEAVY = {"rich", "numpy", "pydicom", "httpx", "concurrent.futures", "statistics", "cryptography"}
-HEAVY |= {"drawcli.core.deid.profile", "drawcli.core.dicom.instance", "drawcli.cli.commands"}
 
 
 def cpu_seconds(command: list[str], env: dict[str, str], folder: Path) -> float:
@@ -34,18 +31,6 @@ def cpu_seconds(command: list[str], env: dict[str, str], folder: Path) -> float:
     subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def start_of(words: str) -> tuple[list[str], dict[str, str]]:
-    """Return command and environment of a start; "TAB ..." completes the words in bash."""
-    env = {"PATH": os.environ["PATH"]}
-    if words.startswith("TAB "):
-        words = words.replace("TAB", "drawcli", 1)
-        env |= {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": words}
-        env |= {"COMP_CWORD": str(words.count(" "))}
-        words = ""
-    run = "import sys; sys.argv[0] = 'drawcli'; from drawcli.cli import main; main()"
-    return [sys.executable, "-c", run, *words.split()], env
 
 
 @pytest.mark.usefixtures("pelvis")
@@ -58,7 +43,15 @@ def test_starts_are_quick(drawcli: Run, site: Site) -> None:
         "": ([sys.executable, "-I", "-c", "pass"], {"PATH": os.environ["PATH"]})
     }
     for name in MOST:
-        starts[name] = start_of(name.format(job=job))
+        words = name.format(job=job)
+        env = {"PATH": os.environ["PATH"]}
+        if words.startswith("TAB "):
+            words = words.replace("TAB", "drawcli", 1)
+            env |= {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": words}
+            env |= {"COMP_CWORD": str(words.count(" "))}
+            words = ""
+        run = "import sys; sys.argv[0] = 'drawcli'; from drawcli.cli import main; main()"
+        starts[name] = ([sys.executable, "-c", run, *words.split()], env)
 
     spent: dict[str, list[float]] = {name: [] for name in starts}
     for _ in range(CYCLES):
@@ -68,19 +61,3 @@ def test_starts_are_quick(drawcli: Run, site: Site) -> None:
     bare = median(spent[""])
     cost = {name: median(spent[name]) / bare for name in MOST}
     assert {name: round(times, 1) for name, times in cost.items() if times > MOST[name]} == {}
-
-
-@pytest.mark.usefixtures("pelvis")
-def test_quick_commands_import_nothing_heavy(drawcli: Run, site: Site) -> None:
-    for step in ("scan", "match"):
-        drawcli(step)
-    job = str(drawcli("status", "--json").answer["data"]["jobs"][0]["id"])
-    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
-    imported = {}
-    for words in ("status", f"show {job}", "TAB show "):
-        command, env = start_of(words)
-        command[2] = told + command[2]
-        ended = subprocess.run(command, cwd=site.folder, env=env, capture_output=True, check=True)
-        imported[words] = HEAVY & {*ended.stderr.decode().split()}
-
-    assert [*imported.values()] == [set(), {"cryptography"}, set()]

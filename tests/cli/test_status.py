@@ -241,6 +241,7 @@ def test_contours_have_a_line_only_if_something_is_to_be_looked_at(
     assert "contours watch Prostate_OAR Bladder" in watch.out
     assert "contours" not in drawcli("status", "--all").out
     assert drawcli("status", "--json").answer["data"]["contours"].startswith("watch")
+    assert drawcli("status", "--all", "--json").answer["data"]["contours"] is None
 
 
 def test_watch_shows_what_changes_and_leaves_at_an_interrupt(site: Site) -> None:

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
-COMMAND = """#!{python} -IS
+COMMAND = """#!{python} -I
 import json, os, socket, sys
 door = socket.socket(socket.AF_UNIX)
 door.connect({door!r})

@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from drawcli.sandbox.server import running
+from drawcli.sandbox.options import SandboxOptions
+from drawcli.sandbox.server import Running, running
 from tests.documents.blocks import (
     FIND,
     IN_FULL,
@@ -38,6 +41,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a PO
 TUTORIAL = ROOT / "docs/tutorial.md"
 _FOREVER = 900  # seconds: a page that waits for what never comes
 SANDBOX = "drawcli-sandbox"  # the folder of the sandbox, as its help says
+SECOND_VERSION = "drawcli sandbox --model-version 2 --same-catalogue\n"  # in the second terminal
 
 
 @dataclass
@@ -90,7 +94,8 @@ def commands() -> Iterator[Path]:
     with TemporaryDirectory(prefix="drawcli-") as name:  # the path of a socket must be short
         folder, door = Path(name), Path(name) / "door"
         if IN_FULL:
-            (folder / "drawcli").write_text(f'#!/bin/sh\nexec {sys.executable} -m drawcli "$@"\n')
+            start = "from drawcli.cli import main\nmain()\n"
+            (folder / "drawcli").write_text(f"#!{sys.executable} -I\n{start}")
             (folder / "drawcli").chmod(0o755)
             yield folder
             return
@@ -125,8 +130,33 @@ class Practice:
     """The site as the tutorial leaves it, and its sandbox, which goes on."""
 
     desk: Desk
-    url: str
+    server: Running
     kept: Path
+    ends: ExitStack
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox answers."""
+        return self.server.url
+
+    def restart_server(self, options: SandboxOptions) -> None:
+        """End the sandbox and start it again at the same place, as in the second terminal."""
+        self.ends.close()
+        port = int(self.url.rpartition(":")[2])
+        started = running(self.folder / SANDBOX, port=port, options=options)
+        self.server = self.ends.enter_context(started)
+
+    def type(self, todo: list[Block]) -> None:
+        """Type the blocks of a page; those of the second terminal restart the sandbox."""
+        for of_server, part in groupby(todo, lambda block: block.word == "second terminal"):
+            if of_server:
+                (block,) = part
+                assert block.text == SECOND_VERSION, block.place
+                self.restart_server(SandboxOptions(model_version=2, same_catalogue=True))
+            else:
+                self.desk.type(list(part), self.url, first=IN_PRACTICE)
+        if self.server.sandbox.options.model_version != 1:
+            self.restart_server(SandboxOptions())
 
     def restore(self) -> None:
         """Put the site back; what the sandbox remembers stays."""
@@ -147,11 +177,12 @@ def practice(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     desk = Desk.made(tmp_path_factory.mktemp("tutorial"), commands)
     todo = [block for block in blocks(TUTORIAL) if block.is_run]
     folder = desk.home / "practice"
-    with running(folder / SANDBOX) as server:
+    with ExitStack() as ends:
+        server = ends.enter_context(running(folder / SANDBOX))
         desk.type(todo, server.url, first="")
         kept = tmp_path_factory.mktemp("kept") / "practice"
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(SANDBOX), symlinks=True)
-        yield Practice(desk, server.url, kept)
+        yield Practice(desk, server, kept, ends)
 
 
 def _with_blocks() -> list[Path]:
@@ -172,7 +203,7 @@ def test_the_commands_of_a_page_do_what_it_says(
     if STARTS_FROM_PRACTICE in path.read_text(encoding="utf-8"):
         practice: Practice = request.getfixturevalue("practice")
         practice.restore()
-        practice.desk.type(todo, practice.url, first=IN_PRACTICE)
+        practice.type([one for one in blocks(path) if one.is_run or one.word == "second terminal"])
     else:
         with running(desk.home / SANDBOX) as server:
             desk.type(todo, server.url)

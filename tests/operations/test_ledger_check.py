@@ -14,7 +14,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.operations.ledger_check import check, repair
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, expired_jobs, run_step, tidy
-from tests.conftest import Clock, Site, opened
+from tests.conftest import Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
@@ -34,11 +34,6 @@ def brought_to(state: State, ctx: Context) -> Job:
 
 def codes(ctx: Context, *, deep: bool = False) -> list[str]:
     return [one.code for one in check(ctx, deep=deep)]
-
-
-def only(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 @pytest.mark.parametrize(
@@ -76,7 +71,7 @@ def test_a_package_that_is_not_what_it_was_is_built_again(
     mended = repair([trouble], ctx)
 
     assert (trouble.code, mended) == ("no-package", [trouble])
-    assert only(ctx).state is State.MATCHED
+    assert only_job(ctx).state is State.MATCHED
     assert brought_to(State.PACKAGED, ctx).zip_sha256 == job.zip_sha256
     assert check(ctx, deep=True) == []
 
@@ -99,7 +94,7 @@ def test_a_result_that_is_not_what_it_was_is_fetched_again(
 
     repair(check(ctx), ctx)
 
-    assert only(ctx).state is State.SEGMENTED
+    assert only_job(ctx).state is State.SEGMENTED
     assert brought_to(State.FETCHED, ctx).received_sha256 == job.received_sha256
 
 
@@ -131,9 +126,9 @@ def test_a_template_that_is_gone_asks_a_person(ctx: Context) -> None:
 
     repair(check(ctx), ctx)
 
-    assert only(ctx).held
-    assert only(ctx).reason_code == "template-missing"
-    assert "repaired" in [event.what for event in only(ctx).events]
+    assert only_job(ctx).held
+    assert only_job(ctx).reason_code == "template-missing"
+    assert "repaired" in [event.what for event in only_job(ctx).events]
     assert [one.action for one in check(ctx)] == [None]  # told still, and not held a second time
 
 
@@ -157,7 +152,7 @@ def test_a_job_without_what_its_state_needs_is_held(
     repair(check(ctx), ctx)
 
     assert {"no-template", "no-task"} <= found
-    assert only(ctx).held
+    assert only_job(ctx).held
 
 
 def test_a_held_job_says_why(ctx: Context, in_state: Callable[..., Job]) -> None:
@@ -197,7 +192,7 @@ def test_what_another_process_works_on_is_left(ctx: Context) -> None:
     with ctx.work.job_lock(job.id):
         assert repair(found, ctx) == []
 
-    assert only(ctx) == job
+    assert only_job(ctx) == job
 
 
 @pytest.mark.usefixtures("pelvis")
@@ -209,7 +204,7 @@ def test_what_has_changed_since_the_check_is_left(ctx: Context) -> None:
 
     repair(found, ctx)
 
-    assert only(ctx) == now
+    assert only_job(ctx) == now
 
 
 # --- the archive, and series that are in it --------------------------------------------------

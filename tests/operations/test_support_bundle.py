@@ -243,7 +243,7 @@ def with_id(ctx: Context, patient_id: str) -> None:
     crosswalk = ctx.crosswalk(job)
     identity = {**crosswalk.identity, 0x00100020: patient_id.encode("utf-8")}
     raw = patient_id.encode("utf-8").decode("ascii", "surrogateescape")
-    ctx.seal(job.id, replace(crosswalk, patient_id=raw, identity=identity))
+    ctx.seal(job.id, crosswalk._replace(patient_id=raw, identity=identity))
 
 
 @pytest.mark.parametrize("number", ["200", "404", "1024", "11112", "00200", "٢٠٠"])

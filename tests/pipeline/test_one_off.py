@@ -25,7 +25,7 @@ from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_once, run_step
 from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_visit
-from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened
+from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
@@ -68,11 +68,6 @@ def shown(
     ctx: Context, *paths: Path, to: Path | None = None, dry_run: bool = False
 ) -> OneOffResult:
     return scan_paths(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 def carried_on(ctx: Context) -> Job:

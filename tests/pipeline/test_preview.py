@@ -22,7 +22,6 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import Preview, preview_of, store_preview
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
-from tests import structure_sets
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
@@ -54,18 +53,14 @@ def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
 
 
 @pytest.fixture
-def shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+def shifted(draw: FakeDraw) -> None:
     """Let the server draw two contours on each other's slices: the gate holds that."""
-    well = structure_sets.structure_set
 
     def change(dataset: Dataset) -> None:
         first, second = dataset.ROIContourSequence[0].ContourSequence[:2]
         first.ContourData, second.ContourData = second.ContourData, first.ContourData
 
-    monkeypatch.setattr(
-        "tests.fake_draw.structure_set",
-        lambda slices, names: well(slices, names, change=change),
-    )
+    draw.change = change
 
 
 def delivered(site: Site) -> Path:

@@ -30,16 +30,11 @@ from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
 from drawcli.system.limits import SILENT_IN_ALL
-from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
+from tests.conftest import HEAD_NECK, THORAX, Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
 ALL = Selection()
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 @pytest.fixture

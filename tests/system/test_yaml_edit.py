@@ -86,7 +86,7 @@ def test_what_cannot_be_added_without_harm_is_refused(text: str) -> None:
 def test_no_line_of_a_random_file_is_lost_or_changed() -> None:
     dice = random.Random(7)  # noqa: S311 - for a test
     changed = 0
-    for _ in range(400):
+    for _ in range(150):
         text = random_file(dice)
         entry = dice.choice([RULE, TEST])
         before: dict[str, Any] = yaml.safe_load(text)
@@ -100,7 +100,7 @@ def test_no_line_of_a_random_file_is_lost_or_changed() -> None:
             entry.section: [*(before.get(entry.section) or []), *new]
         }
         changed += text != after
-    assert changed == 400
+    assert changed == 150
 
 
 def random_file(dice: random.Random) -> str:

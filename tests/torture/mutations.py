@@ -259,9 +259,9 @@ FAULTS: Final = (
     ),
     Fault(
         "the ledger changes without its lock",
-        "adapters/ledger/jobs.py",
-        "        with _lock(self.lock):\n            super()",
-        "        if True:\n            super()",
+        "adapters/ledger/table.py",
+        "        with self.locked():\n            self._update_table",
+        "        if True:\n            self._update_table",
         (LEDGER,),
     ),
     Fault(

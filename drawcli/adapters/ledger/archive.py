@@ -86,6 +86,15 @@ class Archive:
         entry = next((entry for entry in self._near(job_id) if entry.id == job_id), None)
         return None if entry is None else self._jobs_of(entry.month).get(job_id)
 
+    def find(self, ids: Iterable[str]) -> list[Job]:
+        """Return archived jobs by id; each month is read once."""
+        months: dict[str, set[str]] = defaultdict(set)
+        for job_id in ids:
+            for entry in (entry for entry in self._near(job_id) if entry.id == job_id):
+                months[entry.month].add(job_id)
+        jobs = (job for month in months for job in self._jobs_of(month).values())
+        return [job for job in jobs if job.id in months.get(f"{job.since:%Y-%m}", ())]
+
     def of_series(self, series_key: str) -> list[ArchiveEntry]:
         """Return the entries of the jobs of a series."""
         lines = self._index()

@@ -4,16 +4,13 @@ Each change is a read-modify-write of the file under a lock between processes. F
 the archive, so that the size of the file, and the time of a change, stay constant.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-
-from tinydb import TinyDB
-from tinydb.table import Document, Table
 
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
@@ -24,28 +21,10 @@ from drawcli.system.files import write_durably
 
 ARCHIVED_AFTER: Final = timedelta(days=1)  # after a job was finished
 COPIES: Final = 3  # ledger.json.bak1 is the newest
-_LOCK_SECONDS: Final = 60.0
 
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
-
-class LockedTable(Table):
-    """Holds the ledger's lock while it reads, changes and writes the tables."""
-
-    path: Path  # of the ledger
-
-    @cached_property
-    def lock(self) -> "FileLock":
-        """The lock between processes; who only reads does without."""
-        from filelock import FileLock
-
-        return FileLock(f"{self.path}.lock", mode=0o600)
-
-    def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
-        with _lock(self.lock):
-            super()._update_table(updater)
+    from drawcli.adapters.ledger.table import LockedTable
 
 
 class Ledger:
@@ -54,9 +33,6 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._storage = SealedStorage(path)
-        self._db = TinyDB(storage=lambda: self._storage)
-        self._table = LockedTable(self._storage, JOBS, cache_size=0)
-        self._table.path = path
         self._cache: dict[str, tuple[Mapping[str, Any], Job]] = {}
         self.archive = Archive(path.parent / "archive")
 
@@ -65,22 +41,28 @@ class Ledger:
         if self._storage.read() is None:
             self._check_new()
         if self._storage.format < FORMAT:
-            with _lock(self._table.lock):
+            with self._table.locked():
                 self._migrate()
         if any(_leftovers(self._path)):
-            with _lock(self._table.lock):  # then no other process is writing
+            with self._table.locked():  # then no other process is writing
                 for leftover in _leftovers(self._path):
                     leftover.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the ledger."""
-        self._db.close()
+        """Leave the ledger; no file stays open."""
+
+    @cached_property
+    def _table(self) -> "LockedTable":
+        """The table for changes and its lock; what only reads does without."""
+        from drawcli.adapters.ledger.table import LockedTable
+
+        return LockedTable(self._storage, self._path)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, archived or not; None if there is none of this id."""
-        row = self._table.get(doc_id=number_of(job_id))
-        if isinstance(row, Document) and row.get("id") == job_id:
+        row = (self._storage.read() or {}).get(JOBS, {}).get(str(number_of(job_id)))
+        if row is not None and row.get("id") == job_id:
             return self._as_job(row)
         return self.archive.get(job_id)
 
@@ -90,6 +72,13 @@ class Ledger:
         rows = (self._storage.read() or {}).get(JOBS, {}).items()
         jobs = [self._cached_job(n, row) for n, row in rows if row["state"] in wanted]
         return sorted(jobs, key=lambda job: (job.since, job.id))
+
+    def find(self, ids: Iterable[str]) -> list[Job]:
+        """Return jobs in the order of their ids; each month of the archive is read once."""
+        wanted = set(ids)
+        hot = [job for job in self.jobs() if job.id in wanted]
+        archived = self.archive.find(wanted - {job.id for job in hot})
+        return sorted((*hot, *archived), key=lambda job: job.id)
 
     def of_series(self, series_key: str) -> list[Job]:
         """Return all jobs of a series by number."""
@@ -117,11 +106,11 @@ class Ledger:
         old = [job for job in done if job.since < now - ARCHIVED_AFTER]
         if not old:
             return 0
-        with _lock(self._table.lock):
+        with self._table.locked():
             fresh = {job.id: job for job in self.jobs(FINISHED)}
             old = [job for job in old if fresh.get(job.id) == job]
             self.archive.store(old)
-            self._table._update_table(lambda table: _drop(table, old))  # noqa: SLF001 - one write
+            self._table.change(lambda table: _drop(table, old))
         return len(old)
 
     def add(self, *jobs: Job) -> list[Job]:
@@ -134,7 +123,7 @@ class Ledger:
                     table[number_of(job.id)] = as_row(job)
                     added.append(job)
 
-        self._table._update_table(insert)  # noqa: SLF001 - checks and writes under one lock
+        self._table.change(insert)
         return added
 
     def commit(self, job: Job) -> Job:
@@ -159,7 +148,7 @@ class Ledger:
                 )
             table[number_of(job.id)] = as_row(after)
 
-        self._table._update_table(store)  # noqa: SLF001 - likewise
+        self._table.change(store)
         return after
 
     def _cached_job(self, number: Any, row: Mapping[str, Any]) -> Job:
@@ -200,7 +189,7 @@ class Ledger:
 
     def keep_copy(self) -> None:
         """Copy the ledger file, unless the newest copy is the same."""
-        with _lock(self._table.lock):
+        with self._table.locked():
             newest, *older = [
                 self._path.with_name(f"{self._path.name}.bak{n}") for n in range(1, COPIES + 1)
             ]
@@ -215,7 +204,7 @@ class Ledger:
 
     def rebuild_archive_index(self) -> None:
         """Rebuild the index of the archive from its months."""
-        with _lock(self._table.lock):
+        with self._table.locked():
             self.archive.rebuild_index()
 
     def restore(self, copy: Path) -> Path | None:
@@ -233,7 +222,7 @@ class Ledger:
         if tables is None:
             raise LedgerError(f"{copy} does not exist")
         _check_jobs(copy, tables)
-        with _lock(self._table.lock):
+        with self._table.locked():
             aside = None
             if self._path.exists():
                 aside = self._path.with_name(f"{self._path.name}.before-restore")
@@ -274,18 +263,6 @@ def _check_jobs(path: Path, tables: Tables) -> None:
 def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:
     for job in jobs:
         table.pop(number_of(job.id), None)
-
-
-def _lock(lock: "FileLock") -> Any:
-    from filelock import Timeout
-
-    try:
-        return lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        raise LedgerError(
-            f"another process has locked {lock.lock_file} for more than {_LOCK_SECONDS:.0f} s",
-            hint="Look for a hanging drawcli process; its lock is released when it ends.",
-        ) from None
 
 
 def _leftovers(path: Path) -> Iterator[Path]:

@@ -8,8 +8,6 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any, Final
 
-from tinydb.table import Document
-
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 _LONGEST_SHOWN: Final = 40  # characters of an id in a message
@@ -69,7 +67,7 @@ def number_of(job_id: str) -> int:
         return 0
 
 
-def as_row(job: Job) -> Document:
+def as_row(job: Job) -> dict[str, Any]:
     """Return the row of a job."""
     row = {field.name: getattr(job, field.name) for field in fields(job)}
     row |= {key: row[key].isoformat() for key in _TIMES if row[key]}
@@ -78,7 +76,7 @@ def as_row(job: Job) -> Document:
     ]
     row["state"] = job.state.value
     row["replaced"] = list(job.replaced)
-    return Document(row, number_of(job.id))
+    return row
 
 
 def check_rows(rows: Mapping[Any, Any]) -> None:

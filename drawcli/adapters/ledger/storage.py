@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from tinydb.storages import Storage
 
 from drawcli.adapters.ledger.rows import BadRowError, check_rows
 from drawcli.errors import LedgerError
@@ -31,8 +30,8 @@ MIGRATIONS: Final[dict[int, Callable[[Tables], Tables]]] = {
 }
 
 
-class SealedStorage(Storage):
-    """Stores the tables in a JSON file with a digest."""
+class SealedStorage:
+    """Stores the tables in a JSON file with a digest; reads and writes like a storage of TinyDB."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -120,10 +120,6 @@ class SeriesTable:
         for series, key, sealed in rows:
             yield series, unpack_study_date(self._keys.open(sealed, key).decode("ascii"))
 
-    def uid_key(self, uid: str) -> bytes:
-        """Return the keyed hash under which a UID is stored."""
-        return self._keys.text(uid)
-
     def files_naming(self, uids: Iterable[bytes]) -> set[NamingFile]:
         """Return the structure sets that name one of some series or frames, by keyed hashes."""
         query = (

@@ -6,7 +6,7 @@ cut short is skipped. Nothing is removed: records stay when work folders go.
 
 import json
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,8 @@ from drawcli.system.files import PRIVATE, make_private, report_disk_full
 FOLDER: Final = "qa"
 PAIRS: Final = "pairs.jsonl"
 RATINGS: Final = "ratings.jsonl"
+BASELINES: Final = "baselines.jsonl"
+_FIRST: Final = b'{"job": "'  # how a record begins
 
 
 class LineFile:
@@ -47,11 +49,18 @@ class LineFile:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def rows(self, having: str = "") -> Iterator[dict[str, Any]]:
-        """Yield the lines that are whole, in order; with `having`, those that contain the text."""
-        return (row for row, _ in self.rows_from(0, having))
+    def rows(
+        self, having: str = "", unless: Callable[[bytes], bool] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the lines that are whole, in order.
 
-    def rows_from(self, place: int, having: str = "") -> Iterator[tuple[dict[str, Any], int]]:
+        With `having`, those that contain the text; `unless` a function returns true for the line.
+        """
+        return (row for row, _ in self.rows_from(0, having, unless))
+
+    def rows_from(
+        self, place: int, having: str = "", unless: Callable[[bytes], bool] | None = None
+    ) -> Iterator[tuple[dict[str, Any], int]]:
         """Yield the whole lines from a place in the file on, each with the place of its end."""
         wanted = having.encode("ascii")
         try:
@@ -62,7 +71,7 @@ class LineFile:
             stream.seek(place)
             for line in stream:
                 place += len(line)
-                if wanted not in line:
+                if wanted not in line or (unless is not None and unless(line)):
                     continue
                 try:
                     row = json.loads(line)
@@ -87,16 +96,24 @@ class QaRecords:
         """Return the last record of each job, in the order of the first."""
         return {record.job: record for record in self.every()}
 
-    def every(self, only: Container[str] | None = None) -> Iterator[PairRecord]:
-        """Yield the records in the order in which they were added; `only` of some jobs."""
-        rows = self._file.rows()
-        return _records_in(row for row in rows if only is None or row.get("job") in only)
+    def every(self) -> Iterator[PairRecord]:
+        """Yield the records in the order in which they were added."""
+        return _records_in(self._file.rows())
+
+    def of_jobs(self, jobs: Container[str]) -> Iterator[PairRecord]:
+        """Yield the records of some jobs; other lines are hardly looked at, for there are many."""
+        rows = self._file.rows(unless=lambda line: _job_of(line) not in jobs)
+        return (record for record in _records_in(rows) if record.job in jobs)
+
+    def jobs_in(self, statuses: Container[str]) -> set[str]:
+        """Return the jobs whose last record has one of some statuses."""
+        last = {str(row.get("job")): row.get("status") for row in self._file.rows()}
+        return {job for job, status in last.items() if status in statuses}
 
     def of_template(self, template: str) -> dict[str, PairRecord]:
-        """Return the last record of each job of a template."""
+        """Return the last record of each job of a template; a job keeps its template."""
         rows = self._file.rows(f'"template": {json.dumps(template)}')
-        found = {record.job: record for record in _records_in(rows)}
-        return {job: record for job, record in found.items() if record.template == template}
+        return {record.job: record for record in _records_in(rows)}
 
     def of_job(self, job: str) -> PairRecord | None:
         """Return the last record of a job."""
@@ -113,6 +130,11 @@ class QaRecords:
         A reader that keeps the place of the last one reads only what was appended since.
         """
         return self._file.rows_from(place)
+
+
+def _job_of(line: bytes) -> str:
+    """Return the job of a line without parsing the rest: it is the first member of the object."""
+    return line[len(_FIRST) :].partition(b'"')[0].decode("ascii", "replace")
 
 
 def _records_in(rows: Iterable[dict[str, Any]]) -> Iterator[PairRecord]:

@@ -96,7 +96,3 @@ class RunLog:
     def last_success(self) -> Run | None:
         """Return the newest complete run."""
         return next((run for run in self.newest_first() if run.went_well), None)
-
-    def server_last_seen(self) -> Run | None:
-        """Return the newest run that sent a request to the server."""
-        return next((run for run in self.newest_first() if run.server), None)

@@ -102,6 +102,7 @@ class _FoundFile:
 def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
     """Show the pair of a job: the figures of each structure, and why this set was chosen."""
     from drawcli.adapters.state.qa_summary import read_summary
+    from drawcli.operations.qa.ratings import rating_of
     from drawcli.pipeline.actions import find_job
 
     door.check_identify(identify=identify)
@@ -111,14 +112,16 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
         files = _files(found, record, ctx) if identify else []
         patient = _patient(found, ctx) if identify else ""
         summary = read_summary(ctx.settings.state_dir)
+        rating = rating_of(found, ctx)
     charts = [
         chart
         for chart in (summary.noted() if summary else ())
         if (chart.template, chart.version) == (record.template, record.version)
     ]
-    facts = _facts(record, patient)
+    facts = [*_facts(record, patient), ("rating", rating.in_words if rating else "")]
     data = {
         "pair": record.as_plain(),
+        "rating": rating.as_export() if rating else None,
         "others": _others(record),
         "charts": [{"roi": one.roi, "metric": one.metric, "state": one.state} for one in charts],
     }
@@ -128,9 +131,7 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
 def _record_of(job: "Job", ctx: "Context") -> "PairRecord":
     from drawcli.adapters.state.qa_records import QaRecords
 
-    record = None
-    for record in QaRecords(ctx.settings.state_dir).every({job.id}):  # noqa: B007 - the last one
-        pass
+    record = QaRecords(ctx.settings.state_dir).of_job(job.id)
     if record is None:
         raise UsageError(
             f"job {job.id} has no record of quality assurance",
@@ -146,13 +147,23 @@ def _facts(record: "PairRecord", patient: str) -> list[tuple[str, object]]:
         ("job", record.job),
         ("patient", patient),
         ("status", record.status),
-        ("why", record.note),
+        ("note", record.note),
         ("template", record.template),
         ("delivered", f"{record.delivered_at:%Y-%m-%d %H:%M} UTC, drawcli {record.drawcli}"),
         ("version", record.version),
         ("clinical set", f"{approval}; chosen because {why}" if why else ""),
+        ("other sets", _others_in_words(record)),
         ("compared", f"{record.at:%Y-%m-%d %H:%M} UTC" if record.structures else ""),
     ]
+
+
+def _others_in_words(record: "PairRecord") -> str:
+    """Return the other sets; a note names them where there is one."""
+    from drawcli.core.qa.candidates import PassedOver, in_words
+
+    known = set(PassedOver)
+    codes = [PassedOver(code) for code in record.passed_over if code in known]
+    return "" if record.note else in_words(codes)
 
 
 def _others(record: "PairRecord") -> list[dict[str, str]]:
@@ -176,10 +187,8 @@ def _show(
     from drawcli.cli.qa.tables import show_structures
 
     render.lines(facts)(out)
-    for one in _others(record):
-        out.print(f"another set: {one['text']}", soft_wrap=True)
     for file in files:
-        out.print(f"file: {file.path}: {file.why}", soft_wrap=True)
+        out.print(f"{file.why}: {file.path}", soft_wrap=True)
     if record.structures:
         out.print()
         show_structures(out, record.structures)
@@ -198,7 +207,7 @@ def _patient(job: "Job", ctx: "Context") -> str:
 
 def _files(job: "Job", record: "PairRecord", ctx: "Context") -> list[_FoundFile]:
     """Return the structure sets that name the series of a job, and what each is."""
-    from drawcli.operations.qa.found_files import found_files
+    from drawcli.operations.qa.clinical.found_files import found_files
     from drawcli.pipeline.identity import readable
 
     return [_FoundFile(readable(str(path)), why) for path, why in found_files(job, record, ctx)]

@@ -14,7 +14,7 @@ from drawcli.system.printable import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.operations.qa.scan import QaScanResult
+    from drawcli.operations.qa.clinical.scan_result import QaScanResult
     from drawcli.pipeline.context import Context
 
 
@@ -31,7 +31,8 @@ def scan(
 
     'run-once' does this at its end if qa.enabled is true.
     """
-    from drawcli.operations.qa.scan import QaScanOptions, scan_pairs
+    from drawcli.operations.qa.clinical.scan import scan_pairs
+    from drawcli.operations.qa.clinical.scan_result import QaScanOptions
     from drawcli.pipeline.actions import find_job
 
     with door.context(dry_run=dry_run) as ctx:
@@ -70,13 +71,11 @@ def _refresh(ctx: "Context") -> list[OutOfReach]:
 
 
 def _show(out: "Console", done: "QaScanResult", *, written: bool) -> None:
-    if done.records:
-        rows = [
-            (record.job, record.template, str(record.status), record.note)
-            for record in done.records
-        ]
-        render.columns(("job", "template", "status", "note"), rows)(out)
-    what = counted(len(done.records), "new record")
+    news = list(done.news.values())
+    if news:
+        rows = [(one.job, one.template, str(one.status), one.summary) for one in news]
+        render.columns(("job", "template", "status", "what is known"), rows)(out)
+    what = counted(len(news), "new record")
     jobs = counted(done.jobs, "delivered job")
     out.print(f"{jobs}, {what if written else f'{what} (not written: dry run)'}", soft_wrap=True)
     if done.left:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from drawcli.core.jobs.job import FINISHED, Job, State
-from drawcli.errors import FIRST_RUN
+from drawcli.errors import FIRST_RUN, MODEL_CHANGED
 from drawcli.system.durations import duration
 
 _WAITS_FOR: Final = {
@@ -29,7 +29,9 @@ _TAKEN_UP: Final = {
     State.UPLOADED: "retry JOB",
     State.SEGMENTED: "retry JOB",
 }
-_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate", FIRST_RUN})
+_ASKS_TO_CHOOSE: Final = frozenset(
+    {"changed-after-upload", "privacy-gate", FIRST_RUN, MODEL_CHANGED}
+)
 
 
 def waits_for(job: Job, now: datetime) -> str:

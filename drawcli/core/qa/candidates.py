@@ -3,6 +3,7 @@
 UIDs and values of the patient are keyed hashes here: they are only compared.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,19 +42,19 @@ class PassedOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-WHY: Final[Mapping[PassedOver, str]] = {
+WHY: Final[Mapping[PassedOver, str]] = {  # as in "2 of another patient"
     PassedOver.OURS: "delivered by drawcli",
-    PassedOver.UNREADABLE: "the file cannot be read, or is not complete",
-    PassedOver.OTHER_PATIENT: "its patient is another",
-    PassedOver.OTHER_SERIES: "it is of another series with the same frame of reference",
-    PassedOver.OTHER_IMAGES: "it refers to images of the series that were not sent",
-    PassedOver.OTHER_PLANES: "it names no series, and its contours are not on the slices",
-    PassedOver.NO_CONTOURS: "it has no contours",
-    PassedOver.REJECTED: "it was rejected in the planning system",
-    PassedOver.OLDER: "it is older than the delivery",
-    PassedOver.NOTHING_IN_COMMON: "none of its structures belongs to a delivered one",
-    PassedOver.LESS_PREFERRED: "another set is preferred",
-    PassedOver.UNDECIDED: "another set has the same claim",
+    PassedOver.UNREADABLE: "unreadable or incomplete",
+    PassedOver.OTHER_PATIENT: "of another patient",
+    PassedOver.OTHER_SERIES: "of another series in the same frame of reference",
+    PassedOver.OTHER_IMAGES: "with images that were not sent",
+    PassedOver.OTHER_PLANES: "without a series, not on its slices",
+    PassedOver.NO_CONTOURS: "without contours",
+    PassedOver.REJECTED: "rejected in the planning system",
+    PassedOver.OLDER: "older than the delivery",
+    PassedOver.NOTHING_IN_COMMON: "without a delivered structure",
+    PassedOver.LESS_PREFERRED: "less preferred",
+    PassedOver.UNDECIDED: "equally preferred",
 }
 
 
@@ -101,6 +102,7 @@ class DeliveredSeries:
     own: frozenset[str] = frozenset()  # SOPInstanceUIDs of all delivered files of the series
     own_digests: frozenset[str] = frozenset()  # SHA-256 of them
     delivered_at: datetime
+    made_at: datetime | None = None  # StructureSetDate and Time of the delivered file
     changed: bool = False  # whether the series has changed since it was sent
 
 
@@ -164,6 +166,15 @@ def choose(
     return _preferred(fit, passed, delivered, waiting)
 
 
+def in_words(reasons: Iterable[PassedOver]) -> str:
+    """Return how many sets were not chosen for which reasons.
+
+    >>> in_words([PassedOver.OLDER, PassedOver.OTHER_PATIENT, PassedOver.OLDER])
+    '2 older than the delivery, 1 of another patient'
+    """
+    return ", ".join(f"{count} {WHY[why]}" for why, count in Counter(reasons).items())
+
+
 def needs_comparison(delivered: DeliveredSeries, sets: Iterable[StructureSetFacts]) -> bool:
     """Return whether plans and equal contours matter: several sets could be meant."""
     return sum(_reason(one, delivered) is None for one in _distinct(sets)) > 1
@@ -190,7 +201,8 @@ def _distinct(sets: Iterable[StructureSetFacts]) -> list[StructureSetFacts]:
 
 def _reason(one: StructureSetFacts, delivered: DeliveredSeries) -> PassedOver | None:
     """Return why a set cannot be the clinical one."""
-    descends = delivered.instance in one.predecessors
+    has_our_time = delivered.made_at is not None and one.made_at == delivered.made_at
+    descends = has_our_time or delivered.instance in one.predecessors
     is_named = delivered.series in one.series
     is_older = one.latest is not None and one.latest < delivered.delivered_at - _CLOCKS_APART
     reasons = {

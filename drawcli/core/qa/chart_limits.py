@@ -66,18 +66,18 @@ class Metric:
 
 
 METRICS: Final = {
-    "dice": Metric("Dice", "share", 0.005, falls=True, decimals=3),
-    "surface_dice": Metric("surface Dice", "share", 0.005, falls=True, decimals=3),
-    "apl_share": Metric("share of added path length", "share", 0.005, decimals=3),
-    "hd_mm": Metric("HD", "distance", 0.5, unit="mm"),
-    "hd95_mm": Metric("HD95", "distance", 0.5, unit="mm"),
-    "mean_distance_mm": Metric("mean distance", "distance", 0.1, unit="mm", decimals=2),
-    "apl_mm": Metric("added path length", "distance", 10.0, unit="mm", decimals=0),
-    "over_cm3": Metric("volume removed", "distance", 0.1, unit="cm3", decimals=2),
-    "under_cm3": Metric("volume added", "distance", 0.1, unit="cm3", decimals=2),
-    "shift_left_mm": Metric("shift to the left", "shift", 1.0, unit="mm"),
-    "shift_posterior_mm": Metric("shift to posterior", "shift", 1.0, unit="mm"),
-    "shift_superior_mm": Metric("shift to superior", "shift", 1.0, unit="mm"),
+    "dice": Metric("Dice", "share", 0.01, falls=True, decimals=3),
+    "surface_dice": Metric("surface Dice", "share", 0.01, falls=True, decimals=3),
+    "apl_share": Metric("share of added path length", "share", 0.01, decimals=3),
+    "hd_mm": Metric("HD", "distance", 2.0, unit="mm"),
+    "hd95_mm": Metric("HD95", "distance", 1.0, unit="mm"),
+    "mean_distance_mm": Metric("mean distance", "distance", 0.2, unit="mm", decimals=2),
+    "apl_mm": Metric("added path length", "distance", 20.0, unit="mm", decimals=0),
+    "over_cm3": Metric("volume removed", "distance", 0.2, unit="cm3", decimals=2),
+    "under_cm3": Metric("volume added", "distance", 0.2, unit="cm3", decimals=2),
+    "shift_left_mm": Metric("shift to the left", "shift", 0.5, unit="mm"),
+    "shift_posterior_mm": Metric("shift to posterior", "shift", 0.5, unit="mm"),
+    "shift_superior_mm": Metric("shift to superior", "shift", 0.5, unit="mm"),
 }
 
 

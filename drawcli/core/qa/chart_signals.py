@@ -15,7 +15,8 @@ share   the share of changed cases in the latest 20    the same with a chance be
         below 1 in 100
 ======= ============================================== =========================================
 
-All but the last are about changed cases only. The sigma of a mean of n cases is
+A single better case, and a trend to better ones, ask for nothing; better rows, months and shares
+are watched. All but the last are about changed cases only. The sigma of a mean of n cases is
 `sigma * sqrt(1/n + 1/n0)`, with n0 for the cases of the baseline.
 """
 
@@ -23,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
+from itertools import accumulate, groupby
 from math import isfinite
 from statistics import fmean
 from typing import Final
@@ -112,25 +113,21 @@ class Series:
         return cls(kind, cases, changed, tuple(kind.scaled(cases[i].value) for i in changed))
 
 
-def signals_of(series: Series, baseline: int, limits: Limits | None) -> tuple[Signal, ...]:
-    """Return the signals of all rules in the order of time."""
-    found = [*_share_signals(series, baseline)]
+def judge(
+    series: Series, baseline: int, limits: Limits | None
+) -> tuple[tuple[Signal, ...], tuple[Month, ...]]:
+    """Return the signals of all rules in the order of time, and the months."""
+    found, months = [*_share_signals(series, baseline)], list[tuple[Month, int, int]]()
     if limits:
         judged = on_scale(series.kind, limits)
-        found += [*_nelson_signals(series, judged), *_month_signals(series, judged)]
-    return tuple(sorted(found, key=lambda signal: (signal.at, signal.job, signal.rule)))
+        months += _months(series, judged)
+        found += [*_nelson_signals(series, judged), *_month_signals(series, months)]
+    found.sort(key=lambda signal: (signal.at, signal.job, signal.rule))
+    return tuple(found), tuple(month for month, _, _ in months)
 
 
-def months_of(series: Series, judged: Limits) -> Iterator[tuple[Month, int, int]]:
-    """Return each month with changed cases, its last case, and the side its mean is out (or 0).
-
-    Parameters
-    ----------
-    series
-        The cases.
-    judged
-        The limits on the scale of the metric.
-    """
+def _months(series: Series, judged: Limits) -> Iterator[tuple[Month, int, int]]:
+    """Yield each month with changed cases, its last case, and the side its mean is out (or 0)."""
     cases, kind = series.cases, series.kind
     places = dict(zip(series.changed, series.places, strict=True))
     for (year, number), indices in groupby(range(len(cases)), lambda i: _month(cases[i].at)):
@@ -186,9 +183,9 @@ def _nelson_signals(series: Series, judged: Limits) -> Iterator[Signal]:
         yield _signal(series, _Row(first, series.changed[row.last]), _text(row, series, judged))
 
 
-def _month_signals(series: Series, judged: Limits) -> Iterator[Signal]:
+def _month_signals(series: Series, months: Iterable[tuple[Month, int, int]]) -> Iterator[Signal]:
     kind = series.kind
-    for month, last, side in months_of(series, judged):
+    for month, last, side in months:
         if side and last < len(series.cases) - 1:  # the last month is not complete
             text = (
                 f"mean {kind.label} of {month.month} ({month.n} changed cases):"
@@ -200,11 +197,11 @@ def _month_signals(series: Series, judged: Limits) -> Iterator[Signal]:
 
 def _share_signals(series: Series, baseline: int) -> Iterator[Signal]:
     marked = set(series.changed)
-    changed = [index in marked for index in range(len(series.cases))]
-    before, hits, texts = sum(changed[:baseline]), list[Hit](), dict[int, str]()
-    for index in range(baseline + MIN_MEAN - 1, len(changed)):
-        latest = changed[max(baseline, index + 1 - SHARE_WINDOW) : index + 1]
-        after, n = sum(latest), len(latest)
+    counts = [0, *accumulate(index in marked for index in range(len(series.cases)))]
+    before, hits, texts = counts[min(baseline, len(series.cases))], list[Hit](), dict[int, str]()
+    for index in range(baseline + MIN_MEAN - 1, len(series.cases)):
+        first = max(baseline, index + 1 - SHARE_WINDOW)
+        after, n = counts[index + 1] - counts[first], index + 1 - first
         chance = share_chance(before, baseline, after, n)
         if chance < RARE:
             side = 1 if after * baseline > before * n else -1

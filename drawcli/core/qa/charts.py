@@ -29,9 +29,8 @@ from drawcli.core.qa.chart_signals import (
     Point,
     Series,
     Signal,
-    months_of,
+    judge,
     side_out,
-    signals_of,
 )
 from drawcli.core.qa.nelson import Limits, limits_of, share_chance, sigma_of_mean
 
@@ -128,14 +127,13 @@ def chart(  # noqa: PLR0913 - the key of the chart, and how it is made
     if made.missing:
         return made
     limits = limits or _own_limits(series, metric, baseline)
-    signals = signals_of(series, baseline, limits)
-    months = months_of(series, on_scale(series.kind, limits)) if limits else ()
+    signals, months = judge(series, baseline, limits)
     return replace(
         made,
         limits=limits,
         signals=signals,
         state=_state(signals, len(series.cases)),
-        months=tuple(month for month, _, _ in months),
+        months=months,
     )
 
 

@@ -39,6 +39,8 @@ _COUNTED: Final = frozenset(
         ContourOutcome.REDRAWN,
     }
 )
+# The clinical set has contours and the model none: an empty structure, or not even that.
+_MISSED: Final = frozenset({ContourOutcome.FILLED, ContourOutcome.ADDED})
 _WHOLE: Final = 100.0  # percent
 
 
@@ -150,7 +152,7 @@ def values_of(field: str, structures: Sequence[StructureComparison]) -> list[flo
     found: list[float | None] = []
     for structure in structures:
         value = getattr(structure, name)
-        if structure.outcome is ContourOutcome.FILLED:
+        if structure.outcome in _MISSED:
             found.append(None)
         elif structure.outcome in _COUNTED and value is not None:
             found.append(float(value))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class ContourOutcome(StrEnum):
@@ -56,7 +56,7 @@ class StructureComparison:
 
     def as_plain(self) -> dict[str, Any]:
         """Return the comparison as a JSON object, figures with four decimals."""
-        plain = {item.name: _rounded(getattr(self, item.name)) for item in fields(self)}
+        plain = {name: _rounded(getattr(self, name)) for name in _FIELDS}
         return plain | {"outcome": str(self.outcome)}
 
     @classmethod
@@ -68,12 +68,14 @@ class StructureComparison:
         ValueError
             If a field is missing, or the outcome is unknown.
         """
-        names = [item.name for item in fields(cls) if item.name in plain]
-        facts = {name: _tuple(plain[name]) for name in names}
+        facts = {name: _tuple(plain[name]) for name in _FIELDS if name in plain}
         try:
             return cls(**facts | {"outcome": ContourOutcome(plain["outcome"])})
         except (KeyError, TypeError) as err:
             raise ValueError(f"not a comparison: {err}") from None
+
+
+_FIELDS: Final = tuple(item.name for item in fields(StructureComparison))
 
 
 def _tuple(value: Any) -> Any:

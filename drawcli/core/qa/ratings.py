@@ -82,6 +82,17 @@ class Rating:
         """Whether nothing is rated; a comment alone is not a rating."""
         return self.overall is None and self.minutes is None and not self.structures
 
+    @property
+    def in_words(self) -> str:
+        """The rating in a few words, without its comment."""
+        edits = Counter(self.structures.values())
+        parts = [
+            "" if self.overall is None else f"{self.overall} of {HIGHEST}",
+            "" if self.minutes is None else f"{self.minutes:g} min of editing",
+            ", ".join(f"{edits[edit]} {edit}" for edit in Edit if edits[edit]),
+        ]
+        return "; ".join(filter(None, parts))
+
     def as_plain(self) -> dict[str, Any]:
         """Return the rating as a JSON object."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -76,6 +76,7 @@ class QaSummary:
     templates: tuple[TemplatePairs, ...] = ()
     charts: tuple[ChartSummary, ...] = ()
     changes: tuple[VersionChange, ...] = ()  # the latest, in order of time
+    golden: tuple[str, ...] = ()  # templates whose golden cases changed, not accepted yet
     source: str = ""  # settings and files that it was made with
     read_to: int = 0  # the records before this place are in it
 
@@ -102,7 +103,7 @@ class QaSummary:
         return Counter(chart.state for chart in self.charts)
 
     def notice(self, now: datetime) -> str:
-        """Return one line about the structures to investigate or watch; "" if there are none."""
+        """Return one line about what is to be looked at; "" if there is nothing."""
         parts, named = [], set[str]()
         for state in NOTED:
             charts = (one for one in self.charts if one.state == state)
@@ -112,6 +113,8 @@ class QaSummary:
             more = f" and {len(fresh) - _MOST_NAMES} more" if len(fresh) > _MOST_NAMES else ""
             if fresh:
                 parts.append(f"{state} {', '.join(fresh[:_MOST_NAMES])}{more}")
+        if self.golden:
+            parts.insert(0, f"golden cases of {', '.join(self.golden)} changed")
         old = f" (as of {self.at:%Y-%m-%d})" if now - self.at > _OLD else ""
         return f"{'; '.join(parts)}{old}: 'drawcli qa report'" if parts else ""
 
@@ -126,6 +129,7 @@ class QaSummary:
                 {"template": one.template, "roi": one.roi, "metric": one.metric, "state": one.state}
                 for one in self.noted()
             ],
+            "golden": list(self.golden),
         }
 
     def as_plain(self) -> dict[str, Any]:
@@ -147,6 +151,7 @@ class QaSummary:
             facts["templates"] = tuple(map(_template, plain.get("templates", ())))
             facts["charts"] = tuple(map(_chart, plain.get("charts", ())))
             changes = plain.get("changes", ())
+            facts["golden"] = tuple(map(str, plain.get("golden", ())))
             facts["changes"] = tuple(VersionChange(**_known(VersionChange, row)) for row in changes)
             return cls(**facts)
         except (KeyError, TypeError, AttributeError) as err:
@@ -158,6 +163,8 @@ def _template(plain: Mapping[str, Any]) -> TemplatePairs:
 
 
 def _chart(plain: Mapping[str, Any]) -> ChartSummary:
+    if plain["state"] not in STATES:
+        raise ValueError(f"no state of a chart: {plain['state']}")
     signals = (ChartSignal(**_known(ChartSignal, row)) for row in plain.get("signals", ()))
     return ChartSummary(**_known(ChartSummary, plain) | {"signals": tuple(signals)})
 

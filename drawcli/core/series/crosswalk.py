@@ -7,8 +7,7 @@ encrypted (see `adapters/state/vault.py`) from the moment that the series is fou
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import readable_text
@@ -38,8 +37,7 @@ RESTORED: Final[dict[int, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A file of a series at the time of the scan."""
 
     path: str
@@ -53,8 +51,7 @@ class SourceFile:
     positions: "tuple[Triple, ...]" = ()  # ImagePositionPatient of each slice in it, mm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crosswalk:
+class Crosswalk(NamedTuple):
     """All data of a job that identify the patient."""
 
     series_uid: str
@@ -64,10 +61,10 @@ class Crosswalk:
     files: tuple[SourceFile, ...]
     frame_uid: str = ""  # FrameOfReferenceUID (0020,0052)
     pseudonym: str = ""  # PatientID (0010,0020) as it was sent
-    uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
-    frame_numbers: Mapping[str, int] = field(default_factory=dict)  # stand-in of a frame -> number
-    dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
-    identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
+    uids: Mapping[str, str] = {}  # stand-in -> original
+    frame_numbers: Mapping[str, int] = {}  # stand-in of a frame -> number
+    dates: Mapping[str, str] = {}  # DA or DT as sent -> as it was
+    identity: Mapping[int, bytes] = {}  # tag -> value as in the source
     study_id: str = ""  # StudyID (0020,0010) as it was sent; the name of the package
     sop_class: str = ""  # of the images: SOPClassUID (0008,0016)
     policy: str = ""  # fingerprint of the de-identification policy
@@ -106,16 +103,16 @@ class Crosswalk:
         """Return the crosswalk with the present paths of its files, without missing ones."""
         present = {slice_.sop_uid: slice_ for slice_ in slices}
         files = tuple(
-            replace(file, path=slice_.path, size=slice_.size, mtime_ns=slice_.mtime_ns)
+            file._replace(path=slice_.path, size=slice_.size, mtime_ns=slice_.mtime_ns)
             for file in self.files
             if (slice_ := present.get(file.sop_uid))
         )
-        return replace(self, files=files)
+        return self._replace(files=files)
 
     def with_paths(self, paths: Mapping[str, str]) -> Self:
         """Return the crosswalk with some paths replaced."""
-        files = tuple(replace(file, path=paths.get(file.path, file.path)) for file in self.files)
-        return replace(self, files=files)
+        files = tuple(file._replace(path=paths.get(file.path, file.path)) for file in self.files)
+        return self._replace(files=files)
 
     def images_sent(self) -> dict[str, int]:
         """Return SOPInstanceUID and number of frames of each image as it was sent."""
@@ -126,7 +123,8 @@ class Crosswalk:
 
     def as_plain(self) -> dict[str, Any]:
         """Return the crosswalk as JSON values."""
-        plain = asdict(self)
+        plain = self._asdict()
+        plain["files"] = [file._asdict() for file in self.files]
         plain["identity"] = {f"{tag:08X}": _text(raw) for tag, raw in self.identity.items()}
         plain["character_set"] = _text(self.character_set)
         return plain

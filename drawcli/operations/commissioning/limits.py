@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.adapters.state.qa_records import FOLDER, LineFile
+from drawcli.adapters.state.qa_records import BASELINES, FOLDER, LineFile
 from drawcli.config.load import Settings
 from drawcli.core.qa.chart_limits import METRICS, baseline_limits
 from drawcli.core.qa.chart_limits import limits_by_hand as limits_from
@@ -28,7 +28,6 @@ from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 if TYPE_CHECKING:
     from drawcli.operations.commissioning.results import Commissioned
 
-BASELINES: Final = "baselines.jsonl"
 _SOURCE: Final = "commissioning"
 _NEEDED: Final = ("centre", "limit", "reason")
 _HINT: Final = "Such as Prostate_OAR: {Bladder: {dice: {centre: 0.94, limit: 0.88, reason: audit}}}"

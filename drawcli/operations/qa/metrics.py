@@ -37,7 +37,14 @@ def contour_gauges(summary: QaSummary, now: datetime) -> Iterator[Gauge]:
     changes = {change.template: change.at.timestamp() for change in summary.changes}
     what = "When what a template's contours come from changed last."
     yield by_label("qa_version_changed_timestamp_seconds", what, "template", changes)
+    golden = {template: float(template in summary.golden) for template in _templates(summary)}
+    what = "1 while a golden case has changed and nobody has accepted it."
+    yield by_label("qa_golden_changed", what, "template", golden)
     yield from _of_charts(_most_urgent(summary))
+
+
+def _templates(summary: QaSummary) -> list[str]:
+    return sorted({*summary.golden, *(one.template for one in summary.templates)})
 
 
 def _most_urgent(summary: QaSummary) -> list[ChartSummary]:

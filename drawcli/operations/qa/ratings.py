@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from drawcli.adapters.state.qa_records import FOLDER, PAIRS, LineFile, QaRatings
+from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.adapters.state.workdir import AS_SENT, REPORT
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.ratings import Edit, Rating, RatingSource, current_ratings
 from drawcli.errors import DrawcliError, JobError, UsageError
 from drawcli.system.records import suggest
@@ -66,13 +67,11 @@ def _sent(job: Job, ctx: "Context") -> tuple[str, ...]:
 
 
 def _compared(job: Job, ctx: "Context") -> tuple[str, ...]:
-    pairs = LineFile(ctx.settings.state_dir / FOLDER / PAIRS)
-    found: dict[str, None] = {}
-    for row in pairs.rows(job.id):
-        if row.get("job") == job.id:
-            drawn = (one for one in row.get("structures", ()) if one.get("outcome") != "added")
-            found |= dict.fromkeys(str(one["name"]) for one in drawn)
-    return tuple(found)
+    record = QaRecords(ctx.settings.state_dir).of_job(job.id)
+    if record is None:
+        return ()
+    added = ContourOutcome.ADDED
+    return tuple(one.name for one in record.structures if one.outcome is not added)
 
 
 def _of_present_template(job: Job, ctx: "Context") -> tuple[str, ...]:

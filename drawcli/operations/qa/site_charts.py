@@ -24,6 +24,7 @@ from drawcli.core.qa.charts import (
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
 from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
+from drawcli.operations.commissioning.changes import golden_changes
 from drawcli.operations.commissioning.limits import GivenLimits, given_limits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
@@ -197,7 +198,7 @@ def _differences(before: PairRecord, after: PairRecord) -> Iterator[tuple[str, s
     if before.template_digest != after.template_digest:
         yield "template", "the template changed"
     if before.catalogue_digest != after.catalogue_digest:
-        yield "catalogue", "the server's catalogue entry of a model changed"
+        yield "catalogue", _of_catalogue(before.catalogue_digest, after.catalogue_digest)
     if before.drawcli.split(".")[:2] != after.drawcli.split(".")[:2]:
         yield "drawcli", f"drawcli {before.drawcli or 'unknown'} to {after.drawcli or 'unknown'}"
 
@@ -211,8 +212,8 @@ def read_charts(settings: Settings) -> list[RoiCharts]:
         If the file of `qa.limits` is wrong.
     """
     records = QaRecords(settings.state_dir).by_job().values()
-    given = given_limits(settings)
-    return site_charts(records, settings.qa.charts, settings.qa.baseline, given)
+    given, golden = given_limits(settings), golden_changes(settings.state_dir)
+    return site_charts(records, settings.qa.charts, settings.qa.baseline, given, golden)
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:
@@ -228,6 +229,13 @@ def _plain_signal(signal: Signal) -> ChartSignal:
 
 def _rounded(value: float) -> float:
     return round(value, _DIGITS) + 0.0  # no negative zero
+
+
+def _of_catalogue(before: str, after: str) -> str:
+    if before and after:
+        return "the server's catalogue entry of a model changed"
+    known = "is known from here on" if after else "is not known any more"
+    return f"the server's catalogue entry of the models {known}"
 
 
 def _signal_of(shift: VersionShift, now: Chart) -> ChartSignal:

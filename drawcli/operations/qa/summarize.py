@@ -6,16 +6,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
-from drawcli.adapters.state.qa_records import FOLDER, PAIRS, QaRecords
+from drawcli.adapters.state.golden_store import RESULTS, GoldenStore
+from drawcli.adapters.state.qa_records import BASELINES, FOLDER, PAIRS, QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
 from drawcli.config.load import Settings
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary, TemplatePairs
-from drawcli.operations.commissioning.limits import BASELINES, given_limits
-from drawcli.operations.qa.site_charts import RoiCharts, site_charts
+
+if TYPE_CHECKING:
+    from drawcli.operations.qa.site_charts import RoiCharts
 
 UNPAIRED: Final = (PairStatus.MISSING, PairStatus.WAITING, PairStatus.UNCLEAR)
 _MOST_CHANGES: Final = 20
@@ -35,17 +37,21 @@ def update_summary(settings: Settings, now: datetime) -> QaSummary:
         If it cannot be written.
     """
     book, source = QaRecords(settings.state_dir), _source(settings)
-    old = read_summary(settings.state_dir) or QaSummary(at=now)
-    if old.source != source:
-        old = QaSummary(at=now, source=source)
-    fresh, read_to = _templates_from(book, old.read_to)
-    if not fresh and old.read_to:
-        return old
-    given = given_limits(settings)
-    summary = replace(old, at=now, read_to=read_to)
+    old = read_summary(settings.state_dir)
+    known = old if old is not None and old.source == source else QaSummary(at=now, source=source)
+    fresh, read_to = _templates_from(book, known.read_to)
+    if known is old and not fresh:
+        return known
+    from drawcli.operations.commissioning.changes import golden_changes
+    from drawcli.operations.commissioning.limits import given_limits
+    from drawcli.operations.qa.site_charts import site_charts
+
+    given, golden = given_limits(settings), golden_changes(settings.state_dir)
+    changed = tuple(sorted(GoldenStore(settings.state_dir).changed()))
+    summary = replace(known, at=now, read_to=read_to, golden=changed)
     for template in sorted(fresh):
         records = book.of_template(template).values()
-        charts = site_charts(records, settings.qa.charts, settings.qa.baseline, given)
+        charts = site_charts(records, settings.qa.charts, settings.qa.baseline, given, golden)
         summary = _replaced(summary, template, summary_of(charts, records, now))
     write_summary(settings.state_dir, summary)
     return summary
@@ -77,7 +83,9 @@ def _source(settings: Settings) -> str:
     """Return a digest of the settings and files that the charts depend on, beside the records."""
     folder = settings.state_dir / FOLDER
     facts = [__version__, settings.qa.charts, settings.qa.baseline, _inode(folder / PAIRS)]
-    facts += [_stamp(path) for path in (folder / BASELINES, settings.qa.limits)]
+    cases = GoldenStore(settings.state_dir).folder / "cases"
+    paths = (folder / BASELINES, folder / RESULTS, cases, settings.qa.limits)
+    facts += [_stamp(path) for path in paths]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
@@ -94,7 +102,7 @@ def _stamp(path: Path | None) -> object:
 
 
 def summary_of(
-    charts: Iterable[RoiCharts], records: Iterable[PairRecord], now: datetime
+    charts: "Iterable[RoiCharts]", records: Iterable[PairRecord], now: datetime
 ) -> QaSummary:
     """Return the present state of charts and pairs in short."""
     every = list(charts)

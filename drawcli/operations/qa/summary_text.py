@@ -10,15 +10,17 @@ from drawcli.adapters.state.qa_summary import read_summary
 from drawcli.core.qa.chart_limits import METRICS
 from drawcli.core.qa.summary import INVESTIGATE, NOTED, WATCH, ChartSignal, ChartSummary, QaSummary
 from drawcli.operations.alarm_conditions import Alarm, AlarmKind
+from drawcli.operations.commissioning.changes import golden_alarms
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted
 
-_KINDS: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+_KIND_OF: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+KINDS: Final = frozenset(_KIND_OF.values())  # of alarms about contours
 _STATUSES: Final = {
     "compared": "compared",
     "waiting": "waiting for approval",
     "missing": "without a clinical set",
-    "unclear": "with several clinical sets",
+    "unclear": "where the clinical set is unclear",
     "changed": "of a series that changed",
     "failed": "that cannot be compared",
     "closed": "closed without a clinical set",
@@ -26,9 +28,9 @@ _STATUSES: Final = {
 
 
 def contour_alarms(state_dir: Path) -> list[Alarm]:
-    """Return the present alarms about contours of a site."""
+    """Return the present alarms about contours of a site: of charts and of golden cases."""
     summary = read_summary(state_dir)
-    return [] if summary is None else alarms(summary)
+    return [*([] if summary is None else alarms(summary)), *golden_alarms(state_dir)]
 
 
 def contour_lines(state_dir: Path, since: datetime, now: datetime) -> list[str]:
@@ -43,6 +45,8 @@ def lines(summary: QaSummary, since: datetime, now: datetime) -> Iterator[str]:
     for change in summary.changes:
         if change.at >= since:
             yield f"{change.at:%Y-%m-%d}, {change.template}: {change.text}"
+    for template in summary.golden:
+        yield f"golden cases of {template} came back changed: 'drawcli qa golden list'"
     yield from causes(summary, INVESTIGATE)
     if watched := summary.states()[WATCH]:
         yield f"{counted(watched, 'chart')} to watch: 'drawcli qa report'"
@@ -77,7 +81,7 @@ def alarms(summary: QaSummary) -> list[Alarm]:
         for chart, signal in group:
             key = f"{chart.template}/{chart.roi}/{chart.metric}/{chart.version}/{signal.rule}"
             text = f"contours to {signal.state}: {_together(group)}; 'drawcli qa report'"
-            alarm = Alarm(_KINDS[signal.state], key, text)
+            alarm = Alarm(_KIND_OF[signal.state], key, text)
             found.setdefault(alarm.name, alarm)
     return list(found.values())
 
@@ -106,7 +110,7 @@ def _together(group: _Group) -> str:
     chart, signal = group[0]
     also = also_in([each.metric for each, _ in group if each.metric != chart.metric])
     better = " (better)" if signal.better else ""
-    label = METRICS[chart.metric].label
+    label = _label(chart.metric)
     return f"{chart.template} {chart.roi}, {label}: {signal.text}{better}{also}"
 
 
@@ -116,5 +120,10 @@ def also_in(metrics: Iterable[str]) -> str:
     >>> also_in([]), also_in(["hd95_mm", "apl_mm"])
     ('', '; also HD95, added path length')
     """
-    labels = list(dict.fromkeys(METRICS[metric].label for metric in metrics))
+    labels = list(dict.fromkeys(map(_label, metrics)))
     return f"; also {', '.join(labels)}" if labels else ""
+
+
+def _label(metric: str) -> str:
+    """Return the name of a metric; a later version may have written one that is not known here."""
+    return METRICS[metric].label if metric in METRICS else metric

@@ -149,8 +149,7 @@ def complete_crosswalk(
     files
         The sources as they were read, by path.
     """
-    return replace(
-        crosswalk,
+    return crosswalk._replace(
         files=tuple(files[file.path] for file in crosswalk.files),
         frame_uid=header.text(tags.FrameOfReferenceUID) or crosswalk.frame_uid,
         uids=replacements.uids,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,7 @@ class SeriesSnapshot:
     @property
     def crosswalk(self) -> Crosswalk:
         """The identity and the files of the series."""
-        return replace(Crosswalk.of(self.slices), deliver_to=self.deliver_to)
+        return Crosswalk.of(self.slices)._replace(deliver_to=self.deliver_to)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -315,7 +315,7 @@ def test_a_lock_that_stays_held_is_reported(
     holder = python(hold, f"{path}.lock")
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr("drawcli.adapters.ledger.jobs._LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("drawcli.adapters.ledger.table._LOCK_SECONDS", 0.2)
 
     with pytest.raises(LedgerError, match="another process has locked"):
         ledger.add(a_job())

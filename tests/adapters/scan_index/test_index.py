@@ -14,19 +14,14 @@ from filelock import FileLock
 from drawcli.adapters.datastore.walk import read_file
 from drawcli.adapters.scan_index import FILE_NAME, open_index, opening
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import State
 from drawcli.core.series.image_file import File
 from drawcli.errors import AnotherRun, DiskFull
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.pipeline.survey import readers
 from drawcli.system.files import report_disk_full
-from tests.conftest import PELVIS, SLICES, Site
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
+from tests.conftest import PELVIS, SLICES, Site, only_job
 
 
 def test_the_index_contains_no_patient_data_and_no_file_names(

@@ -31,7 +31,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_missing_run_log_is_empty(tmp_path: Path) -> None:
     book = RunLog(tmp_path)
 
-    assert (book.last(), book.last_success(), book.server_last_seen()) == (None, None, None)
+    assert (book.last(), book.last_success()) == (None, None)
 
 
 def test_the_last_success_is_the_newest_complete_run(tmp_path: Path) -> None:
@@ -43,7 +43,6 @@ def test_the_last_success_is_the_newest_complete_run(tmp_path: Path) -> None:
 
     assert book.last() == idle
     assert book.last_success() == held
-    assert book.server_last_seen() == lost
 
 
 def test_a_torn_line_loses_that_run_only(tmp_path: Path) -> None:

@@ -11,13 +11,10 @@ from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Ended, Run
 from tests.conftest import NOON, Site
+from tests.former_export import record
 
 UID = "1.2.826.0.1.3680043.8.498."
 OURS, THEIRS, NOBODYS = f"{UID}1", f"{UID}2", f"{UID}3"
-
-
-def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:
-    return {"model": f"dicom_handler.{model}", "pk": pk, "fields": fields}
 
 
 def series(pk: str, uid: str) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
 from drawcli.operations import after_run
-from drawcli.operations.qa import clinical_pair
-from drawcli.operations.qa import scan as qa_scan
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical import scan as qa_scan
+from drawcli.operations.qa.clinical.scan_result import QaScanResult
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
 from tests.conftest import Site
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.synthetic import (
     Case,
     add_cases,
     not_approved,
@@ -61,7 +62,7 @@ def test_scan_finds_what_the_datastore_holds_and_list_shows_it(
     by_kind = dict(zip(KINDS, cases, strict=True))
     assert "1 of 3 changed, least Dice" in lines[by_kind[older_and_newer].job.id]
     assert "waiting" in lines[by_kind[not_approved].job.id]
-    assert "2 x its patient is another" in lines[by_kind[of_another_patient].job.id]
+    assert "2 of another patient" in lines[by_kind[of_another_patient].job.id]
     assert "0 of 3 changed" in lines[by_kind[with_new_names].job.id]
     assert statuses(drawcli) == {case.job.id: case.expected.status for case in cases}
 
@@ -93,8 +94,7 @@ def test_show_says_why_this_set_and_what_the_others_are(drawcli: Run, cases: lis
 
     assert shown.code == 0
     assert "approved; chosen because it is the newest" in shown.out
-    assert "another set: another set is preferred" in shown.out
-    assert "another set: it is older than the delivery" in shown.out
+    assert "other sets    1 less preferred, 1 older than the delivery" in shown.out
     assert "Rectum" in shown.out
     data = drawcli("qa", "show", cases[0].job.id, "--json").answer["data"]
     assert [one["name"] for one in data["pair"]["structures"]][:2] == ["Bladder", "Rectum"]
@@ -233,10 +233,10 @@ def test_no_run_waits_for_the_comparison(
 ) -> None:
     free: list[bool] = []
 
-    def look(ctx: Context, _options: object) -> qa_scan.QaScanResult:
+    def look(ctx: Context, _options: object) -> QaScanResult:
         with WorkDir(site.state).run_lock(ctx.now()):
             free.append(True)
-        return qa_scan.QaScanResult()
+        return QaScanResult()
 
     monkeypatch.setattr(qa_scan, "scan_pairs", look)
     assert drawcli("run-once").code == 0

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from drawcli.adapters.state.qa_records import QaRatings
+from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Ended, Run, answering
 from tests.conftest import NOON, PELVIS, Site
 from tests.core.qa.test_ratings import RATING
+from tests.core.qa.test_records import RECORD
 from tests.dashboard.conftest import brought_home, put_on_hold
 from tests.fake_draw import FakeDraw
 
@@ -164,6 +166,24 @@ def test_structures_are_known_when_the_work_folder_is_gone(
 
     assert told.code == 0, told.err
     assert lines(site)[0]["structures"] == {"Rectum": "none"}
+
+
+def test_structures_of_an_old_job_are_those_that_were_compared(
+    rate: Run, drawcli: Run, delivered: Job, ctx: Context, site: Site
+) -> None:
+    ctx.work.remove(delivered.id)
+    added = replace(RECORD.structures[0], name="Node", outcome=ContourOutcome.ADDED)
+    old = replace(RECORD.structures[0], name="Old name")
+    record = replace(RECORD, job=delivered.id, structures=(old, added))
+    QaRecords(site.state).add([record])
+
+    refused = rate("--structure", "Node=none")
+    rate("--structure", "old name=minor", "--minutes", "3")
+    shown = drawcli("qa", "show", delivered.id)
+
+    assert "Delivered: Old name." in refused.err
+    assert lines(site)[0]["structures"] == {"Old name": "minor"}
+    assert "3 min of editing; 1 minor" in shown.out
 
 
 def table(told: Ended) -> list[dict[str, str]]:

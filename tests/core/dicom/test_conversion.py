@@ -177,20 +177,6 @@ def twice(data: bytes) -> bytes:
     return data.replace(MODALITY, MODALITY + MODALITY[:-2] + b"MR", 1)
 
 
-def twice_in_an_item(data: bytes) -> bytes:
-    one = b"\x08\0\x55\x11UI\6\x001.2.4\0"
-    other = one.replace(b"1.2.4", b"1.2.5")
-    old = b"\xfe\xff\0\xe0"
-    at = data.index(old, data.index(b"\x08\0\x12\x21SQ"))
-    length = struct.unpack_from("<I", data, at + 4)[0]
-    within = data[at + 8 : at + 8 + length]
-    assert one in within
-    longer = old + struct.pack("<I", length + len(other)) + within.replace(one, one + other)
-    whole = data[: at - 4] + b"\xff\xff\xff\xff" + longer + data[at + 8 + length :]
-    end = data.index(b"\x10\0\x10\0PN") + len(whole) - len(data)
-    return whole[:end] + b"\xfe\xff\xdd\xe0\0\0\0\0" + whole[end:]
-
-
 REFUSED: dict[str, Callable[[bytes], bytes]] = {
     "an element with two values": twice,
     "an element with two values, big endian": lambda data: twice_big(data),  # noqa: PLW0108 - defined below

@@ -9,7 +9,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from drawcli.core.dicom.header import Header, read_header
 from drawcli.core.dicom.references import predecessors, referenced_images, references
-from tests.operations.qa.synthetic import Patient, dataset, file_bytes, without_series
+from tests.operations.qa.clinical.synthetic import Patient, dataset, file_bytes, without_series
 
 PATIENT = Patient(1)
 

@@ -163,7 +163,7 @@ def test_a_refused_series_has_the_right_reason(facts: dict[str, object], said: s
 
 
 def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
-    other = replace(CROSSWALK, pseudonym="DEID-ZZZZ", uids={"2.25.91": "7.1", "2.25.92": "7.2"})
+    other = CROSSWALK._replace(pseudonym="DEID-ZZZZ", uids={"2.25.91": "7.1", "2.25.92": "7.2"})
 
     codes = {one.code for one in inspect(GOOD, expect_received(other, WANTED))}
 
@@ -174,7 +174,7 @@ def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
 
 
 def test_packages_of_earlier_versions_need_no_study_id() -> None:
-    earlier = expect_received(replace(CROSSWALK, study_id=""), WANTED)
+    earlier = expect_received(CROSSWALK._replace(study_id=""), WANTED)
 
     assert inspect(replace(GOOD, study_id="ANYTHING"), earlier) == []
 

@@ -5,7 +5,6 @@ import random
 import struct
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,16 +102,6 @@ def trip() -> Trip:
     return Trip()
 
 
-def values_of(dataset: Dataset, vr: str) -> list[str]:
-    """Return all values of a VR at every depth, in the order of the file."""
-    return [
-        str(value)
-        for element in dataset.iterall()
-        if vr == element.VR
-        for value in (element.value if element.VM > 1 else [element.value])
-    ]
-
-
 # --- facts ------------------------------------------------------------------------------------
 
 
@@ -153,11 +142,11 @@ def framed(number: object) -> Callable[[Dataset], None]:
 
 def test_frames_of_images_are_read_and_delivered(trip: Trip) -> None:
     received = trip.received(framed([1, 3]))
-    files = tuple(replace(file, frames=3) for file in trip.crosswalk.files)
+    files = tuple(file._replace(frames=3) for file in trip.crosswalk.files)
 
     facts = read_structure_set(DataSet(received.data))
     codes = [one.code for one in trip.found(received.data)]
-    trip.crosswalk = replace(trip.crosswalk, files=files)
+    trip.crosswalk = trip.crosswalk._replace(files=files)
     finished = parsed(trip.home(received))
 
     images = {str(one.SOPInstanceUID) for one in trip.sent}
@@ -212,7 +201,7 @@ def test_a_structure_has_one_number_of_32_bits(trip: Trip, number: str) -> None:
 
 def test_values_longer_than_planning_systems_accept_are_reported(trip: Trip) -> None:
     identity = trip.crosswalk.identity | {0x00200010: b"STUDY-WITH-17-LET"}  # type: ignore[operator] # a dict
-    trip.crosswalk = replace(trip.crosswalk, identity=identity)
+    trip.crosswalk = trip.crosswalk._replace(identity=identity)
 
     found = trip.found_finished(trip.home(trip.received()))
 
@@ -292,7 +281,7 @@ def test_patient_and_study_are_copied_from_the_source() -> None:
 
 
 def test_elements_missing_in_the_source_are_empty_or_absent(trip: Trip) -> None:
-    trip.crosswalk = replace(trip.crosswalk, identity={0x00100020: b"PID-0815"})
+    trip.crosswalk = trip.crosswalk._replace(identity={0x00100020: b"PID-0815"})
 
     home = parsed(trip.home(trip.received()))
 
@@ -814,7 +803,7 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
 ) -> None:
     trip = Trip()
     identity = trip.crosswalk.identity | {0x00100010: b"MUSTER^MARIA"}  # type: ignore[operator] # a dict
-    trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
+    trip.crosswalk = trip.crosswalk._replace(identity=identity, character_set=character_set)
     made = DerivedStructure(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
 
     finished = reidentify_file(trip.received(), trip.crosswalk, OWN, Presentation(made=(made,)))
@@ -829,7 +818,7 @@ def test_bytes_without_a_declared_character_set_are_delivered_unchanged() -> Non
     trip = Trip()
     raw = as_bytes(trip.sources[0]).replace(b"Muster^Maria", b"M\xfcster^Maria")
     identity = read_identity(read_header(raw, complete=True))
-    trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=b"")
+    trip.crosswalk = trip.crosswalk._replace(identity=identity, character_set=b"")
 
     home = trip.home(trip.received())
 
@@ -840,7 +829,7 @@ def test_bytes_without_a_declared_character_set_are_delivered_unchanged() -> Non
 def test_a_name_that_cannot_be_recoded_is_not_guessed(character_set: bytes) -> None:
     trip = Trip()
     identity = trip.crosswalk.identity | {0x00100010: b"M\xfcster "}  # type: ignore[operator] # a dict
-    trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
+    trip.crosswalk = trip.crosswalk._replace(identity=identity, character_set=character_set)
 
     def rename(dataset: Dataset) -> None:
         dataset.StructureSetROISequence[0].ROIName = "Harnröhre"

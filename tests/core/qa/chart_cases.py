@@ -8,12 +8,12 @@ from math import exp, log
 from drawcli.core.qa.charts import Chart, Point, chart
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-CENTRE, SIGMA = log(4.5), 0.5  # of ln(HD95 + 0.5 mm)
+CENTRE, SIGMA = log(5.0), 0.5  # of ln(HD95 + 1 mm)
 
 
 def hd95(place: float) -> float:
     """Return the HD95 that is so many sigma from the centre."""
-    return exp(CENTRE + SIGMA * place) - 0.5
+    return exp(CENTRE + SIGMA * place) - 1
 
 
 def cases(values: Sequence[float], first: int = 0, every: float = 1.0) -> list[Point]:

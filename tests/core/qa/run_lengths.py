@@ -74,7 +74,7 @@ def first_hits(shift: float, rules: set[str], repeats: int, seed: int) -> tuple[
         values: list[float] = []
         found: list[int] = []
         while not found:
-            values += [dice.gauss(shift, 1) for _ in range(400)]
+            values += [dice.gauss(shift, 1) for _ in range(max(25, len(values)))]
             found = [hit.index for hit in rule_hits(values, STANDARD) if hit.rule in rules]
         lengths.append(found[0] + 1)
     mean = fmean(lengths)

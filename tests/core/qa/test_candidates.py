@@ -37,6 +37,7 @@ SERIES = DeliveredSeries(
     own=frozenset({"ours", "sibling"}),
     own_digests=frozenset({"delivered"}),
     delivered_at=NOON,
+    made_at=NOON - timedelta(hours=1),
 )
 SET = StructureSetFacts(
     digest="a",
@@ -48,6 +49,7 @@ SET = StructureSetFacts(
     made_at=NOON + DAY,
 )
 WEEKS_LATER = Waiting(now=NOON + 30 * DAY, wait=14 * DAY, since={"a": NOON + DAY, "b": NOON + DAY})
+OLD = {"made_at": NOON - DAY, "reviewed_at": NOON - DAY}
 AT_ONCE = Waiting(now=NOON + 2 * DAY, wait=14 * DAY)
 
 
@@ -73,7 +75,7 @@ def passed(choice: SetChoice) -> dict[str, PassedOver]:
         ({"series": frozenset()}, PassedOver.OTHER_PLANES),
         ({"drawn": False}, PassedOver.NO_CONTOURS),
         ({"approval": "REJECTED"}, PassedOver.REJECTED),
-        ({"made_at": NOON - DAY, "reviewed_at": NOON - DAY}, PassedOver.OLDER),
+        (OLD, PassedOver.OLDER),
         ({"images": frozenset({"1", "4"})}, PassedOver.OTHER_IMAGES),
     ],
 )
@@ -99,7 +101,11 @@ def test_a_delivered_file_is_no_second_source_and_is_not_listed(changes: dict[st
     [
         ({"series": frozenset(), "on_slices": True}, "the frame and the planes of a set without"),
         ({"series": frozenset({"ct", "mr"})}, "a set of several series"),
-        ({"made_at": NOON - DAY, "predecessors": frozenset({"ours"})}, "a clock that is slow"),
+        (OLD | {"predecessors": frozenset({"ours"})}, "a clock that is slow"),
+        (
+            {"made_at": NOON - timedelta(hours=1), "reviewed_at": None},
+            "the time of the delivered set",
+        ),
         ({"made_at": NOON - timedelta(minutes=5), "reviewed_at": None}, "clocks a little apart"),
         ({"made_at": NOON - DAY}, "approved after the delivery"),
         ({"born": ""}, "no date of birth"),

@@ -63,24 +63,24 @@ def test_limits_are_those_of_the_scale_turned_back() -> None:
     values = distances(30)
     found = baseline_limits(values, "hd95_mm")
 
-    logs = [log(value + 0.5) for value in values]
+    logs = [log(value + 1) for value in values]
     sigma = fmean(abs(b - a) for a, b in pairwise(logs)) / 1.128
     assert found
     assert found.n == 30
     assert found.sigma == pytest.approx(sigma)
-    assert found.centre == pytest.approx(exp(fmean(logs)) - 0.5)
-    assert found.upper == pytest.approx(exp(fmean(logs) + 3 * sigma) - 0.5)
-    assert found.lower == pytest.approx(max(exp(fmean(logs) - 3 * sigma) - 0.5, 0))
+    assert found.centre == pytest.approx(exp(fmean(logs)) - 1)
+    assert found.upper == pytest.approx(exp(fmean(logs) + 3 * sigma) - 1)
+    assert found.lower == pytest.approx(max(exp(fmean(logs) - 3 * sigma) - 1, 0))
 
 
 def test_limits_of_dice_are_by_the_logarithm_of_the_odds() -> None:
     values = [0.9 + 0.001 * (i * 7 % 13) for i in range(20)]
     found = baseline_limits(values, "dice")
 
-    odds = [log((1 - value + 0.005) / (value + 0.005)) for value in values]
+    odds = [log((1.01 - value) / (value + 0.01)) for value in values]
     worst = fmean(odds) + 3 * fmean(abs(b - a) for a, b in pairwise(odds)) / 1.128
     assert found
-    assert log((1 - found.lower + 0.005) / (found.lower + 0.005)) == pytest.approx(worst)
+    assert log((1.01 - found.lower) / (found.lower + 0.01)) == pytest.approx(worst)
     assert found.lower < found.centre < found.upper < 1
 
 
@@ -112,8 +112,8 @@ def test_equal_figures_leave_a_little_room() -> None:
 
     assert found
     assert found.sigma == 0.02
-    assert found.lower == pytest.approx(2.5 * exp(-0.06) - 0.5)
-    assert found.upper == pytest.approx(2.5 * exp(0.06) - 0.5)
+    assert found.lower == pytest.approx(3 * exp(-0.06) - 1)
+    assert found.upper == pytest.approx(3 * exp(0.06) - 1)
 
 
 def test_source_and_reason_are_kept() -> None:

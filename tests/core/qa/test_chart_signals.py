@@ -41,7 +41,7 @@ def test_a_case_beyond_the_worse_limit_is_watched() -> None:
 
     assert (signal.rule, signal.state, signal.better) == ("limit", WATCH, False)
     assert (signal.job, signal.until) == ("0030", 30)
-    assert signal.text == "HD95 18.7 mm is beyond the limit 16.5 mm"
+    assert signal.text == "HD95 20.3 mm is beyond the limit 17.9 mm"
 
 
 def test_two_of_three_cases_beyond_2_sigma_with_one_beyond_3_are_investigated() -> None:
@@ -52,8 +52,8 @@ def test_two_of_three_cases_beyond_2_sigma_with_one_beyond_3_are_investigated() 
         (INVESTIGATE, "0032"),
     ]
     assert signals[1].text == (
-        "HD95 11.7 mm: the second of three changed cases beyond 2 sigma,"
-        " with a case beyond the limit 16.5 mm"
+        "HD95 12.6 mm: the second of three changed cases beyond 2 sigma,"
+        " with a case beyond the limit 17.9 mm"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_month_is_judged_when_it_is_over() -> None:
     assert (month.month, month.n, month.cases) == ("2026-02", 11, 11)
     assert month.mean > month.upper > month.upper_2 > 4.0 > month.lower_2 > month.lower
     assert over.signals[0].text == (
-        "mean HD95 of 2026-02 (11 changed cases): 7.2 mm, outside 2.3 mm to 6.6 mm"
+        "mean HD95 of 2026-02 (11 changed cases): 7.6 mm, outside 2.1 mm to 6.9 mm"
     )
     assert over.signals[0].until == 41
 
@@ -139,14 +139,14 @@ def test_dice_is_worse_when_it_is_lower() -> None:
 
 
 def test_a_shift_is_worse_in_both_directions() -> None:
-    values = [0.4 if i % 2 else -0.4 for i in range(30)]
+    values = [0.1 if i % 2 else -0.1 for i in range(30)]
 
     for far in (9.0, -9.0):
         assert found(made([*values, far, far], "shift_left_mm")) == [
             ("limit", WATCH, False),
             ("limit", INVESTIGATE, False),
         ]
-    row = made([*values, *[-0.3, -0.2] * 5], "shift_left_mm").signals[0]
+    row = made([*values, *[-0.05, -0.1] * 5], "shift_left_mm").signals[0]
     assert row.text == "9 changed cases in a row are smaller than the centre 0.0 mm"
 
 
@@ -182,7 +182,7 @@ def test_fewer_changed_cases_are_watched() -> None:
 
     assert (signal.rule, signal.state, signal.better) == ("share", WATCH, True)
     assert signal.text == "0 of the latest 5 cases are changed, 30 of 30 in the baseline"
-    both = made([*([0.4, -0.4] * 15), *[0.0] * 5], "shift_left_mm")
+    both = made([*([0.1, -0.1] * 15), *[0.0] * 5], "shift_left_mm")
     assert found(both) == [("share", WATCH, True)]
 
 

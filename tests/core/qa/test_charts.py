@@ -1,8 +1,10 @@
 """Charts as a whole: their baseline, their state, and the change of a version."""
 
 import random
-from math import nan
+from itertools import pairwise
+from math import exp, log, nan, sqrt
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -14,7 +16,8 @@ from drawcli.core.qa.charts import (
     compare_versions,
     limits_by_hand,
 )
-from tests.core.qa.chart_cases import START, cases, distances, hd95, made, steady
+from drawcli.core.qa.nelson import share_chance
+from tests.core.qa.chart_cases import CENTRE, SIGMA, START, cases, distances, hd95, made, steady
 
 DOCS = Path(__file__).parents[3] / "docs" / "explanation" / "control-charts.md"
 INVESTIGATE, NEW, ROUTINE, WATCH = (
@@ -135,6 +138,43 @@ def test_a_month_counts_its_changed_cases_and_all() -> None:
     ]
 
 
+def test_the_lines_of_a_month_are_those_of_its_mean() -> None:
+    found = made([*steady(40)], baseline=40)
+
+    month = found.months[1]  # nine cases in February; sigma of their mean with the centre
+    sigma = SIGMA / 1.128 * sqrt(1 / 9 + 1 / 40)
+    logs = [log(value + 1) for value in (month.lower, month.lower_2, month.upper_2, month.upper)]
+    assert month.n == 9
+    assert logs == pytest.approx([CENTRE + k * sigma for k in (-3, -2, 2, 3)])
+
+
+def test_the_example_of_the_documentation_is_right() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    values = [float(word) for word in text.split("```text")[1].split("```")[0].split()]
+    text = " ".join(text.split())  # however its lines are broken
+    points = cases([*values, 4.2, 3.0, 19.5, 5.1, 12.4])
+
+    found = chart(points, metric="hd95_mm", baseline=24)
+
+    limits = found.limits
+    assert limits
+    places = [log(value + 1) for value in values if value]
+    ranges = [abs(after - before) for before, after in pairwise(places)]
+    centre, at_2 = log(limits.centre + 1), exp(fmean(places) + 2 * limits.sigma) - 1
+    ends = [exp(centre + side * 3 * limits.sigma * sqrt(1 / 10 + 1 / 20)) - 1 for side in (-1, 1)]
+    figures = [f"{number:.3f}" for number in (*places[:3], centre, *ranges[:3], limits.sigma)]
+    figures += [f"{number:.1f} mm" for number in (limits.centre, limits.lower, limits.upper, at_2)]
+    figures += [f"{ends[0]:.1f} and {ends[1]:.1f} mm", f"{fmean(ranges):.3f} / 1.128"]
+    assert [figure for figure in figures if figure not in text] == []
+    assert [(signal.job, signal.state) for signal in found.signals] == [
+        ("0026", WATCH),
+        ("0028", INVESTIGATE),
+    ]
+    chances = f"{share_chance(9, 30, 14, 20):.3f}", f"{share_chance(9, 30, 16, 20):.4f}"
+    assert f"14 of the latest 20 have a chance of {chances[0]} (watch)" in text
+    assert f"16 of 20 one of {chances[1]} (investigate)" in text
+
+
 def test_a_month_without_changed_cases_has_no_mean() -> None:
     found = made([*distances(31), *[0.0] * 28, 4.0])
 
@@ -176,6 +216,8 @@ def test_a_new_version_with_more_changed_cases_is_worse() -> None:
     assert (more.state, more.better, more.mean) == (INVESTIGATE, False, None)
     assert more.text == "10 of 10 cases are changed, before 5 of 45"
     assert (fewer.state, fewer.better) == (WATCH, True)
+    none = compare_versions(old, cases([0.0] * 10, first=60))
+    assert (none.state, none.better) == (ROUTINE, False)  # by chance
 
 
 def test_a_version_is_compared_with_the_latest_150_cases_before() -> None:

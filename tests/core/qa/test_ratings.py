@@ -1,8 +1,10 @@
 """Ratings: which values are allowed, which rating counts, and the table of a site."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from drawcli.core.qa.ratings import (
     ALL_STRUCTURES,
     LONGEST_COMMENT,
+    MEANINGS,
+    ROW_COLUMNS,
     Edit,
     Rating,
     RatingSource,
@@ -34,6 +38,11 @@ RATING = Rating(
 
 def test_a_rating_is_read_as_it_was_written() -> None:
     assert Rating.from_plain(RATING.as_plain() | {"new": 1}) == RATING
+
+
+def test_a_rating_is_told_in_a_few_words() -> None:
+    assert RATING.in_words == "8 of 10; 12.5 min of editing; 1 none, 1 minor"
+    assert replace(RATING, overall=None, structures={}).in_words == "12.5 min of editing"
 
 
 @pytest.mark.parametrize(
@@ -133,3 +142,11 @@ def test_the_table_counts_edits_by_template_and_structure() -> None:
         "minutes_median": 12.5,
         "overall_median": 8,
     }
+
+
+def test_the_page_on_ratings_explains_every_column_and_edit() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "rate-contours.md"
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert listed[:4] == [(str(edit), meaning) for edit, meaning in MEANINGS.items()]
+    assert [name for name, _ in listed[4:]] == list(ROW_COLUMNS)

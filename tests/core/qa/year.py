@@ -28,6 +28,7 @@ from drawcli.core.qa.charts import (
     Signal,
     chart,
     compare_versions,
+    limits_by_hand,
 )
 from drawcli.core.qa.nelson import LIMIT, limits_of, rule_hits
 
@@ -103,7 +104,7 @@ def _figure(roi: Roi, metric: str, dice: random.Random) -> float:
     if metric == "dice":
         return 1 - min(max(size, 0.0002), 0.98)
     if kind.two_sided:  # heavier tails than normal
-        return dice.choice((-1, 1)) * 15 * size
+        return 15 * size * dice.gauss(0, 1)
     return max(round(_AS_DISTANCE[metric] * size * dice.uniform(0.7, 1.4), 2), 0.01)
 
 
@@ -129,9 +130,9 @@ def cases(values: Sequence[float], begin: datetime = START, span: timedelta = YE
     return [Point(begin + i * step, value, f"{i:05d}") for i, value in enumerate(values)]
 
 
-def year_of_cases() -> Iterator[tuple[str, Roi, str, list[Point]]]:
+def year_of_cases(seed: int = SEED) -> Iterator[tuple[str, Roi, str, list[Point]]]:
     """Yield template, structure, metric and cases: a year in which nothing changes."""
-    dice = random.Random(SEED)  # noqa: S311
+    dice = random.Random(seed)  # noqa: S311
     for template, (share, rois) in TEMPLATES.items():
         for roi in rois:
             for metric in WHAT:
@@ -180,21 +181,24 @@ class Quiet:
     scaled_limit: float  # the same, changed cases on the scale
 
 
-def quiet_year(baseline: int) -> Quiet:
-    """Return the false alarms of a year in which nothing changes."""
+def quiet_years(baseline: int, years: int) -> Quiet:
+    """Return the false alarms of years in which nothing changes.
+
+    A chart with an unlucky baseline has many, so that years differ.
+    """
     starts, shares = Counter[ChartState](), Counter[ChartState]()
-    judged = 0
     beyond = {True: [0, 0], False: [0, 0]}
-    for _, _, metric, points in year_of_cases():
-        made = chart(points, metric=metric, baseline=baseline)
-        time = state_shares(made, baseline)
-        judged += sum(time.values())
-        shares += time
-        starts += entries(made, baseline)
-        for scaled in (True, False):
-            out, n = _beyond(metric, [point.value for point in points], baseline, scaled=scaled)
-            beyond[scaled][0] += out
-            beyond[scaled][1] += n
+    for seed in range(SEED, SEED + years):
+        for _, _, metric, points in year_of_cases(seed):
+            made = chart(points, metric=metric, baseline=baseline)
+            shares += state_shares(made, baseline)
+            starts += entries(made, baseline)
+            for scaled in (True, False):
+                values = [point.value for point in points]
+                out, n = _beyond(metric, values, baseline, scaled=scaled)
+                beyond[scaled][0] += out
+                beyond[scaled][1] += n
+    judged = sum(shares.values())
     return Quiet(
         judged,
         dict(starts),
@@ -255,13 +259,32 @@ def delays(by: float, baseline: int, repeats: int = 2) -> dict[ChartState, list[
     return found
 
 
+def run_lengths(by: float, repeats: int, length: int) -> dict[ChartState, float]:
+    """Return the average run length up to a worse state, with normal figures and exact limits.
+
+    Twenty cases a month; a series without the state in its whole length is counted as such.
+    """
+    dice = random.Random(SEED + 3)  # noqa: S311
+    limits = limits_by_hand("hd95_mm", 4.0, 5 * exp(1.5) - 1, "known")  # sigma is 0.5
+    total, ended = Counter[ChartState](), Counter[ChartState]()
+    for _ in range(repeats):
+        values = [5 * exp(0.5 * dice.gauss(by, 1)) - 1 for _ in range(length)]
+        points = cases([max(value, 0.001) for value in values], span=timedelta(days=1.52 * length))
+        made = chart(points, metric="hd95_mm", limits=limits, baseline=length)
+        for state in (ChartState.WATCH, ChartState.INVESTIGATE):
+            delay = first_signal(made, state, 0)
+            total[state] += delay or length
+            ended[state] += delay is not None
+    return {state: total[state] / ended[state] for state in total}
+
+
 @dataclass(frozen=True)
 class Update:
     """How many charts tell a change of version within its first month."""
 
     charts: float  # share
     templates: float  # share with a chart that tells it
-    false: float  # share of charts of templates that did not change
+    false: float  # share of charts that say so of a version without a change, at the month's end
 
 
 def model_change(by: float, repeats: int = 3) -> Update:
@@ -289,6 +312,23 @@ def model_change(by: float, repeats: int = 3) -> Update:
     return Update(fmean(told), fmean(templates), fmean(false))
 
 
+def false_alarms_of_versions(years: int, step: int = 3) -> tuple[int, int]:
+    """Return how many charts tell a change where there is none, looked at all month, of how many.
+
+    Each is looked at from the fifth case on, after every few cases of the new version.
+    """
+    told = list[bool]()
+    for year in range(years):
+        dice = random.Random(SEED + 4 + 100 * year)  # noqa: S311
+        for share, rois in TEMPLATES.values():
+            for roi in rois:
+                for metric in WHAT:
+                    old, new = _versions(roi, metric, round(share * SERIES), dice)
+                    shifts = (compare_versions(old, new[:n]) for n in range(5, len(new), step))
+                    told.append(any(shift.state is ChartState.INVESTIGATE for shift in shifts))
+    return sum(told), len(told)
+
+
 def _versions(roi: Roi, metric: str, a_year: int, dice: random.Random) -> tuple[Chart, list[Point]]:
     half, month = round(a_year / 2), round(a_year * 31 / 365)
     old = cases(figures(roi, metric, half, dice), span=YEAR / 2)
@@ -298,8 +338,16 @@ def _versions(roi: Roi, metric: str, a_year: int, dice: random.Random) -> tuple[
 
 def report() -> Iterator[str]:
     """Yield all figures."""
+    for by, repeats, length in (
+        (0.0, 400, 3000),
+        (1.0, 2000, 150),
+        (2.0, 2000, 60),
+        (3.0, 2000, 30),
+    ):
+        lengths = {str(state): round(n, 1) for state, n in run_lengths(by, repeats, length).items()}
+        yield f"normal figures, limits known, {by:g} sigma: average run length {lengths}"
     for baseline in (20, 30, 60, 100, 150):
-        quiet = quiet_year(baseline)
+        quiet = quiet_years(baseline, 8)
         a_1000 = {
             str(state): round(1000 * n / quiet.judged, 2) for state, n in quiet.starts.items()
         }
@@ -317,6 +365,7 @@ def report() -> Iterator[str]:
                 )
     for by in (0.5, 1.0, 2.0):
         yield f"model change of {by:g} sigma: {model_change(by)}"
+    yield f"version without a change, looked at all month: {false_alarms_of_versions(8)}"
 
 
 if __name__ == "__main__":

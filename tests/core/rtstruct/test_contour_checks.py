@@ -195,12 +195,12 @@ def test_a_contour_is_nearest_to_its_own_slice_where_the_spacing_changes(
 ) -> None:
     series = crosswalk()
     apart = [
-        replace(one, positions=((x, y, z + (7 if n > 4 else 0)),))
+        one._replace(positions=((x, y, z + (7 if n > 4 else 0)),))
         for n, one in enumerate(series.files)
         for ((x, y, z),) in (one.positions,)
     ]
 
-    found, _ = inspected([drawn(rectangle(62 + beside), 4)], replace(series, files=tuple(apart)))
+    found, _ = inspected([drawn(rectangle(62 + beside), 4)], series._replace(files=tuple(apart)))
 
     assert ("contour-off-slice" in found) is blocked
 
@@ -530,7 +530,7 @@ def test_a_site_weighs_the_checks_and_switches_them_off() -> None:
 
 
 def test_a_vault_without_geometry_has_no_grid() -> None:
-    assert Grid.of(replace(crosswalk(), orientation=())) is None
+    assert Grid.of(crosswalk()._replace(orientation=())) is None
 
 
 def test_a_crosswalk_keeps_its_geometry_in_the_vault() -> None:

@@ -85,3 +85,10 @@ def test_labels_with_quotes_and_line_breaks_are_read_back(ctx: Context) -> None:
     found = figures(ctx, summary_with(chart_of(name), at=NOON - timedelta(days=1)))
 
     assert ("state", "Prostate_OAR", name, "dice") in found
+
+
+def test_templates_with_a_changed_golden_case_have_a_figure(ctx: Context) -> None:
+    found = figures(ctx, summary_with(chart_of(), golden=("Breast",)))
+
+    assert found["golden_changed", "Breast"] == 1
+    assert found["golden_changed", "Prostate_OAR"] == 0

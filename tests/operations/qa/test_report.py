@@ -1,12 +1,13 @@
 """What a span of deliveries says about contours."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from drawcli.adapters.state.qa_records import QaRatings
+from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
@@ -14,6 +15,7 @@ from drawcli.operations.qa.document import as_html
 from drawcli.operations.qa.report import COLUMNS, QaReport, Quartiles, read_report
 from drawcli.operations.qa.report_document import document_of
 from drawcli.operations.qa.report_text import sections
+from drawcli.operations.qa.summarize import update_summary
 from tests.conftest import NOON, Site
 from tests.operations.qa.cases import at, cases, edited, job, record
 
@@ -103,7 +105,7 @@ def test_pairs_that_were_not_compared_are_listed_by_status_and_reason(site: Site
     made = reported(site, unclear, *missing, record(40, edited("Bladder", 0.9)))
     text = dict(sections(made))["not compared"]
 
-    assert text[0] == f"1 with several clinical sets (2 sets, none approved): {job(1)}"
+    assert text[0] == f"1 where the clinical set is unclear (2 sets, none approved): {job(1)}"
     assert text[1].startswith("12 without a clinical set: ")
     assert text[1].endswith(f"{job(29)} and 2 more")
     assert [one["job"] for one in made.as_plain()["unpaired"]][:2] == [job(1), job(20)]
@@ -198,3 +200,31 @@ def test_a_report_without_pairs_is_a_document_too(site: Site) -> None:
 
     assert "<svg" not in html
     assert "<dd>none</dd>" in html
+
+
+def test_limits_that_were_set_by_hand_decide_the_state(site: Site) -> None:
+    by_hand = "{centre: 0.98, limit: 0.95, reason: audit}"
+    (site.folder / "limits.yaml").write_text(f"Prostate_OAR: {{Bladder: {{dice: {by_hand}}}}}")
+    site.add_line("qa: {limits: limits.yaml}")
+
+    (row,) = reported(site, *cases(0, 3)).structures
+
+    assert row.state == "investigate"
+
+
+def test_names_that_somebody_typed_in_the_planning_system_are_in_no_report(site: Site) -> None:
+    typed = "Doe Jane 1950"
+    renamed = edited("Bladder", 0.9, outcome=ContourOutcome.RENAMED, name_b=typed, note=typed)
+    QaRecords(site.state).add(record(n, renamed) for n in range(3))
+
+    made = reported(site, *QaRecords(site.state).by_job().values())
+    update_summary(site.settings(), LATER)
+
+    said = (
+        json.dumps(made.as_plain()),
+        as_html(document_of(made)),
+        str(list(sections(made))),
+        (site.state / "qa" / "summary.json").read_text(),
+    )
+    assert made.structures
+    assert [typed in text for text in said] == [False] * 4

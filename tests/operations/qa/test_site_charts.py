@@ -188,3 +188,14 @@ def test_a_version_that_was_commissioned_is_not_compared_with_the_one_before() -
 
     assert chart.summary().limits_from == "commissioning"
     assert (chart.state, chart.signals) == (ChartState.ROUTINE, ())
+
+
+def test_a_catalogue_that_becomes_known_is_not_told_as_a_new_model() -> None:
+    records = [*cases(0, 3, catalogue_digest=""), *cases(3, 3), *cases(6, 3, catalogue_digest="")]
+
+    changes = only(site_charts(records, DICE, 30)).changes
+
+    assert [change.text.rpartition(" models ")[2] for change in changes] == [
+        "is known from here on",
+        "is not known any more",
+    ]

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from drawcli.adapters.state.golden_store import GoldenStore
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_summary import read_summary, write_summary
+from drawcli.core.qa.golden import GoldenCase, GoldenOutcome, GoldenResult
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
 from drawcli.operations.qa import summarize
@@ -19,6 +21,8 @@ from tests.conftest import NOON, Site
 from tests.operations.qa.cases import at, cases, record
 
 LATER = NOON + timedelta(days=30)
+
+CHARTS = "drawcli.operations.qa.site_charts"
 
 
 def summary(*records: object) -> QaSummary:
@@ -31,7 +35,8 @@ def test_a_summary_has_states_cases_limits_and_signals() -> None:
 
     (chart,) = made.charts
     assert (chart.state, chart.n, chart.missing) == ("investigate", 72, 0)
-    assert chart.lower < chart.last < chart.centre < chart.upper  # type: ignore[operator]
+    assert chart.lower < chart.centre < chart.upper  # type: ignore[operator]
+    assert chart.last < chart.centre  # type: ignore[operator]
     assert chart.signals
     assert made.states() == {"investigate": 1}
     assert made.noted() == [chart]
@@ -76,6 +81,10 @@ def test_a_summary_of_a_later_version_is_read() -> None:
 
     assert QaSummary.from_plain(json.loads(json.dumps(plain))).charts
 
+    plain["charts"][0]["state"] = "of a later version"
+    with pytest.raises(ValueError, match="no state of a chart"):
+        QaSummary.from_plain(plain)
+
 
 def test_the_summary_is_made_again_only_if_there_are_new_records(
     site: Site, monkeypatch: pytest.MonkeyPatch
@@ -84,7 +93,7 @@ def test_the_summary_is_made_again_only_if_there_are_new_records(
     book.add(cases(0, 3))
     first = update_summary(site.settings(), NOON)
     with monkeypatch.context() as patch:
-        patch.setattr(summarize, "site_charts", lambda *_: pytest.fail("made again"))
+        patch.setattr(f"{CHARTS}.site_charts", lambda *_: pytest.fail("made again"))
         assert update_summary(site.settings(), LATER) == first
     book.add(cases(3, 1))
 
@@ -107,7 +116,7 @@ def test_only_the_charts_of_templates_with_new_records_are_made_again(
         made.append({one.template for one in every})
         return site_charts(every, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(summarize, "site_charts", noted)
+    monkeypatch.setattr(f"{CHARTS}.site_charts", noted)
     news = replace(record(9), status=PairStatus.MISSING, template="Breast", drawcli="1.2.0")
     book.add([news, *cases(20, 1, roi="Heart", template="Breast")])
     step_by_step = update_summary(site.settings(), LATER)
@@ -178,3 +187,39 @@ def test_a_summary_names_no_place_on_the_disk(site: Site) -> None:
     update_summary(site.settings(), NOON)
 
     assert os.fspath(site.folder) not in (site.state / "qa" / "summary.json").read_text()
+
+
+def golden_case() -> GoldenCase:
+    facts = {"models": (1,), "zip_sha256": "", "zip_bytes": 1, "template_digest": ""}
+    return GoldenCase(id="c" * 12, template="Breast", added_at=NOON, **facts)  # type: ignore[arg-type]
+
+
+def test_a_golden_case_that_changed_is_in_the_summary_until_it_is_accepted(site: Site) -> None:
+    store, case = GoldenStore(site.state), golden_case()
+    store.add(case)
+    found = []
+    for outcome in (GoldenOutcome.CHANGED, GoldenOutcome.ACCEPTED):
+        store.note(GoldenResult(at=NOON, case=case.id, template="Breast", outcome=outcome))
+        found.append(update_summary(site.settings(), NOON).golden)
+
+    assert found == [("Breast",), ()]
+
+
+def test_a_golden_case_that_is_removed_leaves_the_summary(site: Site) -> None:
+    store, case = GoldenStore(site.state), golden_case()
+    store.add(case)
+    changed = GoldenOutcome.CHANGED
+    store.note(GoldenResult(at=NOON, case=case.id, template="Breast", outcome=changed))
+    before = update_summary(site.settings(), NOON).golden
+    store.remove(case.id)
+
+    assert (before, update_summary(site.settings(), NOON).golden) == (("Breast",), ())
+
+
+def test_a_site_without_records_writes_its_summary_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = update_summary(site.settings(), NOON)
+    monkeypatch.setattr(summarize, "write_summary", lambda *_: pytest.fail("written again"))
+
+    assert update_summary(site.settings(), LATER) == first

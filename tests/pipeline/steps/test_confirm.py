@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from drawcli.errors import NeedsPerson
 from drawcli.pipeline.actions import apply_action, cancel, resend, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_once, run_step
-from tests import structure_sets
-from tests.conftest import Clock, Site, opened
+from tests.conftest import Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 
 Make = Callable[..., Job]
@@ -32,27 +30,20 @@ def run(ctx: Context, times: int = 1) -> Job:
     return only_job(ctx)
 
 
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
-
-
 @pytest.fixture
-def refused(ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Job:
+def refused(ctx: Context, pelvis: list[Path], draw: FakeDraw, clock: Clock) -> Job:
     """A job whose first structure set is refused; the server draws well from then on."""
     assert pelvis
-    draw = structure_sets.structure_set
 
     def swap(dataset: Dataset) -> None:
         first, second = dataset.ROIContourSequence[0].ContourSequence[:2]
         first.ContourData, second.ContourData = second.ContourData, first.ContourData
 
-    badly = partial(draw, change=swap)
-    monkeypatch.setattr("tests.fake_draw.structure_set", badly)
+    draw.change = swap
     run(ctx)
     clock.advance(minutes=1)
     job = run(ctx)
-    monkeypatch.setattr("tests.fake_draw.structure_set", draw)
+    draw.change = None
     assert (job.state, job.held, job.reason_code) == (State.SEGMENTED, True, "contour-off-slice")
     return job
 

@@ -1,6 +1,5 @@
 """What comes back is held against the slices it was drawn on before it may go on."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,26 +9,10 @@ from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
-from tests import structure_sets
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
 
 BEFORE = ("scan", "match", "deidentify", "upload", "poll")
-Draw = Callable[[Callable[[Dataset], None]], None]
-
-
-@pytest.fixture
-def spoilt(monkeypatch: pytest.MonkeyPatch) -> Draw:
-    """Let the server spoil what it draws."""
-    well = structure_sets.structure_set
-
-    def spoil(change: Callable[[Dataset], None]) -> None:
-        monkeypatch.setattr(
-            "tests.fake_draw.structure_set",
-            lambda slices, names: well(slices, names, change=change),
-        )
-
-    return spoil
 
 
 def fetched(ctx: Context) -> Job:
@@ -69,8 +52,8 @@ def test_what_was_drawn_is_measured_and_the_measures_are_kept(
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_contours_beside_their_slices_hold_the_job(ctx: Context, spoilt: Draw) -> None:
-    spoilt(shifted)
+def test_contours_beside_their_slices_hold_the_job(ctx: Context, draw: FakeDraw) -> None:
+    draw.change = shifted
 
     job = fetched(ctx)
 
@@ -81,8 +64,8 @@ def test_contours_beside_their_slices_hold_the_job(ctx: Context, spoilt: Draw) -
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_a_short_contour_is_told_and_delivered(ctx: Context, spoilt: Draw) -> None:
-    spoilt(short)
+def test_a_short_contour_is_told_and_delivered(ctx: Context, draw: FakeDraw) -> None:
+    draw.change = short
 
     job = fetched(ctx)
 
@@ -96,17 +79,16 @@ def test_a_short_contour_is_told_and_delivered(ctx: Context, spoilt: Draw) -> No
     [("block", State.SEGMENTED, True), ("off", State.FETCHED, False)],
 )
 @pytest.mark.usefixtures("pelvis")
-def test_a_site_weighs_it_otherwise(  # noqa: PLR0913, PLR0917 - fixtures
+def test_a_site_weighs_it_otherwise(  # noqa: PLR0913 - fixtures
     site: Site,
     draw: FakeDraw,
     clock: Clock,
-    spoilt: Draw,
     weight: str,
     state: State,
     *,
     held: bool,
 ) -> None:
-    spoilt(short)
+    draw.change = short
     with site.config.open("a") as config:
         config.write(f"accept: {{checks: {{contour-short: {weight}}}}}\n")
 

@@ -25,14 +25,9 @@ from drawcli.pipeline.actions import release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps.scan import scan
-from tests.conftest import SLICES, Clock, Site
+from tests.conftest import SLICES, Clock, Site, only_job
 
 Spoil = Callable[[list[Path]], None]
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 def edited(paths: list[Path], which: slice = slice(None), **values: object) -> None:

@@ -18,7 +18,7 @@ from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_visit
-from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
+from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site, only_job
 from tests.phantoms.mr_pt import write_mr, write_pt
 from tests.phantoms.planning import write_planning_ct
 
@@ -28,11 +28,6 @@ def quiet(ctx: Context) -> Context:
     """Return the site with ten quiet minutes asked for."""
     asked = ctx.settings.scan.replace(quiet_minutes=10.0)
     return replace(ctx, settings=ctx.settings.replace(scan=asked))
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 def changed_at(paths: list[Path], clock: Clock, minutes_ago: float) -> None:

@@ -11,20 +11,15 @@ from typer.testing import CliRunner
 
 from drawcli.adapters.state.former_client import read_history
 from drawcli.cli.commands import app
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import State
 from drawcli.errors import ConfigError
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps.scan import preview_scan, scan
-from tests.conftest import THORAX, Clock, Site
+from tests.conftest import THORAX, Clock, Site, only_job
 from tests.phantoms.planning import write_planning_ct
 from tests.structure_sets import structure_set
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 def wanting(ctx: Context, segmented: str, **more: Any) -> Context:

@@ -12,12 +12,12 @@ from pydicom import dcmread
 
 from drawcli.adapters.datastore import walk
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import State
 from drawcli.core.series.image_file import File
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey import open_survey, readers
-from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
+from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site, only_job
 from tests.phantoms.planning import write_planning_ct
 
 
@@ -38,11 +38,6 @@ def asking(ctx: Context, **wanted: Any) -> Context:
     """Return the site with other settings of the scan."""
     changed = ctx.settings.scan.replace(**wanted)
     return replace(ctx, settings=ctx.settings.replace(scan=changed))
-
-
-def only_job(ctx: Context) -> Job:
-    (job,) = ctx.ledger.jobs()
-    return job
 
 
 def codes(ctx: Context) -> list[tuple[str, int, str]]:

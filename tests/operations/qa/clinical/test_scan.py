@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,15 +23,17 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
-from drawcli.operations.qa import clinical_pair, clinical_sets
-from drawcli.operations.qa.found_files import found_files
-from drawcli.operations.qa.scan import QaScanOptions, QaScanResult, scan_pairs
+from drawcli.operations.qa.clinical import finder as clinical_sets
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.found_files import found_files
+from drawcli.operations.qa.clinical.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinic import APPROVED, deliver, exported, move_first_roi
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
     add_delivered,
@@ -41,9 +44,11 @@ from tests.operations.qa.synthetic import (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick() -> Iterator[None]:
     """Leave out the distances, which take the most time."""
-    monkeypatch.setattr(clinical_pair, "has_scipy", lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clinical_pair, "has_scipy", lambda: False)
+        yield
 
 
 @pytest.fixture
@@ -152,7 +157,7 @@ def test_a_second_scan_says_nothing_new_and_reads_no_file_again(
     again = rescan(ctx)
 
     assert count > 0
-    assert (again.records, again.jobs, len(reads), lines(site)) == ([], 1, count, before)
+    assert (again.news, again.jobs, len(reads), lines(site)) == ({}, 1, count, before)
 
 
 def test_again_compares_anew_and_still_writes_only_news(
@@ -162,7 +167,7 @@ def test_again_compares_anew_and_still_writes_only_news(
     rescan(ctx)
     before, count = lines(site), len(reads)
 
-    assert rescan(ctx, again=True).records == []
+    assert rescan(ctx, again=True).news == {}
     assert (len(reads), lines(site)) == (2 * count, before)
 
     (site.state / "qa" / "pairs.jsonl").unlink()
@@ -179,7 +184,7 @@ def test_a_set_that_is_not_approved_waits_and_counts_after_the_time(
     assert record_of(job, ctx).status is PairStatus.WAITING
 
     clock.advance(days=13)
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
     clock.advance(days=1)
     rescan(ctx)
 
@@ -238,7 +243,7 @@ def test_a_plan_decides_also_if_it_comes_later(job: Job, ctx: Context, site: Sit
     after = record_of(job, ctx)
     assert (newest.chosen_by, after.chosen_by) == ("newest", "plan")
     assert newest.b_sha256 != after.b_sha256
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
 
 
 def test_a_copy_of_ours_gives_way_to_an_edited_set_and_is_named(job: Job, ctx: Context) -> None:
@@ -288,7 +293,19 @@ def test_a_delivered_file_that_cannot_be_made_again_is_a_failure_with_a_reason(
     rescan(ctx)
 
     assert record_of(real_job, ctx).status is PairStatus.FAILED
-    assert "cannot be read, and not be made again" in record_of(real_job, ctx).note
+    assert "is gone, and cannot be rebuilt" in record_of(real_job, ctx).note
+
+
+def test_a_delivered_file_that_was_moved_within_the_datastore_is_found_there(
+    job: Job, ctx: Context, site: Site
+) -> None:
+    exported(job, ctx, move_first_roi, **APPROVED)
+    delivery_path(job, ctx).rename(site.store / "imported.dcm")
+
+    rescan(ctx)
+
+    record = record_of(job, ctx)
+    assert (record.status, record.a_sha256) == (PairStatus.COMPARED, job.delivered_sha256)
 
 
 def test_the_clinical_set_may_be_in_a_folder_of_its_own(
@@ -301,7 +318,7 @@ def test_the_clinical_set_may_be_in_a_folder_of_its_own(
     rescan(ctx)
     assert record_of(job, ctx).status is PairStatus.COMPARED
     count = len(reads)
-    assert (rescan(ctx).records, len(reads)) == ([], count)
+    assert (rescan(ctx).news, len(reads)) == ({}, count)
 
     exported(job, ctx, move_first_roi, to=exports, **APPROVED | {"ReviewDate": "20261201"})
     rescan(ctx)
@@ -318,6 +335,26 @@ def test_a_missing_folder_is_reported_and_the_datastore_is_still_used(
 
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert [err.code for err in done.warnings] == ["datastore-missing"]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports = site.folder / "exports"
+    exported(job, ctx, move_first_roi, to=exports / "open", **APPROVED)
+    (exports / "closed").mkdir()
+    listed = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "refused", str(path))
+        return listed(path)
+
+    monkeypatch.setattr("drawcli.adapters.datastore.walk.os.scandir", refused)
+    done = rescan(with_qa(ctx, folders=[exports]))
+
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+    assert [str(err) for err in done.warnings] == ["1 folder below qa.folders cannot be listed"]
 
 
 def test_a_series_that_changed_since_has_no_pair(job: Job, ctx: Context) -> None:
@@ -338,7 +375,38 @@ def test_a_series_that_was_delivered_again_counts_once(job: Job, ctx: Context) -
 
     record = record_of(job, ctx)
     assert (record.status, again.id in record.note) == (PairStatus.CLOSED, True)
-    assert rescan(ctx, again=True).records == []
+    assert rescan(ctx, again=True).news == {}
+
+
+def test_a_comparison_from_before_a_second_delivery_stays(job: Job, ctx: Context) -> None:
+    exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    before = record_of(job, ctx)
+    ctx.ledger.add(replace(job, id=f"{job.series_key}-2"))
+
+    rescan(ctx, again=True)
+
+    assert record_of(job, ctx) == before
+    assert record_of(job, ctx).structures
+
+
+def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = add_cases(ctx, site.store, 2, [only_approved])
+    released, asked = Event(), []
+
+    def slow(*_: Any) -> Any:
+        asked.append(1)
+        released.wait(5)
+
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
+    rescan(ctx)
+    assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
+    assert "it took 0.3 s" in record_of(cases[0].job, ctx).note
+    assert (rescan(ctx).news, len(asked)) == ({}, 2)
+    released.set()
 
 
 def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
@@ -351,11 +419,11 @@ def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
 
     done = rescan(ctx)
 
-    assert [record.job for record in done.records] == [missing.job.id]
+    assert list(done.news) == [missing.job.id]
     assert record_of(compared.job, ctx).status is PairStatus.COMPARED
     assert record_of(missing.job, ctx).status is PairStatus.CLOSED
     assert "deliver.keep_days" in record_of(missing.job, ctx).note
-    assert rescan(ctx).records == []
+    assert rescan(ctx).news == {}
 
 
 def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, site: Site) -> None:
@@ -366,7 +434,7 @@ def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, si
 
     done = rescan(ctx)
 
-    assert [(one.job, str(one.status)) for one in done.records] == [(gone.job.id, "closed")]
+    assert [(one.job, str(one.status)) for one in done.news.values()] == [(gone.job.id, "closed")]
     assert record_of(kept.job, ctx).status is PairStatus.COMPARED
 
 
@@ -449,13 +517,31 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
     cases = add_cases(ctx, site.store, 3, [only_approved])
     scan(ctx)
     ticks = iter([0.0, *[1.0] * 50])
-    monkeypatch.setattr("drawcli.operations.qa.scan.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.monotonic", lambda: next(ticks))
     done = scan_pairs(ctx, QaScanOptions(seconds=0.5))
-    assert (done.left, len(done.records)) == (3, 3)
+    assert (done.left, len(done.news)) == (3, 3)
     monkeypatch.undo()
 
     scan_pairs(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.COMPARED}
+
+
+def test_folders_that_were_read_in_part_are_reported_and_read_further_the_next_time(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(job, ctx, move_first_roi, to=site.folder / "exports" / "b", **APPROVED)
+    ctx = with_qa(ctx, folders=[site.folder / "exports"])
+    scan(ctx)
+    monkeypatch.setattr(clinical_sets, "monotonic", lambda: inf)
+    done = scan_pairs(ctx, QaScanOptions(seconds=60))
+    monkeypatch.undo()
+
+    assert [str(err) for err in done.warnings] == [
+        "qa.folders were read in part; the next scan goes on"
+    ]
+    assert record_of(job, ctx).status is PairStatus.MISSING
+    scan_pairs(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
 def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
@@ -472,7 +558,7 @@ def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
         add(self, records)
 
     monkeypatch.setattr(QaRecords, "add", cut)
-    monkeypatch.setattr("drawcli.operations.qa.scan.write_watch", lambda *_: None)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.write_watch", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         scan_pairs(ctx)
     monkeypatch.undo()
@@ -513,7 +599,7 @@ def test_a_dry_run_writes_nothing(job: Job, ctx: Context, site: Site) -> None:
 
     done = scan_pairs(ctx, QaScanOptions(dry_run=True))
 
-    assert [str(one.status) for one in done.records] == ["compared"]
+    assert [str(one.status) for one in done.news.values()] == ["compared"]
     after = {path: path.stat().st_mtime_ns for path in site.state.rglob("*") if path.is_file()}
     assert {path.name for path in before.keys() ^ after.keys()} <= {"scan-index.sqlite.lock"}
     assert [
@@ -553,9 +639,9 @@ def test_the_files_of_a_job_are_named_for_who_asks(ctx: Context, site: Site) -> 
     roles = {path.name: what for path, what in found.items()}
     assert roles.pop(delivery_path(case.job, ctx).name) == "delivered by drawcli"
     assert roles == {
-        "0.dcm": "another set is preferred",
+        "0.dcm": "less preferred",
         "1.dcm": "the clinical set",
-        "2.dcm": "it is older than the delivery",
+        "2.dcm": "older than the delivery",
     }
 
 

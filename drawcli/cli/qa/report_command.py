@@ -1,5 +1,6 @@
 """qa report: what the comparison of delivered and clinical contours says about a span of time."""
 
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 from textwrap import fill
@@ -58,9 +59,10 @@ def report(
         first = moment(since, now)
         if first >= now:
             raise UsageError("--since is in the future")
-        records = QaRecords(ctx.settings.state_dir).by_job()
-        _check_template(template, {record.template for record in records.values()})
-        made = read_report(records.values(), ctx.settings, first, now, template)
+        with render.spinner("reading") if door.to_person else nullcontext():
+            records = QaRecords(ctx.settings.state_dir).by_job()
+            _check_template(template, {record.template for record in records.values()})
+            made = read_report(records.values(), ctx.settings, first, now, template)
     _write_documents(made, html, pdf)
     if as_csv:
         from drawcli.operations.ledger_copies import as_csv as table
@@ -111,7 +113,9 @@ def _show(out: "Console", made: "QaReport", written: "Sequence[str]") -> None:
 
     span = f"{made.since:%Y-%m-%d} to {made.until:%Y-%m-%d}"
     pairs = counts_text(made.pairs) or f"no delivered structure sets were looked at\n{_NO_PAIRS}"
-    out.print(f"delivered {span}: {pairs}", soft_wrap=True)
+    head = f"delivered {span}: {pairs}".splitlines()
+    for line in head:
+        out.print(fill(line, max(out.width, _NARROWEST)), soft_wrap=True)
     _show_structures(out, made)
     for title, lines in sections(made):
         out.print(f"\n{title}", soft_wrap=True)

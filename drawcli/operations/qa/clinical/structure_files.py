@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.conversion import LARGEST
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.references import (
     STRUCTURE_SET,
@@ -63,11 +64,11 @@ def read_whole(path: Path) -> StructureSetBytes:
     Raises
     ------
     Unreadable
-        If the file is none, is not whole, or changes meanwhile.
+        If the file is none, is not whole, is too large, or changes meanwhile.
     """
     try:
         before = path.stat()
-        data = path.read_bytes()
+        data = path.read_bytes() if before.st_size <= LARGEST else b""
         after = path.stat()
     except OSError:
         raise Unreadable from None
@@ -112,7 +113,6 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
         contours = list(contours_of(header))
     except BadStructureSet:
         raise Unreadable from None
-    made = _time(header, tags.StructureSetDate, tags.StructureSetTime)
     return StructureSetFacts(
         digest=file.sha256,
         instance=key(header.text(tags.SOPInstanceUID)),
@@ -124,10 +124,15 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
         predecessors=frozenset(map(key, predecessors(header))),
         approval=header.text(tags.ApprovalStatus).upper(),
         reviewed_at=_time(header, tags.ReviewDate, tags.ReviewTime),
-        made_at=made or file.modified,
+        made_at=made_at(header) or file.modified,
         drawn=any(contour.kind in CLOSED_KINDS for contour in contours),
         on_slices=not named and series.grid is not None and lie_on_slices(contours, series.grid),
     )
+
+
+def made_at(header: Header) -> datetime | None:
+    """Return when a structure set was made, UTC; None if it does not say."""
+    return _time(header, tags.StructureSetDate, tags.StructureSetTime)
 
 
 def _keyed(text: str, key: Key) -> str:

@@ -345,12 +345,14 @@ class Case:
         return [hashlib.sha256(one).hexdigest() for one in self.sets]
 
 
-def add_cases(ctx: Context, store: Path, count: int, kinds: Sequence[Kind] = KINDS) -> list[Case]:
+def add_cases(
+    ctx: Context, store: Path, count: int, kinds: Sequence[Kind] = KINDS, first: int = 0
+) -> list[Case]:
     """Put patients with delivered jobs into a site, and their sets into a folder."""
-    patients = [Patient(number) for number in range(count)]
+    patients = [Patient(number) for number in range(first, first + count)]
     cases = []
     for patient in patients:
-        other = patients[(patient.number + 1) % count]
+        other = patients[(patient.number - first + 1) % count]
         sets, expected = kinds[patient.number % len(kinds)](patient, other)
         job = add_delivered(ctx, patient)
         folder = store / f"clinic{patient.number:05}"

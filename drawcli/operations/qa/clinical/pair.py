@@ -1,6 +1,5 @@
 """Compare the delivered structure set of a job with the clinical one; return the record."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from drawcli.core.qa.candidates import (
     StructureSetFacts,
     Waiting,
     choose,
+    in_words,
     needs_comparison,
 )
 from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
@@ -28,16 +28,17 @@ from drawcli.core.qa.structures import read_rois
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.slice_grid import Grid
 from drawcli.operations.doctor.outcome import EXPECTED
-from drawcli.operations.qa.clinical_sets import SetFinder
-from drawcli.operations.qa.compare import has_scipy
-from drawcli.operations.qa.delivered_set import NO_SET, drawcli_of, read_delivered
-from drawcli.operations.qa.structure_files import (
+from drawcli.operations.qa.clinical.delivered_set import NO_SET, drawcli_of, read_delivered
+from drawcli.operations.qa.clinical.finder import SetFinder
+from drawcli.operations.qa.clinical.structure_files import (
     SeriesSent,
     StructureSetBytes,
     Unreadable,
     facts_of,
+    made_at,
     read_whole,
 )
+from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.reidentify import own_uids
 from drawcli.system.threads import call_with_timeout
@@ -83,8 +84,10 @@ class PairMaker:
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
     choice: SetChoice = field(default_factory=lambda: SetChoice(PairStatus.MISSING))
 
-    def record(self) -> PairRecord:
+    def record(self) -> PairRecord | None:
         """Return the record; the clinical set is compared if there is one.
+
+        None if the job was compared before the series was delivered again: that stays.
 
         Raises
         ------
@@ -93,6 +96,8 @@ class PairMaker:
         JobError
             If the identity of the job cannot be read.
         """
+        if self._superseded_by and self.earlier.status is PairStatus.COMPARED:
+            return None
         if self._superseded_by:
             note = f"the series was delivered again with this template: job {self._superseded_by}"
             return self._record(PairStatus.CLOSED, note)
@@ -104,7 +109,7 @@ class PairMaker:
                 status = self.choice.status or PairStatus.MISSING
                 return self._record(status, _note(status, self.reasons))
             if self.delivered is None:
-                note = "the delivered structure set cannot be read, and not be made again"
+                note = "the delivered structure set is gone, and cannot be rebuilt"
                 return self._record(PairStatus.FAILED, note)
             compared = self._compare(chosen)
             if any(one.outcome not in _ALONE for one in compared.structures):
@@ -135,6 +140,10 @@ class PairMaker:
             lambda: read_delivered(self.job, crosswalk, self.ctx), seconds
         )
         self.candidates = call_with_timeout(lambda: list(self._read(crosswalk)), seconds)
+        if self.delivered is None:  # it may have been moved within the folders that are read
+            files = (one.file for one in self.candidates if one.file is not None)
+            same = (file for file in files if file.sha256 == self.job.delivered_sha256)
+            self.delivered = next(same, None)
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -193,6 +202,7 @@ class PairMaker:
             own=frozenset(map(key, own.values())),
             own_digests=frozenset(one.delivered_sha256 or "" for one in self._of_series),
             delivered_at=self.earlier.delivered_at,
+            made_at=made_at(self.delivered.header) if self.delivered is not None else None,
             changed=bool(job.late_digest)
             or any(one.source_digest != job.source_digest for one in later),
         )
@@ -265,14 +275,10 @@ class PairMaker:
 
 def _note(status: PairStatus, reasons: Sequence[PassedOver]) -> str:
     """Return why there is no comparison, in one sentence."""
-    undecided = PassedOver.UNDECIDED in reasons
     begin = {
-        PairStatus.MISSING: "no clinical structure set of the series" if reasons else NO_SET,
+        PairStatus.MISSING: "no clinical structure set" if reasons else NO_SET,
         PairStatus.WAITING: "the structure set is not approved yet",
-        PairStatus.UNCLEAR: "none of several structure sets is preferred"
-        if undecided
-        else "no structure set has a structure that was delivered",
+        PairStatus.UNCLEAR: "no structure set is preferred",
         PairStatus.CHANGED: "the series has changed since it was sent",
     }[status]
-    counts = ", ".join(f"{count} x {WHY[why]}" for why, count in Counter(reasons).items())
-    return f"{begin}: {counts}" if counts and status is not PairStatus.WAITING else begin
+    return f"{begin}; found: {in_words(reasons)}" if reasons else begin

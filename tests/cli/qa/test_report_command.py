@@ -34,7 +34,7 @@ def test_twenty_pairs_are_read_in_eighty_columns(drawcli: Run) -> None:
     lines = shown.out.splitlines()
     assert shown.code == 0
     assert max(map(len, lines)) <= 80
-    assert lines[0].endswith(": 20 compared, 1 without a clinical set")
+    assert " ".join(lines[:2]).split(": ")[1].strip() == "20 compared, 1 without a clinical set"
     title, figures, halves = lines[3:6]
     assert title.split() == "structure n u/e/r Dice sDice HD95 APL state".split()
     assert figures.split()[:3] == ["Bladder", "20", "0/100/0"]
@@ -91,3 +91,14 @@ def test_a_site_without_pairs_says_what_to_do(drawcli: Run) -> None:
     assert shown.code == 0
     assert "no delivered structure sets" in shown.out
     assert "qa.enabled" in shown.out
+
+
+def test_doctor_checks_contours_where_they_are_compared(drawcli: Run, site: Site) -> None:
+    def checks() -> set[str]:
+        data = drawcli("doctor", "--offline", "--json").answer["data"]
+        return {one["check"] for one in data["checks"]}
+
+    before = checks()
+    site.add_line("qa: {enabled: true}")
+
+    assert checks() - before == {"contours"}

@@ -5,29 +5,35 @@ what it has not looked at is left for the next one.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.adapters.state.qa_watch import WatchedJob, read_watch, scan_lock, write_watch
+from drawcli.adapters.state.qa_watch import (
+    WatchedJob,
+    mark_scanned,
+    read_watch,
+    scan_lock,
+    write_watch,
+)
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
-from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
-from drawcli.operations.qa.delivered_set import first_record
+from drawcli.operations.qa.clinical.finder import Lookup, SetFinder, Sighting
+from drawcli.operations.qa.clinical.scan_result import QaNews, QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
+from drawcli.system.limits import PAIR_SECONDS
 from drawcli.system.threads import ended_call
 
 if TYPE_CHECKING:
-    from drawcli.operations.qa.clinical_pair import PairMaker
+    from drawcli.operations.qa.clinical.pair import PairMaker
 
 _DELIVERED: Final = frozenset({State.DELIVERED, State.DONE})
 _OPEN: Final = frozenset(
@@ -35,42 +41,6 @@ _OPEN: Final = frozenset(
 )
 _KEPT: Final = 25  # pairs, after which the list of watched jobs is written
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QaScanOptions:
-    """Which jobs a scan takes, and for how long."""
-
-    job: str | None = None
-    again: bool = False  # also those of which nothing has changed
-    seconds: float = inf  # no pair is begun after this time
-    dry_run: bool = False
-
-
-@dataclass(slots=True)
-class QaScanResult:
-    """What a scan found."""
-
-    news: dict[str, PairRecord] = field(default_factory=dict)  # by job; without structures
-    jobs: int = 0  # delivered jobs whose work folder is there
-    left: int = 0  # for the next scan: the time was over
-    warnings: list[DrawcliError] = field(default_factory=list)
-
-    @property
-    def records(self) -> list[PairRecord]:
-        """The last new record of each job that has one, without structures."""
-        return list(self.news.values())
-
-    def as_plain(self) -> dict[str, Any]:
-        """Return it for programs."""
-        shown = ("job", "template", "status", "others", "passed_over", "note")
-        plain = [record.as_plain() for record in self.records]
-        return {
-            "jobs": self.jobs,
-            "left": self.left,
-            "recorded": dict(Counter(str(record.status) for record in self.records)),
-            "pairs": [{name: one[name] for name in shown} for one in plain],
-        }
 
 
 def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResult:
@@ -97,6 +67,7 @@ def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResu
             from drawcli.operations.qa.summarize import update_summary
 
             update_summary(ctx.settings, ctx.now())
+            mark_scanned(ctx.settings.state_dir, ctx.now())
         return scan.result
 
 
@@ -118,6 +89,8 @@ class _Scan:
     options: QaScanOptions
     result: QaScanResult = field(default_factory=QaScanResult)
     deadline: float = inf
+    earlier: dict[str, "_Earlier"] = field(default_factory=dict)  # last records, as far as needed
+    loaded: set[str] = field(default_factory=set)  # jobs whose records were looked for
 
     def __post_init__(self) -> None:
         self.deadline = monotonic() + self.options.seconds
@@ -141,8 +114,9 @@ class _Scan:
         self._compare_all(found)
 
     def keep(self) -> None:
-        """Write the list of watched jobs, if it has changed."""
-        if self.watched != self.before and not self.options.dry_run:
+        """Write the list of watched jobs, if it has changed and is whole."""
+        is_part = self.is_first and self.options.job is not None
+        if self.watched != self.before and not is_part and not self.options.dry_run:
             write_watch(self.ctx.settings.state_dir, self.watched)
             self.before = dict(self.watched)
 
@@ -156,22 +130,28 @@ class _Scan:
             throwaway=self.options.dry_run,
         )
 
-    @cached_property
-    def earlier(self) -> dict[str, "_Earlier"]:
-        """The last record of each job that concerns this scan."""
-        everything = self.is_first and self.options.job is None
-        only = None if everything else self.folders | self.watched.keys()
-        return {record.job: _Earlier.of(record) for record in self.records.every(only)}
+    def load(self, jobs: Iterable[str]) -> None:
+        """Read the last records of some jobs, unless they are known."""
+        wanted = set(jobs) - self.loaded
+        if wanted:
+            self.loaded |= wanted
+            known = self.records.of_jobs(wanted)
+            self.earlier |= {record.job: _Earlier.of(record) for record in known}
 
     def _new_jobs(self) -> list[Job]:
         """Return the delivered jobs that are not watched yet."""
         new = self.folders - self.watched.keys()
         if self.options.job is not None:
             new &= {self.options.job}
-        return [job for job in jobs_of(new, self.ctx) if _is_delivered(job)]
+        return [job for job in self.ctx.ledger.find(new) if _is_delivered(job)]
 
-    def _begin(self, jobs: Iterable[Job]) -> None:
+    def _begin(self, jobs: Sequence[Job]) -> None:
         """Record at once what produced the contours of new jobs, and watch them."""
+        if not jobs:
+            return
+        from drawcli.operations.qa.clinical.delivered_set import first_record
+
+        self.load(job.id for job in jobs)
         begun = []
         for job in jobs:
             try:
@@ -189,11 +169,12 @@ class _Scan:
 
     def _close(self) -> None:
         """Close the records of jobs whose work folders are gone."""
-        known = set(self.earlier if self.is_first else self.watched)
-        gone = known - self.folders
+        known = self.records.jobs_in(_OPEN) if self.is_first else set(self.watched)
+        gone = sorted(known - self.folders)
+        self.load(gone)
+        records = [self.earlier[job].record for job in gone if job in self.earlier]
         for job in gone:
             self.watched.pop(job, None)
-        records = (self.earlier[job].record for job in sorted(gone) if job in self.earlier)
         self._add([self._closed(record) for record in records if record.status in _OPEN])
 
     def _closed(self, record: PairRecord) -> PairRecord:
@@ -212,7 +193,8 @@ class _Scan:
     def _compare_all(self, found: Lookup) -> None:
         """Compare the pairs of which something has changed, the latest delivered first."""
         due = [job for job, one in found.sightings.items() if one.paths is not None]
-        jobs = jobs_of(due, self.ctx)
+        jobs = self.ctx.ledger.find(due)
+        self.load(due)
         jobs.sort(key=lambda job: (self._earlier(job).delivered_at, job.id), reverse=True)
         for number, job in enumerate(jobs):
             if monotonic() > self.deadline:
@@ -224,9 +206,9 @@ class _Scan:
 
     def _compare(self, job: Job, sighting: Sighting) -> None:
         """Compare one pair and record it; a failure concerns this pair only."""
-        earlier, watched = self._earlier(job), self.watched[job.id]
-        from drawcli.operations.qa.clinical_pair import PairMaker
+        from drawcli.operations.qa.clinical.pair import PairMaker
 
+        earlier, watched = self._earlier(job), self.watched[job.id]
         maker = PairMaker(
             job=job,
             ctx=self.ctx,
@@ -237,17 +219,17 @@ class _Scan:
         )
         record = self._made(job, maker)
         since = None
-        if record.status is PairStatus.WAITING:
+        if record is not None and record.status is PairStatus.WAITING:
             is_same = record.b_sha256 == earlier.b_sha256 and watched.waits_since is not None
             since = watched.waits_since if is_same else self.ctx.now()
         stamp = self.finder.stamp_with(sighting, maker.named)
-        self._add([record])
+        self._add([record] if record is not None else [])
         self.watched[job.id] = replace(watched, stamp=stamp, sets=maker.sets, waits_since=since)
 
-    def _made(self, job: Job, maker: "PairMaker") -> PairRecord:
+    def _made(self, job: Job, maker: "PairMaker") -> PairRecord | None:
         """Return the record of a pair, made in a thread of its own; never fails for one pair."""
-        call = ended_call(maker.record)
-        err = call.exception()
+        call = ended_call(maker.record, PAIR_SECONDS)
+        err = call.exception() if call.done() else JobError(f"it took {PAIR_SECONDS:g} s")
         if err is None:
             return call.result()
         if isinstance(err, TimeoutError):
@@ -264,6 +246,8 @@ class _Scan:
         return replace(maker.earlier, status=PairStatus.FAILED, at=at, note=note, unpaired=0)
 
     def _earlier(self, job: Job) -> PairRecord:
+        from drawcli.operations.qa.clinical.delivered_set import first_record
+
         known = self.earlier.get(job.id)
         return known.record if known is not None else first_record(job, self.ctx)
 
@@ -273,26 +257,11 @@ class _Scan:
         if not self.options.dry_run:
             self.records.add(new)
         self.earlier |= {record.job: _Earlier.of(record) for record in new}
-        self.result.news |= {record.job: self.earlier[record.job].record for record in new}
+        self.result.news |= {record.job: QaNews.of(record) for record in new}
 
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)
         return known is None or known.content != record.content_digest
-
-
-def jobs_of(ids: Iterable[str], ctx: Context) -> list[Job]:
-    """Return jobs by id; each month of the archive is read once at most.
-
-    Archived jobs that were not delivered are left out.
-    """
-    wanted = set(ids)
-    found = [job for job in ctx.ledger.jobs() if job.id in wanted]
-    left = wanted - {job.id for job in found}
-    entries = (one for job in left for one in ctx.ledger.archive.of_series(job.partition("-")[0]))
-    months = [one.month for one in entries if one.id in left and one.state is State.DONE]
-    if months:
-        found += [job for job in ctx.ledger.archive.jobs(min(months)) if job.id in left]
-    return found
 
 
 def _is_delivered(job: Job) -> bool:

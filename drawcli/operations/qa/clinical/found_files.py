@@ -7,8 +7,8 @@ from drawcli.adapters.state.qa_watch import read_watch
 from drawcli.core.jobs.job import Job
 from drawcli.core.qa.records import PairRecord
 from drawcli.errors import DrawcliError
-from drawcli.operations.qa.clinical_pair import PairMaker
-from drawcli.operations.qa.clinical_sets import SetFinder
+from drawcli.operations.qa.clinical.finder import SetFinder
+from drawcli.operations.qa.clinical.pair import PairMaker
 from drawcli.pipeline.context import Context
 
 

@@ -21,6 +21,7 @@ from drawcli.errors import SILENT, OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
 from drawcli.system.files import make_private
+from drawcli.system.printable import counted
 from drawcli.system.threads import call_while_heard
 
 _PURPOSE: Final = "scan-index"
@@ -39,8 +40,7 @@ class Lookup:
     """What a look into the indexes found."""
 
     sightings: dict[str, Sighting] = field(default_factory=dict)
-    lost: list[OutOfReach] = field(default_factory=list)  # folders that are missing or silent
-    is_whole: bool = True  # whether the time sufficed for all folders
+    lost: list[OutOfReach] = field(default_factory=list)  # folders that were not read, or in part
 
 
 class _LateError(Exception):
@@ -144,11 +144,11 @@ class SetFinder:
                 with self._index_of_folders() as index:
                     update = Update(index, self._options, self._now_ns, _silent, hear)
                     update.run(self.ctx.settings.qa.folders)
-                    found.lost += update.lost
+                    found.lost += [*update.lost, *_unlisted(len(update.unlisted))]
             except IndexBroken:
                 continue  # it is removed: the second time it is made anew
             except _LateError:
-                found.is_whole = False
+                found.lost.append(OutOfReach("qa.folders were read in part; the next scan goes on"))
             return
 
     def _sighting(self, one: WatchedJob, indexes: list[ScanIndex], *, anyway: bool) -> Sighting:
@@ -208,6 +208,14 @@ class SetFinder:
 
     def _now_ns(self) -> int:
         return int(self.ctx.now().timestamp() * 1e6) * 1000
+
+
+def _unlisted(count: int) -> Iterator[OutOfReach]:
+    if count:
+        yield OutOfReach(
+            f"{counted(count, 'folder')} below qa.folders cannot be listed",
+            hint="Check that the user running drawcli can read them.",
+        )
 
 
 def _paths(files: list[list[NamingFile]], indexes: list[ScanIndex]) -> Iterator[Path]:
