@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -43,9 +44,11 @@ from tests.operations.qa.clinical.synthetic import (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick() -> Iterator[None]:
     """Leave out the distances, which take the most time."""
-    monkeypatch.setattr(clinical_pair, "has_scipy", lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clinical_pair, "has_scipy", lambda: False)
+        yield
 
 
 @pytest.fixture
@@ -521,6 +524,24 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
 
     scan_pairs(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.COMPARED}
+
+
+def test_folders_that_were_read_in_part_are_reported_and_read_further_the_next_time(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(job, ctx, move_first_roi, to=site.folder / "exports" / "b", **APPROVED)
+    ctx = with_qa(ctx, folders=[site.folder / "exports"])
+    scan(ctx)
+    monkeypatch.setattr(clinical_sets, "monotonic", lambda: inf)
+    done = scan_pairs(ctx, QaScanOptions(seconds=60))
+    monkeypatch.undo()
+
+    assert [str(err) for err in done.warnings] == [
+        "qa.folders were read in part; the next scan goes on"
+    ]
+    assert record_of(job, ctx).status is PairStatus.MISSING
+    scan_pairs(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
 def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
