@@ -272,6 +272,7 @@ def test_the_page_to_sign_names_no_patient_and_tells_the_result(
     for text in (*done.cases[0].case.patient, "KOWALSKI", "PAST-001", str(past.folder)):
         assert text not in page
     assert page.count("<img") == 4 * 3  # each structure in three planes
+    assert "<tr><td>1</td>" + '<td class="n">0.900</td>' * 4 + "</tr>" in page  # the only case
     assert as_html(document_of(done, ctx.settings, "0123456789abcdef")) == page
 
 
