@@ -102,11 +102,15 @@ def sentence(done: Commissioned) -> str:
     judged = [one for one in done.results if one.judgements]
     passed = sum(one.passed is True for one in judged)
     words = {True: "PASS", False: "FAIL", None: "NOT DECIDED"}[done.passed]
+    words = words if done.is_complete else "NOT FINISHED"
+    if not done.compared:
+        return f"{words}: no case is back."
     if not judged:
         return f"{words}: the acceptance file has no criterion for this template."
     cases = counted(len(done.compared), "case")
     return (
-        f"{words}: {passed} of {counted(len(judged), 'structure')} with criteria "
+        f"{words}: {'' if done.is_complete else 'so far '}{passed} of "
+        f"{counted(len(judged), 'structure')} with criteria "
         f"{'meets' if passed == 1 else 'meet'} them, in {cases}."
     )
 

@@ -55,6 +55,7 @@ def named(done: Commissioned, name: str) -> StructureResult:
     return next(one for one in done.results if one.name == name)
 
 
+@pytest.mark.usefixtures("distances")
 def test_past_patients_go_to_the_server_and_back_and_are_compared_and_judged(
     run: Run, past: PastPatients, draw: FakeDraw, ctx: Context, site: Site
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     first = run(until=ctx.now())
     assert (len(first.compared), first.is_complete, first.stopped) == (0, False, "the time is over")
     assert [one.standing for one in first.cases] == ["not finished: uploaded"] * 2
+    assert (first.passed, sentence(first)) == (None, "NOT FINISHED: no case is back.")
     draw.status = "SEGMENTATION COMPLETED"
     past.folder.rename(past.folder.with_name("moved"))
 
