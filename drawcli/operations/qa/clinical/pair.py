@@ -71,6 +71,8 @@ class PairMaker:
         Its last record.
     waits_since
         When the set that the last record waits for was first seen.
+    frame_is_shared
+        Whether another delivered series has its frame of reference.
     """
 
     job: Job
@@ -79,6 +81,7 @@ class PairMaker:
     paths: Sequence[Path]
     earlier: PairRecord
     waits_since: datetime | None = None
+    frame_is_shared: bool = False
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
@@ -198,6 +201,7 @@ class PairMaker:
             born=key(born) if born else "",
             series=key(crosswalk.series_uid),
             frame=key(crosswalk.frame_uid) if crosswalk.frame_uid else "",
+            frame_is_shared=self.frame_is_shared,
             images=frozenset(key(file.sop_uid) for file in crosswalk.files),
             own=frozenset(map(key, own.values())),
             own_digests=frozenset(one.delivered_sha256 or "" for one in self._of_series),
