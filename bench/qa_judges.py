@@ -230,8 +230,8 @@ def ranges_of(a: Solid, b: Solid, spacing: tuple[float, float, float]) -> dict[s
     return {
         "surface_dice": (close[0], close[1]),
         "apl": (added[0], added[1]),
-        "hd95": (shares["hd93"], shares["hd97"]),
-        "hd95 counted": (shares["hd90"], shares["hd97"]),
+        "hd95": (shares[93], shares[97]),
+        "hd95 counted": (shares[90], shares[97]),
     }
 
 
