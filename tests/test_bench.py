@@ -135,6 +135,23 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
     assert all(row["ratio"] > 0 for row in sure)
 
 
+def test_contours_are_measured_beside_plastimatch_and_memory_over_pairs() -> None:
+    words = "--structures 2 --slices 12 --size 64 --pairs 2 --json".split()
+    done = subprocess.run(
+        [sys.executable, str(BENCH.with_name("qa.py")), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,  # of so few, no ratio is judged
+    )
+    *beside, memory = json.loads(done.stdout)
+
+    assert memory["name"] == "memory, 2 / 1 pairs"
+    assert memory["met"]
+    for row in beside:
+        assert row["asked"].startswith("not installed") if row["ratio"] is None else row["ratio"]
+
+
 @pytest.fixture(scope="module")
 def every() -> Any:
     """Return bench/all.py as a module."""

@@ -44,7 +44,7 @@ KINDS = (
 )
 
 
-def drawn_by_the_job(package: bytes) -> bytes:
+def drawn_by_the_job(package: bytes, _change: object = None) -> bytes:
     """Return the structure set of a job that takes what the real one takes."""
     check_as_real_job(images_in(package))
     return segmented(package)
