@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
@@ -23,8 +25,12 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
+from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
+from drawcli.operations.qa.site_charts import site_charts
+from tests.operations.qa.cases import cases
+
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
-NAMES: Final = ("demo.svg", "status.svg", "sheet.png", "page.png")
+NAMES: Final = ("demo.svg", "status.svg", "chart.svg", "sheet.png", "page.png")
 STATUS: Final = ("status", "status --all")
 COLUMNS: Final = 112
 LONGEST: Final = 60  # seconds until a server answers, or a job is finished
@@ -34,6 +40,7 @@ IMPLAUSIBLE: Final = "  Thorax_OAR:\n    structures: {Heart: {volume_cm3: [9000,
 def main(folder: Path, slices: int = 60, size: int = 192) -> None:
     """Draw every picture into a folder, of scans of so many slices, and pixels at each side."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "chart.svg").write_text(control_chart(), encoding="utf-8")
     with TemporaryDirectory(prefix="drawcli-") as name:
         site = Path(name).resolve()
         demo = drawcli(site, "demo", "--slices", str(min(24, slices)), "--size", str(min(96, size)))
@@ -51,6 +58,21 @@ def main(folder: Path, slices: int = 60, size: int = 192) -> None:
             with served(site, "dashboard", ready="/") as page:
                 photograph(chromium, f"{page}/", site / "page.png")
             write_png(site / "page.png", folder / "page.png")
+
+
+def control_chart() -> str:
+    """Return the chart of a structure whose model has changed, on a white ground."""
+    both = [*cases(0, 70), *cases(70, 50, dice=0.87, catalogue_digest="second")]
+    records = [
+        replace(one, delivered_at=datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=2.2 * number))
+        for number, one in enumerate(both)
+    ]
+    (charts,) = site_charts(records, ["dice"], 30)
+    svg = chart_picture(charts.charts, charts.changes, baseline=30, most=120)
+    style = f"<style>{CHART_STYLE}</style><rect width='100%' height='100%' fill='#fff'/>"
+    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ').replace(
+        ">", f">{style}", 1
+    )
 
 
 def run_site(site: Path, server: str) -> None:

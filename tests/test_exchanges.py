@@ -798,6 +798,7 @@ def test_figures_that_cannot_be_written_are_given_up(
 
 # The table itself: each row has its three tests, or a reason why one has no meaning.
 
+_PAIRS = "see `cli/qa/test_pair_commands.py`"
 _NO_ANSWER = "nothing comes in but success or failure"
 _SERVER = (
     "test_a_server_that_drips_is_given_up",
@@ -872,6 +873,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_LISTENER}: test_a_sender_that_drips_is_ended_and_others_are_served",
         f"{_LISTENER}: test_an_object_beyond_the_limit_is_aborted_and_removed",
         f"{_LISTENER}: test_bytes_that_are_no_data_set_are_refused",
+    ),
+    "clinical": (
+        f"{_PAIRS}: test_a_comparison_that_takes_too_long_is_left_and_reported",
+        _NO_ANSWER,
+        _NO_ANSWER,
     ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
 }

@@ -31,7 +31,9 @@ class TemplateFiles:
         """Add a file; `take` migrates its template and returns the name in templates.yaml."""
         plan = import_template(path, None)
         data = path.read_bytes()
-        digests = (hashlib.sha512(one).hexdigest() for one in (data, data.replace(b"\r\n", b"\n")))
+        digests = (
+            hashlib.sha512(variant).hexdigest() for variant in (data, data.replace(b"\r\n", b"\n"))
+        )
         self._files.append(_File(path, frozenset(digests), take(plan)))
 
     def named(self, record: Record) -> str:
@@ -43,10 +45,10 @@ class TemplateFiles:
             If no file, or not exactly one, is that of the record.
         """
         file_name = " ".join(str(record.get("yaml_name") or "").split())
-        found = [one for one in self._files if one.path.name == file_name]
+        found = [file for file in self._files if file.path.name == file_name]
         checksum = str(record.get("file_hash") or "").strip().casefold()
         if _SHA_512.fullmatch(checksum):
-            same = [one for one in self._files if checksum in one.sha512]
+            same = [file for file in self._files if checksum in file.sha512]
             if found and not same:
                 raise UntranslatableError(
                     f"its template file '{file_name}' is not the one of the former client: the "
@@ -55,7 +57,7 @@ class TemplateFiles:
             found = same
         if not found:
             raise UntranslatableError(f"its template file '{file_name}' was not given")
-        names = {one.ours for one in found}
+        names = {file.ours for file in found}
         if len(names) > 1:
             raise UntranslatableError(f"several given files are called '{file_name}'")
         (name,) = names

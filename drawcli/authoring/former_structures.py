@@ -64,10 +64,10 @@ class _Chain:
         given = operation.get("structures") or []
         if not isinstance(given, list) or not least <= len(given) <= most:
             raise _Impossible(f"{_kind(operation)} names {_count(given)} structures")
-        missing = [str(one) for one in given if str(one) not in self.names]
+        missing = [str(name) for name in given if str(name) not in self.names]
         if missing:
             raise _Impossible(f"there is no structure {plain(', '.join(missing))[:80]}")
-        return [self.names[str(one)] for one in given]
+        return [self.names[str(name)] for name in given]
 
 
 def add_structures(
@@ -86,8 +86,8 @@ def add_structures(
     """
     drawn = [name for model in plan.models.values() for name in model["map"].values()]
     names = {str(plan.structures.get(name, {}).get("label", name)): name for name in drawn}
-    used = {one.casefold() for pair in names.items() for one in pair}
-    for record in sorted(records, key=lambda one: str(one.get("roi_label"))):
+    used = {name.casefold() for pair in names.items() for name in pair}
+    for record in sorted(records, key=lambda item: str(item.get("roi_label"))):
         label = " ".join(str(record.get("roi_label") or "").split())
         try:
             _check_name(label, used)
@@ -122,7 +122,7 @@ def _add(
         plan.derived[name] = rule | {"hidden": True}
         chain.used.add(name.casefold())
     plan.derived[label] = last | color | look(plan, label, record)
-    plan.remarks += [f"{label}: {one}" for one in dict.fromkeys(chain.remarks)]
+    plan.remarks += [f"{label}: {remark}" for remark in dict.fromkeys(chain.remarks)]
 
 
 def _apply(operation: Any, chain: _Chain) -> None:

@@ -34,7 +34,7 @@ def show(
 ) -> Result:
     """Show the settings in force, and where each comes from. Secrets are not shown."""
     path, settings = _read(door)
-    rows = [one for one in settings if one.place or not changed]
+    rows = [setting for setting in settings if setting.place or not changed]
     data = {"file": str(path), "found_by": _found_by(door), "settings": [*map(_plain, rows)]}
 
     def tell(out: "Console") -> None:
@@ -47,7 +47,7 @@ def show(
 def check(door: Door) -> Result:
     """Check the settings: report all errors, with file, line and column."""
     path, settings = _read(door)
-    counts = Counter(one.source for one in settings)
+    counts = Counter(setting.source for setting in settings)
     text = ", ".join(f"{count} {source}" for source, count in sorted(counts.items()))
     rows = [
         ("settings", f"{path}: no errors"),
@@ -72,16 +72,16 @@ def _found_by(door: Door) -> str:
     return "in this folder" if Path("drawcli.yaml").exists() else "in your configuration folder"
 
 
-def _plain(one: "EffectiveSetting") -> dict[str, Any]:
+def _plain(setting: "EffectiveSetting") -> dict[str, Any]:
     from drawcli.operations.setting_texts import SECRET, setting_plain
 
-    key = one.key.rpartition(".")[2]
+    key = setting.key.rpartition(".")[2]
     return {
-        "key": one.key,
-        "value": setting_plain(key, one.value),
+        "key": setting.key,
+        "value": setting_plain(key, setting.value),
         "is_secret": key in SECRET,
-        "source": str(one.source),
-        "place": one.place or None,
+        "source": str(setting.source),
+        "place": setting.place or None,
     }
 
 
@@ -91,11 +91,11 @@ def _table(rows: "list[EffectiveSetting]") -> "Iterator[tuple[str, str, str]]":
     from drawcli.operations.setting_texts import setting_text
 
     section = _NOT_NAMED
-    for one in rows:
-        group, _, name = one.key.rpartition(".")
+    for setting in rows:
+        group, _, name = setting.key.rpartition(".")
         if group != section and group:
             yield group, "", ""
         section = group
-        line = f"line {one.place.rpartition(':')[2]}"
-        origin = {Source.FILE: line, Source.DEFAULT: "default"}.get(one.source, one.place)
-        yield f"  {name}" if group else name, setting_text(name, one.value), origin
+        line = f"line {setting.place.rpartition(':')[2]}"
+        origin = {Source.FILE: line, Source.DEFAULT: "default"}.get(setting.source, setting.place)
+        yield f"  {name}" if group else name, setting_text(name, setting.value), origin

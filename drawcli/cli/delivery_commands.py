@@ -122,15 +122,17 @@ def verify(
 
     with door.context(dry_run=True) as ctx:
         jobs = results.verifiable_jobs(ctx) if job is None else [find_job(job, ctx)]
-        found = [(one, results.verify(one, ctx)) for one in jobs]
+        found = [(job, results.verify(job, ctx)) for job in jobs]
     return _verified(found)
 
 
 def _verified(found: "list[tuple[Job, list[Finding]]]") -> Result:
-    wrong = sum(any(str(one.severity) == "block" for one in findings) for _, findings in found)
+    wrong = sum(
+        any(str(finding.severity) == "block" for finding in findings) for _, findings in found
+    )
     data = {
         "jobs": [
-            {"job": job.id, "findings": [one.as_plain() for one in findings]}
+            {"job": job.id, "findings": [finding.as_plain() for finding in findings]}
             for job, findings in found
         ]
     }
@@ -145,7 +147,11 @@ def _verified(found: "list[tuple[Job, list[Finding]]]") -> Result:
 
     def show(out: "Console") -> None:
         rows = [
-            (job.id, job.template or "", "; ".join(one.text for one in findings) or "as delivered")
+            (
+                job.id,
+                job.template or "",
+                "; ".join(finding.text for finding in findings) or "as delivered",
+            )
             for job, findings in found
         ]
         if rows:
@@ -160,5 +166,5 @@ def _verified(found: "list[tuple[Job, list[Finding]]]") -> Result:
 def _told(jobs: list[str], what: str) -> Result:
     return Result(
         data={"jobs": jobs},
-        show=lambda out: out.print("\n".join(f"{one}  {what}" for one in jobs), soft_wrap=True),
+        show=lambda out: out.print("\n".join(f"{job}  {what}" for job in jobs), soft_wrap=True),
     )

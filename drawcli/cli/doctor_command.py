@@ -62,13 +62,13 @@ def _result(outcomes: "list[Outcome]", written: Any, errors: list[DrawcliError])
     """Return the checks, their number by grade, and an error if one failed."""
     from drawcli.operations.doctor.outcome import Grade
 
-    counts = Counter(one.result.grade for one in outcomes)
+    counts = Counter(outcome.result.grade for outcome in outcomes)
     if failed := counts[Grade.FAIL]:
         text = f"{failed} of {len(outcomes)} checks failed"
         hint = "The line below each FAIL says how to fix it."
         errors.append(ConfigError(text, code="doctor", hint=hint))
     data = {
-        "checks": [one.as_plain() for one in outcomes],
+        "checks": [outcome.as_plain() for outcome in outcomes],
         "passed": counts[Grade.PASS],
         "warned": counts[Grade.WARN],
         "failed": failed,
@@ -144,13 +144,13 @@ def _bundle(target: Path | None, site: "CheckContext | None", outcomes: "list[Ou
 def _tell(out: "Console", outcomes: "list[Outcome]", written: Any) -> None:
     from rich.text import Text
 
-    width = max(len(one.check) for one in outcomes)
-    for one in outcomes:
-        grade = Text(str(one.result.grade), style=_COLOURS[one.result.grade])
-        out.print(grade, Text(f" {one.check:<{width}}  {one.result.text}"), soft_wrap=True)
-        if one.result.remedy:
-            out.print(Text(f"      {'':<{width}}  -> {one.result.remedy}"), soft_wrap=True)
-    counts = Counter(str(one.result.grade) for one in outcomes)
+    width = max(len(outcome.check) for outcome in outcomes)
+    for outcome in outcomes:
+        grade = Text(str(outcome.result.grade), style=_COLOURS[outcome.result.grade])
+        out.print(grade, Text(f" {outcome.check:<{width}}  {outcome.result.text}"), soft_wrap=True)
+        if outcome.result.remedy:
+            out.print(Text(f"      {'':<{width}}  -> {outcome.result.remedy}"), soft_wrap=True)
+    counts = Counter(str(outcome.result.grade) for outcome in outcomes)
     words = [f"{counts[grade]} {text}" for grade, text in _IN_WORDS.items() if counts[grade]]
     out.print(f"\n{', '.join(words)}")
     if written is not None:

@@ -83,7 +83,7 @@ def _section(name: str, lines: list[str], *, plain: bool = True) -> list[str]:
     """Return a section; its lines are plain text, or marked-up pairs."""
     return [
         f'.SH "{name}"',
-        *(one if not plain or one[:1] == "." else _plain(one) for one in lines),
+        *(line if not plain or line[:1] == "." else _plain(line) for line in lines),
     ]
 
 
@@ -104,7 +104,7 @@ def _command(command: Any, name: str) -> Iterator[str]:
     yield ".B " + _plain(_usage(command, name))
     yield ".PP"
     yield from (f".br\n{_plain(line)}" for line in (command.help or "").splitlines() if line)
-    common = {tuple(one.opts) for one in typer.main.get_command(app).params}
+    common = {tuple(option.opts) for option in typer.main.get_command(app).params}
     yield from _options(command, without=common)
 
 
@@ -112,9 +112,9 @@ def _options(command: Any, without: set[tuple[str, ...]] | None = None) -> list[
     """Return the arguments and options of a command, without the common ones."""
     context = typer.Context(command)
     records = [
-        one.get_help_record(context)
-        for one in command.params
-        if tuple(one.opts) not in (without or ())
+        option.get_help_record(context)
+        for option in command.params
+        if tuple(option.opts) not in (without or ())
     ]
     return [f".TP\n.B {_plain(what)}\n{_plain(text)}" for what, text in filter(None, records)]
 

@@ -116,13 +116,14 @@ def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
 
 
 def _whole_run(door: Door, run: RunOptions) -> Result:
-    from drawcli.operations.after_run import compare_contours, send_golden_cases
+    from drawcli.operations.after_run import compare_contours, report_contours, send_golden_cases
 
     with door.context(dry_run=run.dry_run) as ctx:
         result = _cycle(door, run, ctx)
         if ctx.settings.qa.enabled and not run.dry_run:
             _add_qa(result, compare_contours(ctx), always=door.to_person)
             _add_golden(result, send_golden_cases(ctx))
+            report_contours(ctx, has_news=bool(result.data["qa"]["recorded"]))
         return result
 
 

@@ -112,15 +112,15 @@ def _facts(job_id: str, targets: dict[str, Path], made: "Preview") -> dict[str, 
         "files": {what: str(path) for what, path in targets.items()},
         "structures": [
             {
-                "number": one.number,
-                "name": one.name,
-                "color": one.color,
-                "volume_cm3": one.volume_cm3,
-                "slices": one.slices,
+                "number": structure.number,
+                "name": structure.name,
+                "color": structure.color,
+                "volume_cm3": structure.volume_cm3,
+                "slices": structure.slices,
             }
-            for one in made.structures
+            for structure in made.structures
         ],
-        "findings": [one.as_plain() for one in made.warnings],
+        "findings": [warning.as_plain() for warning in made.warnings],
     }
 
 
@@ -130,7 +130,8 @@ def _tell(
     if shown:
         render.verbatim(shown, drawn=True)(out)
     rows = [
-        (one.name, one.color, f"{one.volume_cm3:,.1f}", str(one.slices)) for one in made.structures
+        (structure.name, structure.color, f"{structure.volume_cm3:,.1f}", str(structure.slices))
+        for structure in made.structures
     ]
     render.columns(("structure", "colour", "cm3", "slices"), rows)(out)
     for finding in made.warnings:

@@ -243,15 +243,15 @@ def demo(
         "last_run_silent": done.last_run_silent,
         "structure_sets": [
             {
-                "path": str(one.path),
-                "structures": list(one.structures),
-                "references": one.references,
-                "dangling": one.dangling,
+                "path": str(delivery.path),
+                "structures": list(delivery.structures),
+                "references": delivery.references,
+                "dangling": delivery.dangling,
             }
-            for one in done.delivered
+            for delivery in done.delivered
         ],
     }
-    broken = any(one.dangling for one in done.delivered) or not done.last_run_silent
+    broken = any(delivery.dangling for delivery in done.delivered) or not done.last_run_silent
     return Result(data=data, show=_story(done, keep), exit_code=1 if broken else 0)
 
 
@@ -260,11 +260,13 @@ def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
         out.print("\n5. What was sent: one slice before and after.\n")
         render.columns(("element", "in the hospital", "as it was sent"), done.before_after)(out)
         out.print("\n6. The structure sets are delivered, beside their series.\n")
-        for one in done.delivered:
-            resolved = one.references - one.dangling
-            out.print(f"   {one.path}", soft_wrap=True)
-            out.print(f"      {one.patient}: {', '.join(one.structures)}", soft_wrap=True)
-            out.print(f"      {resolved} of {one.references} references resolve to their series")
+        for delivery in done.delivered:
+            resolved = delivery.references - delivery.dangling
+            out.print(f"   {delivery.path}", soft_wrap=True)
+            out.print(f"      {delivery.patient}: {', '.join(delivery.structures)}", soft_wrap=True)
+            out.print(
+                f"      {resolved} of {delivery.references} references resolve to their series"
+            )
         silent = "nothing" if done.last_run_silent else "SOMETHING, AND SHOULD NOT"
         out.print(f"\n   One more run-once printed {silent}.")
         where = f"Everything is left in {done.folder}." if keep else "--keep DIR leaves everything."

@@ -55,7 +55,7 @@ def show(
         files = dict(ctx.work.files_of(found.id))
         data = {
             "job": plain_job,
-            "events": [one.as_plain() for one in history],
+            "events": [moment.as_plain() for moment in history],
             "explanation": explanation or None,
             "acceptance": report,
             "files": files,
@@ -115,13 +115,13 @@ def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: 
 
     rows = [
         (
-            f"{one.at:%Y-%m-%d %H:%M:%S}",
-            "" if one.after is None else f"+ {long_duration(one.after)}",
-            one.what,
-            str(one.attempt or ""),
-            one.why,
+            f"{moment.at:%Y-%m-%d %H:%M:%S}",
+            "" if moment.after is None else f"+ {long_duration(moment.after)}",
+            moment.what,
+            str(moment.attempt or ""),
+            moment.why,
         )
-        for one in history
+        for moment in history
     ]
     last = history[-1].at if history else job.since
     rows.append(("now", f"+ {long_duration(now - last)}", f"({job.state})", "", ""))
@@ -143,10 +143,10 @@ def _print_tree(out: "Console", tree: dict[str, Any], depth: int) -> None:
 
 
 def _tell_acceptance(out: "Console", report: Any) -> None:
-    for number, one in enumerate((report or {}).get("structures", [])):
-        measured = f"{one['volume_cm3']:,.1f} cm3, {one['contours']} contours"
+    for number, structure in enumerate((report or {}).get("structures", [])):
+        measured = f"{structure['volume_cm3']:,.1f} cm3, {structure['contours']} contours"
         before = "" if number else "\n"
-        out.print(f"{before}structure {plain(one['name'])}: {measured}", soft_wrap=True)
+        out.print(f"{before}structure {plain(structure['name'])}: {measured}", soft_wrap=True)
     for finding in (report or {}).get("findings", []):
         line = plain(f"acceptance: {finding['severity']}: {finding['text']}")
         out.print(f"\n{line}", soft_wrap=True)

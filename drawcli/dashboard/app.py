@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from drawcli.core.pictures.chart import CHART_STYLE
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
 from drawcli.dashboard.events import Live
@@ -28,7 +29,7 @@ from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.qa.chart import chart, chart_csv, chart_style
+from drawcli.dashboard.qa.chart import chart, chart_csv
 from drawcli.dashboard.qa.overview import overview as qa
 from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
@@ -50,6 +51,8 @@ class Files(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file, or 404."""
+        if path == "chart.css":
+            return PlainTextResponse(CHART_STYLE, media_type="text/css")
         if path not in _FILES:
             raise HTTPException(404)
         return await super().get_response(path, scope)
@@ -83,7 +86,6 @@ def routes() -> list[BaseRoute]:
         Route("/logout", logout, methods=["POST"]),
         Route("/live", live),
         Route(METRICS_PATH, metrics),
-        Route("/static/chart.css", chart_style),
         Mount("/static", Files(directory=_STATIC)),
     ]
 

@@ -82,15 +82,26 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     Call it without the run lock: a slow monitor or mail relay must not delay other runs. If the
     ledger cannot be read and the run ended with an error code, only that code is reported.
     """
+    _write_metrics(ctx)
+    news = [hang.alarm for hang in hung]
+    if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
+        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
+    _tried("notify", lambda: _send_digest(ctx))
+
+
+def report_contours(ctx: Context, *, has_news: bool) -> None:
+    """Send alarms about contours once they were compared; with news, write the metrics again."""
+    if has_news:
+        _write_metrics(ctx)
+    _tried("notify", lambda: _send_contours(ctx.settings, ctx.now()))
+
+
+def _write_metrics(ctx: Context) -> None:
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         from drawcli.operations import metrics
 
         _tried("metrics", lambda: metrics.write_textfile(ctx, textfile))
-    news = [hang.alarm for hang in hung]
-    if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
-        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
-    _tried("notify", lambda: _send_digest(ctx))
 
 
 def compare_contours(ctx: Context) -> dict[str, Any]:
@@ -99,8 +110,8 @@ def compare_contours(ctx: Context) -> dict[str, Any]:
     Call it last, without the run lock: no delivery waits for it. Whatever fails, or takes too long,
     is a warning in the log and in the result.
     """
-    from drawcli.operations.qa.scan import scan_pairs
-    from drawcli.operations.qa.scan_result import QaScanOptions
+    from drawcli.operations.qa.clinical.scan import scan_pairs
+    from drawcli.operations.qa.clinical.scan_result import QaScanOptions
 
     call = ended_call(
         lambda: scan_pairs(ctx, QaScanOptions(seconds=QA_SECONDS)), EXCHANGES["clinical"].seconds
@@ -185,9 +196,17 @@ def _send_digest(ctx: Context) -> None:
 
 def _send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
     if recipients_of(settings.notify):
-        from drawcli.operations.alarms import send_alarm
+        from drawcli.operations.alarms import send_only
 
-        send_alarm(settings, alarm, now)
+        send_only(settings, {alarm.kind}, [alarm], now)
+
+
+def _send_contours(settings: Settings, now: datetime) -> None:
+    if recipients_of(settings.notify):
+        from drawcli.operations.alarms import send_only
+        from drawcli.operations.qa.summary_text import KINDS, contour_alarms
+
+        send_only(settings, KINDS, contour_alarms(settings.state_dir), now)
 
 
 def _tried(what: str, call: Callable[[], object]) -> bool:

@@ -99,18 +99,14 @@ def send_digest(ctx: Context) -> None:
             notifier.send(notifier.digest_letter(place, ctx) for place in places)
 
 
-def send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
-    """Send one alarm to each recipient that did not get it yet; other alarms keep their state.
-
-    Raises
-    ------
-    ConfigError
-        As `send_alarms`.
-    """
+def send_only(
+    settings: Settings, kinds: Collection[AlarmKind], alarms: Sequence[Alarm], now: datetime
+) -> None:
+    """Send the present alarms of some kinds; others keep their state. Raises as `send_alarms`."""
     places = recipients_of(settings.notify)
     if places:
         with _notifier(settings, now) as notifier:
-            notifier.send(notifier.alarm_letter(place, [alarm], {alarm.kind}) for place in places)
+            notifier.send(notifier.alarm_letter(place, alarms, kinds) for place in places)
 
 
 @contextmanager

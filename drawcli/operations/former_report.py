@@ -76,9 +76,13 @@ def former_report(history: FormerHistory, since: datetime, until: datetime) -> F
         for name, edit in dict(review.get("structures") or {}).items():
             edits[str(name)][str(edit)] += 1
     return FormerReport(
-        series=Counter(str(one.get("outcome")) for one in series),
-        ratings=tuple(one["overall"] for one in reviews if isinstance(one.get("overall"), int)),
-        minutes=tuple(one["minutes"] for one in reviews if isinstance(one.get("minutes"), int)),
+        series=Counter(str(entry.get("outcome")) for entry in series),
+        ratings=tuple(
+            review["overall"] for review in reviews if isinstance(review.get("overall"), int)
+        ),
+        minutes=tuple(
+            review["minutes"] for review in reviews if isinstance(review.get("minutes"), int)
+        ),
         reviewed=len(reviews),
         edits=dict(sorted(edits.items())),
         statistics=_statistics(_within(history.statistics.values(), since, until)),
@@ -87,8 +91,8 @@ def former_report(history: FormerHistory, since: datetime, until: datetime) -> F
 
 def _statistics(entries: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     values = defaultdict[str, list[float]](list)
-    for one in entries:
-        values[str(one.get("name"))].append(float(one.get("value") or 0.0))
+    for entry in entries:
+        values[str(entry.get("name"))].append(float(entry.get("value") or 0.0))
     return {
         name: round((fmean if any(word in name for word in _AVERAGES) else sum)(many), 3)
         for name, many in sorted(values.items())
@@ -98,10 +102,10 @@ def _statistics(entries: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 def _within(
     entries: Iterable[Mapping[str, Any]], since: datetime, until: datetime
 ) -> Iterator[Mapping[str, Any]]:
-    for one in entries:
-        at = _moment(str(one.get("at") or ""))
+    for entry in entries:
+        at = _moment(str(entry.get("at") or ""))
         if at is not None and since <= at <= until:
-            yield one
+            yield entry
 
 
 def _moment(text: str) -> datetime | None:

@@ -83,7 +83,7 @@ def metrics_text(ctx: Context) -> str:
         single("disclosures", "Lines of the audit log.", ctx.audit.head().number),
         *_of_contours(ctx.settings.state_dir, now),
     ]
-    return "\n".join(line for one in gauges for line in one.lines()) + "\n"
+    return "\n".join(line for gauge in gauges for line in gauge.lines()) + "\n"
 
 
 def write_textfile(ctx: Context, path: Path) -> None:
@@ -124,8 +124,8 @@ def _of_last_day(report: Report) -> Iterator[Gauge]:
     failures, holds = dict(report.failures), dict(report.holds)
     yield by_label("failures_last_day", "Tries that failed within 24 h.", "code", failures)
     yield by_label("holds_last_day", "Times a person was asked within 24 h.", "code", holds)
-    medians = {one.step: one.median for one in report.took}
-    nineties = {one.step: one.ninetieth for one in report.took}
+    medians = {taken.step: taken.median for taken in report.took}
+    nineties = {taken.step: taken.ninetieth for taken in report.took}
     yield by_label("step_median_seconds", "Half took no longer, within 24 h.", "step", medians)
     yield by_label("step_p90_seconds", "Nine of ten took no longer, within 24 h.", "step", nineties)
 

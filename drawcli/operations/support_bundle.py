@@ -188,7 +188,7 @@ def _without(name: str, text: str, numbers: set[str]) -> str:
     if not numbers:
         return text
     if name == RUNS:
-        return "\n".join(_json_line(one, numbers) for one in _each_json(text.splitlines()))
+        return "\n".join(_json_line(entry, numbers) for entry in _each_json(text.splitlines()))
     if name.endswith(".json"):
         return _json(_without_in(json.loads(text), numbers))
     return without(text, numbers, _NUMBER)
@@ -202,9 +202,11 @@ def _json_line(plain: Any, numbers: set[str]) -> str:
 def _without_in(plain: Any, numbers: set[str]) -> Any:
     """Return JSON data with every text in it filtered; numbers are our own counts."""
     if isinstance(plain, dict):
-        return {_without_in(key, numbers): _without_in(one, numbers) for key, one in plain.items()}
+        return {
+            _without_in(key, numbers): _without_in(value, numbers) for key, value in plain.items()
+        }
     if isinstance(plain, list):
-        return [_without_in(one, numbers) for one in plain]
+        return [_without_in(item, numbers) for item in plain]
     return without(plain, numbers, _NUMBER) if isinstance(plain, str) else plain
 
 
@@ -227,13 +229,13 @@ def _texts(name: str, text: str) -> Iterator[str]:
         yield from text.splitlines()
         return
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting += [*one, *one.values()]
-        elif isinstance(one, list):
-            waiting += one
-        elif isinstance(one, str):
-            yield one
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield value
 
 
 def _each_json(lines: Iterable[str]) -> Iterator[Any]:

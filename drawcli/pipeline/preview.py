@@ -90,7 +90,7 @@ class Preview:
 
         Without a structure, or if it has no contours, it is the middle picture.
         """
-        found = next((one for one in self.scene.structures if one.number == structure), None)
+        found = next((drawn for drawn in self.scene.structures if drawn.number == structure), None)
         return self.scene.best_picture(plane, found)
 
     def picture(self, plane: Plane, index: int, *, width: int) -> bytes:
@@ -157,7 +157,7 @@ def preview_of(job: Job, ctx: Context) -> Preview:
     return Preview(
         scene,
         _caption(job, origin, images, findings),
-        tuple(_shown(one, scene) for one in scene.structures),
+        tuple(_shown(drawn, scene) for drawn in scene.structures),
     )
 
 
@@ -265,7 +265,7 @@ def _caption(job: Job, origin: str, images: "Images", findings: list[Finding]) -
     facts = [job.template or "", slices, origin, str(job.state)]
     return Caption(
         title=f"drawcli preview, job {job.id}",
-        facts=" · ".join(one for one in facts if one),
+        facts=" · ".join(fact for fact in facts if fact),
         findings=findings,
     )
 

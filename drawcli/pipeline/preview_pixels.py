@@ -94,12 +94,12 @@ class _Reader:
             planes, begin = facts.planes, len(self.positions)
             self.changed += bool(file.header_sha256) and header_digest(header) != file.header_sha256
             if len(planes) != file.frames or not all(
-                one.position and one.orientation for one in planes
+                plane.position and plane.orientation for plane in planes
             ):
                 raise SeriesRefused("an image has no position or orientation", code="no-geometry")
             if not begin:
                 self._begin(facts, header)
-            self.positions += [one.position for one in planes if one.position]
+            self.positions += [plane.position for plane in planes if plane.position]
             self.scales += _scales(header, file)
             self._take(stream, header, file, slice(begin, begin + file.frames))
 
@@ -208,8 +208,8 @@ def _scales_of_frames(file: SourceFile) -> list[tuple[float, float]]:
 
 
 def _scale_in(groups: Sequence[Any]) -> tuple[float, float]:
-    for one in groups:
-        for values in one.get("PixelValueTransformationSequence") or []:
+    for group in groups:
+        for values in group.get("PixelValueTransformationSequence") or []:
             slope, intercept = values.get("RescaleSlope"), values.get("RescaleIntercept")
             return float(slope or 1.0), float(intercept or 0.0)
     return 1.0, 0.0

@@ -23,7 +23,7 @@ def not_installed(what: str, extra: str, *, code: str = "config", or_else: str =
         Of the error, and what to do instead of installing them.
     """
     missing = missing_packages(extra)
-    names = [_name_of(one) for one in missing]
+    names = [_name_of(requirement) for requirement in missing]
     what_is = f"{names[0]}, which is" if len(names) == 1 else f"{', '.join(names)}, which are"
     return ConfigError(
         f"{what} needs {what_is} not installed",
@@ -49,9 +49,13 @@ def missing_packages(extra: str) -> list[str]:
         wanted = metadata.requires("drawcli") or []
     except metadata.PackageNotFoundError:
         wanted = []
-    parts = [one.partition(";") for one in wanted]
+    parts = [requirement.partition(";") for requirement in wanted]
     named = [need.strip() for need, _, when in parts if re.search(f"extra == .{extra}.", when)]
-    return [one for one in named if not _is_there(_name_of(one))] or named or [extra]
+    return (
+        [requirement for requirement in named if not _is_there(_name_of(requirement))]
+        or named
+        or [extra]
+    )
 
 
 def _is_there(package: str) -> bool:

@@ -7,11 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from drawcli.adapters.notifications import Recipient
+from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.cli.commands import app
 from drawcli.operations import heartbeat, metrics
 from tests.cli.conftest import Ended
 from tests.conftest import Site
+from tests.operations.qa.cases import cases
 from tests.webhook import Webhook, listening
 
 pytestmark = [
@@ -63,6 +65,18 @@ def test_a_run_beats_writes_its_figures_and_tells_what_keeps_it_from_its_end(
     assert [one["title"] for one in hook.messages] == ["drawcli ward-7: runs end early"] * 2
     assert "no-token" in hook.messages[0]["message"]
     assert "drawcli_last_run_exit_code 3" in (site.folder / "drawcli.prom").read_text()
+
+
+def test_a_run_that_compares_contours_tells_of_them_at_once(drawcli: Run, site: Site) -> None:
+    QaRecords(site.state).add([*cases(0, 60), *cases(60, 12, dice=0.86)])
+    with listening() as hook:
+        tell_to(site, hook)
+        site.add_line("qa: {enabled: true}")
+        drawcli("run-once")
+
+    (message,) = hook.messages
+    assert message["title"].startswith("drawcli ward-7: contours: ")
+    assert "contours to investigate: Prostate_OAR Bladder" in message["message"]
 
 
 def test_whether_messages_arrive_can_be_tried(drawcli: Run, site: Site) -> None:

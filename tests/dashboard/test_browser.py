@@ -39,6 +39,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PAT
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+WIDE = "W" * 64  # a name without a place to break it
 CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
 
 
@@ -79,9 +80,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ending: list[bool] = []
     with opened(site, draw, clock) as ctx:
         home = brought_home(ctx, draw)
-        QaRecords(site.state).add(
-            [replace(record(0, edited("Bladder", 0.9)), job=home.id), *shifting()]
-        )
+        pair = replace(record(0, edited("Bladder", 0.9)), job=home.id)
+        wide = record(2000, edited(WIDE, 0.9), template=WIDE)
+        QaRecords(site.state).add([pair, wide, *shifting()])
         update_summary(ctx.settings, ctx.now())
         shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
         app = application(shown, DashboardOptions(allow_actions=True), secret, lambda: bool(ending))
@@ -142,15 +143,16 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
     home = served.home.id
     looked_at = ["/", "/jobs", f"/jobs/{home}", f"/jobs/{held.id}", f"/rules?job={home}"]
     looked_at += ["/qa", CHART, "/qa/pairs", f"/qa/pair/{home}"]
-    places = [*looked_at, "/settings", "/unmatched", "/server", "/checkup"]
+    wide = [f"/qa/chart?template={WIDE}&roi={WIDE}&metric=dice", "/qa/pair/0000000007d0-1"]
+    places = [*looked_at, *wide, "/settings", "/unmatched", "/server", "/checkup"]
     for number, place in enumerate(places):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
         page.goto(served.url + place)
         assert place not in looked_at or told_by_axe(page) == [], place
 
         page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not wide, place
+        is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not is_wide, place
         page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
 
 

@@ -421,6 +421,36 @@ def test_charts_to_investigate_are_told_once_for_each_cause_and_again_after_they
     assert job(1) not in post.taken[0][2].body
 
 
+def test_after_contours_were_compared_their_alarms_are_sent_and_others_keep_their_state(
+    open_site: Callable[[], Context], site: Site, post: Post
+) -> None:
+    set_up(site, "ntfys://one")
+    ctx = open_site()
+    hold(ctx, "aaaaaaaaaaaa-1")
+    a_run(ctx)
+    write_summary(site.state, summary_with(chart_of(state="investigate")))
+
+    after_run.report_contours(ctx, has_news=True)
+    after_run.report_contours(ctx, has_news=True)
+    a_run(ctx)
+
+    assert post.titles() == ["1 held", "contours: 1 to investigate"]
+
+
+def test_metrics_are_written_again_if_contours_have_news(ctx: Context, site: Site) -> None:
+    path = site.folder / "drawcli.prom"
+    metrics = ctx.settings.metrics.replace(textfile=path)
+    ctx = replace(ctx, settings=ctx.settings.replace(metrics=metrics))
+    write_summary(site.state, summary_with(chart_of(state="investigate")))
+
+    after_run.report_contours(ctx, has_news=False)
+    without = path.exists()
+    after_run.report_contours(ctx, has_news=True)
+
+    assert not without
+    assert "drawcli_qa_state" in path.read_text()
+
+
 def test_charts_to_watch_are_told_where_somebody_asked(
     open_site: Callable[[], Context], site: Site, post: Post
 ) -> None:

@@ -111,10 +111,9 @@ class QaRecords:
         return {job for job, status in last.items() if status in statuses}
 
     def of_template(self, template: str) -> dict[str, PairRecord]:
-        """Return the last record of each job of a template."""
+        """Return the last record of each job of a template; a job keeps its template."""
         rows = self._file.rows(f'"template": {json.dumps(template)}')
-        found = {record.job: record for record in _records_in(rows)}
-        return {job: record for job, record in found.items() if record.template == template}
+        return {record.job: record for record in _records_in(rows)}
 
     def of_job(self, job: str) -> PairRecord | None:
         """Return the last record of a job."""

@@ -1,16 +1,17 @@
 """Which delivered jobs are watched for a clinical structure set, and what the last scan saw.
 
 state_dir/qa/watch.json    {job: WatchedJob as JSON}; it may be deleted: the next scan makes it anew
-state_dir/qa/scan.lock     one scan for clinical sets at a time
+state_dir/qa/scan.lock     one scan for clinical sets at a time; its time is that of the last one
 
 It holds keyed hashes only, no UID and no path.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -50,6 +51,11 @@ class WatchedJob:
         return asdict(self) | {"waits_since": None if since is None else since.isoformat()}
 
 
+def shares_frame(job: WatchedJob, watched: Iterable[WatchedJob]) -> bool:
+    """Return whether another watched series has the frame of reference of a job."""
+    return any(one.frame == job.frame != "" and one.series != job.series for one in watched)
+
+
 def read_watch(state_dir: Path) -> dict[str, WatchedJob] | None:
     """Return the watched jobs; None if the file is missing or damaged."""
     try:
@@ -69,6 +75,21 @@ def write_watch(state_dir: Path, jobs: Mapping[str, WatchedJob]) -> None:
     """
     text = json.dumps({job: one.as_plain() for job, one in jobs.items()})
     write_durably(make_private(state_dir / FOLDER) / WATCH, text.encode("ascii"))
+
+
+def mark_scanned(state_dir: Path, at: datetime) -> None:
+    """Remember when a scan ended well."""
+    with suppress(OSError):  # of interest only
+        os.utime(state_dir / FOLDER / SCAN_LOCK, (at.timestamp(), at.timestamp()))
+
+
+def last_scan(state_dir: Path) -> datetime | None:
+    """Return when the last scan began, or ended well; None if there was none."""
+    try:
+        seconds = (state_dir / FOLDER / SCAN_LOCK).stat().st_mtime
+    except OSError:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 @contextmanager

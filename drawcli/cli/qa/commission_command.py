@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +10,18 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption
+from drawcli.cli.progress_bar import shown
+from drawcli.cli.qa.commission_result import facts_of, show_result
 from drawcli.cli.render import Result
 from drawcli.errors import JobError, OutOfReach, UsageError
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rich.console import Console
+    from collections.abc import Iterator
 
     from drawcli.operations.commissioning.commission import CommissionRequest
     from drawcli.operations.commissioning.results import Commissioned
+    from drawcli.operations.commissioning.side_ledger import WaitOptions
     from drawcli.pipeline.context import Context
 
 
@@ -76,31 +77,30 @@ def commission(
     door.check_identify(identify=identify)
     _check_targets(options)
     with door.context() as ctx:
-        request = _request(folder, options, ctx)
-        tell = _teller() if door.to_person else lambda _text: None
-        done = commission_folder(ctx, request, sleep=time.sleep, tell=tell)
+        request = _request(folder, options)
+        waiting = wait_options(door, options.max_minutes, ctx.now())
+        with shown(door, waiting.progress):
+            done = commission_folder(ctx, request, waiting)
         written = _write(done, options, ctx)
         charts = _baseline(done, ctx) if options.baseline else None
-    result = Result(data=_facts(done, charts) | written, errors=list(_errors(done)))
+    result = Result(data=facts_of(done, charts) | written, errors=list(_errors(done)))
     result.exit_code = _exit_code(done)
     if options.baseline and charts is None:
         result.errors.append(_no_baseline(done))
         result.exit_code = result.exit_code or JobError.exit_code
-    result.show = lambda out: _show(out, done, charts, written, identify=identify)
+    result.show = lambda out: show_result(out, done, charts, written, identify=identify)
     return result
 
 
-def _request(folder: Path, options: CommissionOptions, ctx: "Context") -> "CommissionRequest":
+def _request(folder: Path, options: CommissionOptions) -> "CommissionRequest":
     from drawcli.operations.commissioning.commission import CommissionRequest
 
-    minutes = options.max_minutes
     return CommissionRequest(
         folder=folder.absolute(),
         template=options.template,
         accept=options.accept,
         again=options.again,
         retry=options.retry,
-        until=None if minutes is None else ctx.now() + timedelta(minutes=minutes),
     )
 
 
@@ -115,15 +115,19 @@ def _check_targets(options: CommissionOptions) -> None:
         check_installed()
 
 
-def _teller() -> "Callable[[str], None]":
+def wait_options(door: Door, max_minutes: float | None, now: datetime) -> "WaitOptions":
+    """Return how to wait for the server: a person at a terminal is told how far jobs are."""
+    from drawcli.operations.commissioning.side_ledger import WaitOptions
+
     last: list[str] = []
 
     def tell(line: str) -> None:
-        if last != [line]:
+        if door.to_person and last != [line]:
             render.say(line)
             last[:] = [line]
 
-    return tell
+    until = None if max_minutes is None else now + timedelta(minutes=max_minutes)
+    return WaitOptions(sleep=time.sleep, until=until, tell=tell)
 
 
 def _write(done: "Commissioned", options: CommissionOptions, ctx: "Context") -> dict[str, Any]:
@@ -187,107 +191,3 @@ def _errors(done: "Commissioned") -> "Iterator[JobError | OutOfReach]":
             code="held",
             hint="With --retry the command tries them once more.",
         )
-
-
-def _facts(done: "Commissioned", charts: int | None) -> dict[str, Any]:
-    return {
-        "template": done.template_name,
-        "commissioning": done.name,
-        "version": done.version.name,
-        "catalogue_digest": done.version.catalogue_digest,
-        "passed": done.passed,
-        "complete": done.is_complete,
-        "n": len(done.compared),
-        "cases": [
-            {
-                "case": one.case.number,
-                "job": one.job.id,
-                "state": str(one.job.state),
-                "held": one.job.held,
-                "reason": one.job.reason_code,
-                "not_in_result": one.standing or None,
-            }
-            for one in done.cases
-        ],
-        "left_out": dict(done.past.left_out),
-        "structures": [*_structures(done)],
-        "charts_with_limits": charts,
-    }
-
-
-def _structures(done: "Commissioned") -> "Iterator[dict[str, Any]]":
-    from drawcli.core.qa.criteria import statistic_of, values_of, worst_cases
-    from drawcli.operations.commissioning.report import SHOWN
-
-    for result in done.results:
-        metrics: dict[str, dict[str, float | None]] = {}
-        for field, _, _, larger in SHOWN:
-            values = values_of(field, result.structures)
-            metrics[field] = {
-                name: statistic_of(name, values, larger=larger) if values else None
-                for name in ("median", "q1", "q3", "worst")
-            }
-        yield {
-            "name": result.name,
-            "passed": result.passed,
-            "n": result.n,
-            "not_counted": result.others,
-            "metrics": metrics,
-            "worst": worst_cases("dice", done.by_case(result.name)),
-            "criteria": [
-                {
-                    "metric": one.criterion.metric,
-                    "criterion": one.criterion.text,
-                    "passed": one.passed,
-                    "value": one.value,
-                }
-                for one in result.judgements
-            ],
-        }
-
-
-def _show(
-    out: "Console",
-    done: "Commissioned",
-    charts: int | None,
-    written: dict[str, Any],
-    *,
-    identify: bool,
-) -> None:
-    from drawcli.operations.commissioning.report import found, remarks, sentence, spread
-
-    rows = [
-        (
-            result.name,
-            {True: "pass", False: "FAIL", None: "-"}[result.passed],
-            str(result.n),
-            spread(result, "dice", 3, larger=True),
-            spread(result, "hd95_mm", 1, larger=False),
-        )
-        for result in done.results
-    ]
-    titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95, mm")
-    render.columns(titles, rows, numbers_from=2)(out)
-    for result in done.results:
-        for one in result.judgements:
-            if one.passed is not True:
-                criterion = f"{one.criterion.metric} {one.criterion.text}"
-                out.print(f"{result.name}: {criterion}: {one.words}, {found(one)}", soft_wrap=True)
-    for text in remarks(done):
-        out.print(text, soft_wrap=True)
-    out.print(sentence(done), soft_wrap=True)
-    if charts is not None:
-        out.print(f"limits for {counted(charts, 'control chart')} come from it now", soft_wrap=True)
-    for path in filter(None, written.values()):
-        out.print(f"written: {path}", soft_wrap=True)
-    if identify:
-        _show_patients(out, done)
-
-
-def _show_patients(out: "Console", done: "Commissioned") -> None:
-    """Show which case is which patient; on a terminal only."""
-    rows = [
-        (str(one.case.number), *one.case.patient, str(one.case.clinical.path), one.standing)
-        for one in done.cases
-    ]
-    render.columns(("case", "patient", "ID", "clinical structure set", ""), rows)(out)

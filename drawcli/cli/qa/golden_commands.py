@@ -1,7 +1,5 @@
 """qa golden: fixed scans that are sent again, to see whether a model has changed."""
 
-import time
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +7,8 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door
+from drawcli.cli.progress_bar import shown
+from drawcli.cli.qa.commission_command import wait_options
 from drawcli.cli.render import Result
 from drawcli.errors import JobError, OutOfReach, UsageError
 from drawcli.system.printable import counted
@@ -80,9 +80,9 @@ def run(
     from drawcli.operations.commissioning.golden import run_golden
 
     with door.context() as ctx:
-        until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
-        tell = render.say if door.to_person else lambda _text: None
-        done = run_golden(ctx, everything=now, sleep=time.sleep, until=until, tell=tell)
+        waiting = wait_options(door, max_minutes, ctx.now())
+        with shown(door, waiting.progress):
+            done = run_golden(ctx, waiting, everything=now)
     result = Result(data=facts_of_run(done), errors=list(errors_of(done)))
     if done.stopped:
         result.errors.append(OutOfReach(f"not finished: {done.stopped}"))
@@ -147,6 +147,9 @@ def list_(door: Door) -> Result:
         for one in cases:
             if one.last is not None:
                 _show_differences(out, one.last)
+            if one.is_outdated:
+                text = "the template has changed since; remove the case and add the scan again"
+                out.print(f"{one.case.id}  {text}", soft_wrap=True)
 
     data = {"on_change": on_change, "cases": [_listed(one) for one in cases]}
     return Result(data=data, show=show)
@@ -193,6 +196,7 @@ def _listed(one: "ListedCase") -> dict[str, Any]:
         **one.case.as_plain(),
         "last": one.last and one.last.as_plain(),
         "due_at": one.due_at and one.due_at.isoformat(),
+        "outdated": one.is_outdated,
     }
 
 
@@ -220,4 +224,4 @@ def _show_differences(out: "Console", one: "GoldenResult") -> None:
         text = f"{structure.name} has changed{since}: {', '.join(figures)}"
         out.print(f"{one.case}  {text}", soft_wrap=True)
     if one.note:
-        out.print(f"{one.case}  {one.note}", soft_wrap=True)
+        out.print(f"{one.case}  {one.outcome}: {one.note}", soft_wrap=True)

@@ -207,7 +207,7 @@ def _patient(job: "Job", ctx: "Context") -> str:
 
 def _files(job: "Job", record: "PairRecord", ctx: "Context") -> list[_FoundFile]:
     """Return the structure sets that name the series of a job, and what each is."""
-    from drawcli.operations.qa.found_files import found_files
+    from drawcli.operations.qa.clinical.found_files import found_files
     from drawcli.pipeline.identity import readable
 
     return [_FoundFile(readable(str(path)), why) for path, why in found_files(job, record, ctx)]

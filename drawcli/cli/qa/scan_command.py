@@ -14,7 +14,7 @@ from drawcli.system.printable import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.operations.qa.scan_result import QaScanResult
+    from drawcli.operations.qa.clinical.scan_result import QaScanResult
     from drawcli.pipeline.context import Context
 
 
@@ -31,8 +31,8 @@ def scan(
 
     'run-once' does this at its end if qa.enabled is true.
     """
-    from drawcli.operations.qa.scan import scan_pairs
-    from drawcli.operations.qa.scan_result import QaScanOptions
+    from drawcli.operations.qa.clinical.scan import scan_pairs
+    from drawcli.operations.qa.clinical.scan_result import QaScanOptions
     from drawcli.pipeline.actions import find_job
 
     with door.context(dry_run=dry_run) as ctx:

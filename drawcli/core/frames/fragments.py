@@ -59,10 +59,10 @@ def index_frames(
     if offsets:
         starts = [table.end + offset for offset in offsets]
     elif len(fragments) == count or transfer_syntax == RLE:
-        starts = [one.start for one in fragments]
+        starts = [fragment.start for fragment in fragments]
     else:
-        starts = [one.start for one in fragments if one.begins]
-    known = {one.start for one in fragments}
+        starts = [fragment.start for fragment in fragments if fragment.begins]
+    known = {fragment.start for fragment in fragments}
     if len(starts) != count or not known.issuperset(starts) or starts[0] != fragments[0].start:
         raise NotDicom("the fragments of the pixel data cannot be assigned to frames")
     if starts != sorted(set(starts)):

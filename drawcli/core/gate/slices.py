@@ -145,9 +145,9 @@ def slices_of(source: "Dataset", open_source: Opener, form: PackageForm) -> Iter
     for number, (frame, picture) in enumerate(zip(frames, pixels, strict=True), start=1):
         groups = {**(shared[0] if shared else {}), **frame}
         inside = {tag for item in groups.values() for tag in item}
-        digest = _digest([picture], [_fact(source, groups, *one) for one in _COMPARED])
+        digest = _digest([picture], [_fact(source, groups, *attribute) for attribute in _COMPARED])
         others = {*groups, *groups.get(_FRAME_CONTENT, ())} - own
-        facts = b"%d" % number, *(_fact(source, groups, *one) for one in _FACTS)
+        facts = b"%d" % number, *(_fact(source, groups, *attribute) for attribute in _FACTS)
         yield SourceSlice(digest, own | inside, frozenset(others), facts)
 
 
@@ -157,7 +157,7 @@ def digest_of_slice(dataset: "Dataset") -> bytes:
     raw = value if isinstance(value, bytes) else value.encode()
     syntax = compression_of(dataset)
     parts = split_picture(raw, syntax, _size(dataset)[0])[0] if syntax else [raw]
-    return _digest(parts, [_fact(dataset, {}, *one) for one in _COMPARED])
+    return _digest(parts, [_fact(dataset, {}, *attribute) for attribute in _COMPARED])
 
 
 def _digest(pixels: list[bytes], facts: list[bytes]) -> bytes:
@@ -250,7 +250,7 @@ def _decoded(source: "Dataset", open_source: Opener, count: int) -> Iterator[byt
     decoder = get_decoder(compression_of(source))
     last = compression_of(source).removeprefix(_JPEG)
     wanted = _SAME_FIRST if last in _LOSSY else _OTHER_FIRST
-    plugin = next((one for one in wanted if one in decoder.available_plugins), "")
+    plugin = next((name for name in wanted if name in decoder.available_plugins), "")
     stored, signed = int(source.BitsStored), int(source.PixelRepresentation) == 1
     bits = int(source.BitsAllocated)
     layout: dict[str, Any] = {

@@ -53,6 +53,7 @@ CHART_STYLE: Final = """
 .qc a:focus .dot { stroke: var(--qc-focus); stroke-width: 3; }
 """
 _FEWEST: Final = 25  # places of a picture with fewer cases
+_GOLDEN: Final = "golden"  # kind of change: found by a golden case, in a version
 _LETTER: Final = 7.5  # width, in the mean
 _SMALL_BELOW: Final = 5.0  # width of a case whose dot is smaller
 
@@ -209,7 +210,7 @@ class _Drawn:
                 f'<line class="change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE - 8}" '
                 f'y2="{HEIGHT - BELOW}"/></g>'
             )
-            kinds = "new " + ", ".join(dict.fromkeys(change.kind for change in found))
+            kinds = _in_short(found)
             width = _LETTER * len(kinds)
             if x >= free and x + width < WIDTH:
                 yield (
@@ -259,6 +260,13 @@ class _Drawn:
             f'<rect class="hit" x="{self.x(number):.1f}" y="{ABOVE}" '
             f'width="{self.slot:.1f}" height="{HEIGHT - ABOVE - BELOW}"/>'
         )
+
+
+def _in_short(changes: Sequence[VersionChange]) -> str:
+    """Return what is new, for the room of a label."""
+    kinds = dict.fromkeys(change.kind for change in changes)
+    new = ", ".join(kind for kind in kinds if kind != _GOLDEN)
+    return ", ".join([f"new {new}"] * bool(new) + ["golden case changed"] * (_GOLDEN in kinds))
 
 
 def _own_baseline(chart: Chart, baseline: int) -> int:

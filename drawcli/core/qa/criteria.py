@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Final
 
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.system.records import suggest
 
 CASES: Final = "n"  # a metric: how many cases were compared
 LARGER_IS_BETTER: Final = frozenset({"dice", "surface_dice", CASES})
@@ -39,6 +40,8 @@ _COUNTED: Final = frozenset(
         ContourOutcome.REDRAWN,
     }
 )
+# The clinical set has contours and the model none: an empty structure, or not even that.
+_MISSED: Final = frozenset({ContourOutcome.FILLED, ContourOutcome.ADDED})
 _WHOLE: Final = 100.0  # percent
 
 
@@ -126,8 +129,9 @@ def _metric(metric: str) -> tuple[str, float | None]:
     found = _WITH_TAU.fullmatch(metric)
     if found is not None and float(found[2]) > 0:
         return found[1], float(found[2])
-    names = ", ".join(_FIELDS)
-    raise ValueError(f"unknown metric '{metric}'; there are {names}, and surface_dice_2mm")
+    near = suggest(metric, _FIELDS)
+    known = near or f"; there are {', '.join(_FIELDS)}, and surface_dice_2mm"
+    raise ValueError(f"unknown metric '{metric}'{known}")
 
 
 def judge(criterion: Criterion, structures: Sequence[StructureComparison]) -> Judgement:
@@ -150,7 +154,7 @@ def values_of(field: str, structures: Sequence[StructureComparison]) -> list[flo
     found: list[float | None] = []
     for structure in structures:
         value = getattr(structure, name)
-        if structure.outcome is ContourOutcome.FILLED:
+        if structure.outcome in _MISSED:
             found.append(None)
         elif structure.outcome in _COUNTED and value is not None:
             found.append(float(value))

@@ -163,6 +163,8 @@ def _template(plain: Mapping[str, Any]) -> TemplatePairs:
 
 
 def _chart(plain: Mapping[str, Any]) -> ChartSummary:
+    if plain["state"] not in STATES:
+        raise ValueError(f"no state of a chart: {plain['state']}")
     signals = (ChartSignal(**_known(ChartSignal, row)) for row in plain.get("signals", ()))
     return ChartSummary(**_known(ChartSummary, plain) | {"signals": tuple(signals)})
 

@@ -67,7 +67,9 @@ def find_enclosed(outlines: Sequence[Outline]) -> Enclosed:
     if len(levels) > _DEEPEST:
         raise TooComplex
     for level in levels:
-        area = union_all([one for one, deep in zip(shapes, depth, strict=True) if deep == level])
+        area = union_all(
+            [shape for shape, deep in zip(shapes, depth, strict=True) if deep == level]
+        )
         solid = solid.difference(area) if level % 2 else solid.union(area)
     return Enclosed(solid, repeated + overlapping)
 
@@ -213,7 +215,7 @@ def _nested(shapes: Sequence[BaseGeometry]) -> tuple[list[int], int]:
         if pairs > _NEIGHBOURS * len(shapes):
             raise TooComplex
         for number in sorted(set(outer)):
-            others = [one for one in inner[outer == number] if one > first + number]
+            others = [index for index in inner[outer == number] if index > first + number]
             _compare(shapes, first + number, others, depth, overlapping)
     return depth, len(overlapping)
 

@@ -34,48 +34,52 @@ def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) ->
     return item_of(named | values)
 
 
-def roi_item(one: StructureItem, frame: bytes) -> bytes:
+def roi_item(structure: StructureItem, frame: bytes) -> bytes:
     """Return the item of a structure in StructureSetROISequence."""
     return item_of(
         {
-            tags.ROINumber: b"%d" % one.number,
+            tags.ROINumber: b"%d" % structure.number,
             tags.ReferencedFrameOfReferenceUID: frame,
-            tags.ROIName: one.name,
+            tags.ROIName: structure.name,
             tags.ROIGenerationAlgorithm: b"AUTOMATIC",
-            tags.ROIGenerationDescription: one.description.encode("ascii"),
+            tags.ROIGenerationDescription: structure.description.encode("ascii"),
         }
     )
 
 
-def roi_contour_item(one: StructureItem) -> bytes:
+def roi_contour_item(structure: StructureItem) -> bytes:
     """Return the item of a structure in ROIContourSequence."""
     return item_of(
         {
-            **({tags.ROIDisplayColor: one.color.encode("ascii")} if one.color else {}),
-            **({tags.ContourSequence: b"".join(one.contours)} if one.contours else {}),
-            tags.ReferencedROINumber: b"%d" % one.number,
+            **({tags.ROIDisplayColor: structure.color.encode("ascii")} if structure.color else {}),
+            **({tags.ContourSequence: b"".join(structure.contours)} if structure.contours else {}),
+            tags.ReferencedROINumber: b"%d" % structure.number,
         }
     )
 
 
-def observation_item(one: StructureItem) -> bytes:
+def observation_item(structure: StructureItem) -> bytes:
     """Return the item of a structure in RTROIObservationsSequence."""
-    number = b"%d" % one.number
+    number = b"%d" % structure.number
     return item_of(
         {
             tags.ObservationNumber: number,
             tags.ReferencedROINumber: number,
-            tags.RTROIInterpretedType: one.type.encode("ascii"),
+            tags.RTROIInterpretedType: structure.type.encode("ascii"),
             tags.ROIInterpreter: b"",
         }
     )
 
 
-def equipment_item(one: Contribution) -> bytes:
+def equipment_item(contribution: Contribution) -> bytes:
     """Return an item of ContributingEquipmentSequence (PS3.3 C.12.1)."""
-    code, meaning = one.purpose
+    code, meaning = contribution.purpose
     purpose = {0x00080100: code, 0x00080102: "DCM", 0x00080104: meaning}
-    texts = {0x00080070: one.maker, 0x00181020: one.version, 0x0018A003: one.text}
+    texts = {
+        0x00080070: contribution.maker,
+        0x00181020: contribution.version,
+        0x0018A003: contribution.text,
+    }
     return item_of(
         {
             **{tag: text.encode("ascii") for tag, text in texts.items() if text},

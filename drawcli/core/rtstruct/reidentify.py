@@ -114,7 +114,7 @@ class _Writer:
 
     def _needs_utf_8(self) -> bool:
         """Return whether structure names need another character set than the patient's name."""
-        derived = (one.rule.label or one.name for one in self._dressing.made)
+        derived = (structure.rule.label or structure.name for structure in self._dressing.made)
         names = (*self._names.values(), *derived)
         server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
         if server != self._character_set and not "".join(self._names.values()).isascii():
@@ -152,7 +152,7 @@ class _Writer:
             tag: text[: LABELS[tag][1]].strip().encode("ascii") for tag, text in labels.items()
         }
         frame = {tags.FrameOfReferenceUID: self._crosswalk.frame_uid.encode("ascii")}
-        equipment = [equipment_item(one) for one in self._dressing.equipment]
+        equipment = [equipment_item(contribution) for contribution in self._dressing.equipment]
         return {
             **texts,
             **(frame | {tags.PositionReferenceIndicator: b""} if self._crosswalk.frame_uid else {}),
@@ -174,7 +174,9 @@ class _Writer:
         frame = self._crosswalk.frame_uid.encode("ascii")
         return {
             tags.ReferencedFrameOfReferenceSequence: self._referenced_frame(),
-            tags.StructureSetROISequence: b"".join(roi_item(one, frame) for one in structures),
+            tags.StructureSetROISequence: b"".join(
+                roi_item(structure, frame) for structure in structures
+            ),
             tags.ROIContourSequence: b"".join(map(roi_contour_item, structures)),
             tags.RTROIObservationsSequence: b"".join(map(observation_item, structures)),
         }

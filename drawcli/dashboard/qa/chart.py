@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
+from drawcli.core.pictures.chart import chart_picture
 from drawcli.core.pictures.chart_months import months_picture
 from drawcli.core.pictures.chart_words import month_state, signal_text
 from drawcli.core.qa.charts import (
@@ -37,6 +37,7 @@ from drawcli.errors import UsageError
 from drawcli.operations.qa.site_charts import RoiCharts
 
 CASES: Final = (100, 300, 1000)  # that are shown
+_USUAL: Final = "dice"  # if the site has no charts at all
 _MOST_SIGNALS: Final = 30
 _MOST_MONTHS: Final = 36
 
@@ -59,7 +60,7 @@ class ChartQuery:
         return cls(
             template=query.get("template", ""),
             roi=query.get("roi", ""),
-            metric=metric if metric in metrics else metrics[0],
+            metric=metric if metric in metrics else next(iter(metrics), _USUAL),
             version=query.get("version", ""),
             most=int(cases) if cases in map(str, CASES) else CASES[0],
         )
@@ -144,11 +145,6 @@ def chart_csv(request: Request) -> Response:
         )
     headers = {"content-disposition": 'attachment; filename="chart.csv"'}
     return PlainTextResponse(out.getvalue(), media_type="text/csv", headers=headers)
-
-
-def chart_style(_request: Request) -> Response:
-    """Return the style sheet of the pictures."""
-    return PlainTextResponse(CHART_STYLE, media_type="text/css")
 
 
 def _found(query: ChartQuery, qa: QaReader) -> RoiCharts:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.adapters.state.qa_watch import last_scan
 from drawcli.core.qa.records import PairStatus
 from drawcli.core.qa.summary import NOTED, STATES, ChartSummary, QaSummary
 from drawcli.dashboard.qa.words import (
@@ -63,6 +64,7 @@ def overview(request: Request) -> Response:
         "qa.html",
         qa=parts_of(request).qa.settings.qa,
         summary=summary,
+        scanned=last_scan(qa.settings.state_dir),
         titles=[title_of(metric) for metric in qa.metrics],
         tables=[table for table in tables if chosen in ("", table.template)],
         templates=known,
@@ -73,7 +75,9 @@ def overview(request: Request) -> Response:
         states=STATES[::-1],
         badges=STATE_BADGES,
         texts=STATE_TEXTS,
-        statuses=_statuses(summary),
+        statuses=_statuses(summary, chosen),
+        golden=[one for one in summary.golden if chosen in ("", one)] if summary else [],
+        pairs_address=_pairs_address,
         address=chart_address,
         title_of=title_of,
     )
@@ -151,10 +155,13 @@ def _noted(summary: QaSummary | None, template: str) -> list[tuple[str, list[Cha
     return sorted(cards, key=lambda card: NOTED.index(card[0]))
 
 
-def _statuses(summary: QaSummary | None) -> list[tuple[PairStatus, int, str]]:
-    """Return each status of pairs with its number and its meaning."""
-    counts = summary.pairs if summary else {}
-    return [(status, counts.get(status, 0), STATUS_TEXTS[status]) for status in PairStatus]
+def _statuses(summary: QaSummary | None, template: str) -> list[tuple[PairStatus, int, str]]:
+    """Return each status with the number of pairs, of one template or of all, and its meaning."""
+    counts: Counter[str] = Counter()
+    for one in summary.templates if summary else ():
+        if template in ("", one.template):
+            counts.update(one.pairs)
+    return [(status, counts[status], STATUS_TEXTS[status]) for status in PairStatus]
 
 
 def _pairs_address(status: str, template: str, number: int = 1) -> str:

@@ -18,7 +18,7 @@ from drawcli.pipeline.context import Context
 if TYPE_CHECKING:
     from drawcli.core.pictures.frame import Floats
     from drawcli.core.pictures.scene import Scene
-    from drawcli.operations.qa.structure_files import StructureSetBytes
+    from drawcli.operations.qa.clinical.structure_files import StructureSetBytes
 
 _Contours = tuple[Sequence["Floats"], Sequence["Floats"]]  # delivered, clinical
 _GONE: Final = "the {0} structure set is gone, or has changed since it was compared"
@@ -107,8 +107,8 @@ def _files(
     job: Job, record: PairRecord, ctx: Context
 ) -> tuple["StructureSetBytes", "StructureSetBytes"]:
     """Return the two files as they were compared."""
-    from drawcli.operations.qa.delivered_set import read_delivered
-    from drawcli.operations.qa.found_files import found_files
+    from drawcli.operations.qa.clinical.delivered_set import read_delivered
+    from drawcli.operations.qa.clinical.found_files import found_files
 
     hint = "'drawcli qa scan' compares the present files."
     if not ctx.work.has_folder(job.id):
@@ -127,7 +127,7 @@ def _files(
 
 
 def _whole(paths: Iterable[Path]) -> Iterator["StructureSetBytes"]:
-    from drawcli.operations.qa.structure_files import Unreadable, read_whole
+    from drawcli.operations.qa.clinical.structure_files import Unreadable, read_whole
 
     for path in paths:
         with suppress(Unreadable):

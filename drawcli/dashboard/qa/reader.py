@@ -16,13 +16,15 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.golden_store import RESULTS
+from drawcli.adapters.state.qa_records import BASELINES, QaRecords
 from drawcli.adapters.state.qa_summary import SUMMARY, read_summary
 from drawcli.config.load import Settings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.records import DRAWN, PairRecord, PairStatus
 from drawcli.core.qa.summary import QaSummary
-from drawcli.operations.commissioning.limits import BASELINES, given_limits
+from drawcli.operations.commissioning.changes import golden_changes
+from drawcli.operations.commissioning.limits import given_limits
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 
 _MOST_CHARTS: Final = 16  # kept in memory
@@ -59,9 +61,10 @@ class QaReader:
         self._read_to = 0
         self._stamp: _Stamp = None
         self._summary: tuple[_Stamp, QaSummary | None] = (None, None)
-        baselines = self._records.path.parent / BASELINES
-        self._limit_paths = [baselines, *([settings.qa.limits] if settings.qa.limits else [])]
-        self._limits: list[_Stamp] = []  # when the charts in memory were made
+        folder = self._records.path.parent
+        by_hand = [settings.qa.limits] if settings.qa.limits else []
+        self._others = [folder / BASELINES, folder / RESULTS, *by_hand]  # that charts depend on
+        self._seen: list[_Stamp] = []  # of these, when the charts in memory were made
         self._charts: OrderedDict[tuple[str, str, str], RoiCharts | None] = OrderedDict()
 
     @property
@@ -72,10 +75,10 @@ class QaReader:
     def summary(self) -> QaSummary | None:
         """Return the summary of the last scan; None if there is none."""
         stamp = _stamp_of(self._summary_path)
-        with self._lock:
-            if self._summary[0] != stamp:
-                self._summary = (stamp, read_summary(self.settings.state_dir))
-            return self._summary[1]
+        kept = self._summary
+        if kept[0] != stamp:
+            self._summary = kept = (stamp, read_summary(self.settings.state_dir))
+        return kept[1]
 
     def noted(self, state: str) -> int:
         """Return the number of structures with a chart in a state, by the summary."""
@@ -94,12 +97,15 @@ class QaReader:
         return self._records.of_job(job)
 
     def status(self, job: str) -> PairStatus | None:
-        """Return what is known of the pair of a job; the index is not read for it."""
-        with self._lock:
-            is_read = self._stamp is not None
-            if is_read:
+        """Return what is known of the pair of a job, without waiting for the index."""
+        row = None
+        is_read = self._stamp is not None and self._lock.acquire(blocking=False)
+        if is_read:
+            try:
                 self._refresh()
-            row = self._rows.get(job)
+                row = self._rows.get(job)
+            finally:
+                self._lock.release()
         found = row.record if row else None if is_read else self.record(job)
         return found.status if found else None
 
@@ -108,9 +114,9 @@ class QaReader:
         key = (template, roi, metric)
         with self._lock:
             self._refresh()
-            limits = list(map(_stamp_of, self._limit_paths))
-            if limits != self._limits:
-                self._limits = limits
+            seen = list(map(_stamp_of, self._others))
+            if seen != self._seen:
+                self._seen = seen
                 self._charts.clear()
             if key not in self._charts:
                 while len(self._charts) >= _MOST_CHARTS:
@@ -131,8 +137,8 @@ class QaReader:
             return None
         rows = (row for row in self._rows.values() if row.record.template == template)
         records = [_with_figure(row, roi, metric, self.metrics.index(metric)) for row in rows]
-        given = given_limits(self.settings)
-        found = site_charts(records, [metric], self.settings.qa.baseline, given)
+        given, golden = given_limits(self.settings), golden_changes(self.settings.state_dir)
+        found = site_charts(records, [metric], self.settings.qa.baseline, given, golden)
         return next((one for one in found if one.roi == roi), None)
 
     def _refresh(self) -> None:

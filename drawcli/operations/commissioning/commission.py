@@ -6,10 +6,8 @@ A call goes on where the last one ended. Another template, catalogue entry or re
 another version, and begins anew; so does `again`.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +18,8 @@ from drawcli.core.qa.criteria import NEED_DISTANCES
 from drawcli.operations.commissioning.acceptance_file import AcceptanceCriteria, read_acceptance
 from drawcli.operations.commissioning.models import TemplateVersion, current_catalogue, version_now
 from drawcli.operations.commissioning.past_cases import PastCase, find_past_cases
-from drawcli.operations.commissioning.results import Commissioned, compare_case
-from drawcli.operations.commissioning.side_ledger import open_side_ledger, run_jobs
+from drawcli.operations.commissioning.results import CaseResult, Commissioned, compare_case
+from drawcli.operations.commissioning.side_ledger import WaitOptions, open_side_ledger, run_jobs
 from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.actions import apply_action, retry
 from drawcli.pipeline.context import Context
@@ -41,16 +39,9 @@ class CommissionRequest:
     accept: Path  # the acceptance file
     again: bool = False  # send every series once more
     retry: bool = False  # try held series once more
-    until: datetime | None = None
 
 
-def commission(
-    ctx: Context,
-    request: CommissionRequest,
-    *,
-    sleep: Callable[[float], None],
-    tell: Callable[[str], None] = lambda _text: None,
-) -> Commissioned:
+def commission(ctx: Context, request: CommissionRequest, waiting: WaitOptions) -> Commissioned:
     """Send past patients to the server, and compare what comes back with the clinical sets.
 
     Parameters
@@ -59,10 +50,8 @@ def commission(
         The site.
     request
         What is to be commissioned.
-    sleep
-        Waits some seconds.
-    tell
-        Gets a line on how far it is.
+    waiting
+        How to wait for the server.
 
     Raises
     ------
@@ -78,21 +67,17 @@ def commission(
     template = ctx.rulebook.template_named(request.template)
     acceptance = read_acceptance(request.accept, template.shown)
     _check_distances(acceptance)
+    waiting.tell("reading the headers in the folder")
     past = find_past_cases(request.folder, ctx)
     version = version_now(template, current_catalogue(ctx))
     folder = _round(ctx, request, version)
-    with open_side_ledger(ctx, folder, COMMISSIONING) as side:
+    with open_side_ledger(ctx, folder, COMMISSIONING, waiting.progress) as side:
         jobs = [_job_of(case, request, side) for case in past.cases]
         if request.retry:
             for job in (job for job in jobs if job.held):
                 apply_action(job, retry, side)
-        run = run_jobs(side, keep, until=request.until, sleep=sleep, tell=tell)
-        cases = []
-        for case, job in zip(past.cases, jobs, strict=True):
-            tell(f"comparing {case.number} of {len(jobs)}")
-            now = side.ledger.get(job.id) or job
-            cases.append(compare_case(case, now, acceptance.taus_mm, side))
-        _remove_packages(side)
+        run = run_jobs(side, keep, waiting)
+        cases = _compared(past.cases, jobs, acceptance, side)
     return Commissioned(
         name=folder.name,
         template_name=request.template,
@@ -100,19 +85,37 @@ def commission(
         version=version,
         acceptance=acceptance,
         past=past,
-        cases=tuple(cases),
+        cases=cases,
         stopped=run.stopped,
     )
 
 
+def _compared(
+    cases: Sequence[PastCase], jobs: Sequence[Job], acceptance: AcceptanceCriteria, side: Context
+) -> tuple[CaseResult, ...]:
+    """Compare each case that is back with its clinical structure set."""
+    found = []
+    with side.progress.step("compare"):
+        side.progress.expect(len(cases))
+        for case, job in zip(cases, jobs, strict=True):
+            with side.progress.job(job.id):
+                now = side.ledger.get(job.id) or job
+                found.append(compare_case(case, now, acceptance.taus_mm, side))
+    return tuple(found)
+
+
 def keep(job: Job, side: Context) -> Job:
-    """Check the finished structure set as for a delivery, and deliver nothing."""
+    """Check the finished structure set as for a delivery, and deliver nothing.
+
+    The package is not needed any more; what came back is kept.
+    """
     sent = read_received(job, side)
     if sent is None:
         return job.to(State.SEGMENTED, at=side.now(), received_sha256=None)
     crosswalk = side.images_of(job)
     check_sources(crosswalk, job, side.progress.count_items)
     finish_structure_set(job, sent, crosswalk, side)
+    side.work.file(job.id, PACKAGE).unlink(missing_ok=True)
     return job.to(State.DELIVERED, at=side.now())
 
 
@@ -154,10 +157,3 @@ def _follow(job: Job, case: PastCase, side: Context) -> None:
     moved = crosswalk.moved_to(case.series.slices)
     if moved != crosswalk:
         side.seal(job.id, moved)
-
-
-def _remove_packages(side: Context) -> None:
-    """Remove the packages of finished jobs; what came back is kept."""
-    for job in side.ledger.jobs([State.DONE]):
-        with suppress(OSError):
-            side.work.file(job.id, PACKAGE).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ it was sent first, byte by byte, so that only the model can make a difference.
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from drawcli.core.qa.structures import read_rois
 from drawcli.errors import UsageError
 from drawcli.operations.commissioning.models import catalogue_of_the_day, current_catalogue
 from drawcli.operations.commissioning.side_ledger import (
+    WaitOptions,
     open_jobs,
     open_side_ledger,
     run_jobs,
@@ -79,12 +80,7 @@ class _Cases:
 
 
 def run_golden(
-    ctx: Context,
-    *,
-    everything: bool = False,
-    sleep: Callable[[float], None] | None = None,
-    until: datetime | None = None,
-    tell: Callable[[str], None] = lambda _text: None,
+    ctx: Context, waiting: WaitOptions | None = None, *, everything: bool = False
 ) -> GoldenRun:
     """Send the cases that are due, and compare what has come back.
 
@@ -92,12 +88,10 @@ def run_golden(
     ----------
     ctx
         The site.
+    waiting
+        How to wait for the server; None: go as far as possible without waiting.
     everything
         Send all cases, whether they are due or not.
-    sleep
-        Waits some seconds for the server; None: go as far as possible without waiting.
-    until, tell
-        See `run_jobs`.
 
     Raises
     ------
@@ -111,16 +105,13 @@ def run_golden(
         return run
     catalogue = current_catalogue(ctx) if everything else catalogue_of_the_day(ctx)
     cases = _Cases.of(store, catalogue)
-    with open_side_ledger(ctx, store.folder, GOLDEN) as side:
+    with open_side_ledger(ctx, store.folder, GOLDEN, waiting.progress if waiting else None) as side:
         for case, why in _due(cases, side, everything=everything):
             _send(case, store, side)
             run.sent[case.id] = why
         if open_jobs(side):
             compare = _comparing(cases, run)
-            if sleep is None:
-                done = run_pass(side, compare)
-            else:
-                done = run_jobs(side, compare, until=until, sleep=sleep, tell=tell)
+            done = run_pass(side, compare) if waiting is None else run_jobs(side, compare, waiting)
             run.stopped = done.stopped
             _end_held(cases, side, run)
         _clear(side)

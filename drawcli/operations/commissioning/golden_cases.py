@@ -1,6 +1,6 @@
 """Add golden cases, accept a change, tell which are due."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,8 +21,8 @@ from drawcli.core.qa.golden import (
 )
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.verdict import Readiness
-from drawcli.core.templates.template import from_json
-from drawcli.errors import MODEL_CHANGED, OutOfReach, UsageError
+from drawcli.core.templates.template import Template, from_json
+from drawcli.errors import MODEL_CHANGED, ConfigError, OutOfReach, UsageError
 from drawcli.operations.commissioning.golden import KEPT
 from drawcli.operations.commissioning.side_ledger import open_side_ledger
 from drawcli.pipeline.actions import apply_action, release
@@ -42,6 +42,7 @@ class ListedCase:
     case: GoldenCase
     last: GoldenResult | None  # of a run, or the acceptance
     due_at: datetime | None  # unless the catalogue changes before; None: at once
+    is_outdated: bool = False  # whether templates.yaml asks for something else by now
 
 
 def add_job(job: Job, ctx: Context) -> GoldenCase:
@@ -185,9 +186,15 @@ def listed_cases(ctx: Context) -> Iterator[ListedCase]:
     results = list(store.results())
     last, runs = last_results(results), last_runs(results)
     every = timedelta(days=ctx.settings.qa.golden_days)
+    templates: Mapping[str, Template] = {}
+    with suppress(ConfigError):  # templates.yaml is being edited
+        templates = ctx.rulebook.templates
     for case in store.cases():
         run = runs.get(case.id)
-        yield ListedCase(case, last.get(case.id), run.at + every if run else None)
+        due_at = run.at + every if run else None
+        template = templates.get(case.template)
+        outdated = template is not None and template.contours_digest != case.template_digest
+        yield ListedCase(case, last.get(case.id), due_at, outdated)
 
 
 def accept_change(template: str, ctx: Context, why: str = "") -> list[Job]:

@@ -11,8 +11,8 @@ from drawcli.core.dicom import tags
 from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import BadStructureSet, OutOfReach, UsageError
+from drawcli.operations.qa.clinical.delivered_set import drawcli_of
 from drawcli.operations.qa.compare import StructureSetFile, read_structure_set
-from drawcli.operations.qa.delivered_set import drawcli_of
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
 from drawcli.system.platforms import is_within

@@ -101,7 +101,9 @@ class Commissioned:
 
     @property
     def passed(self) -> bool | None:
-        """Whether every structure with criteria passes; None if that cannot be said."""
+        """Whether every structure with criteria passes; None while that cannot be said."""
+        if not self.compared or not self.is_complete:
+            return None
         verdicts = [one.passed for one in self.results if one.judgements]
         if False in verdicts:
             return False
@@ -134,11 +136,12 @@ def compare_case(case: PastCase, job: Job, taus_mm: list[float], side: Context) 
     except DrawcliError as err:
         return CaseResult(case, job, error=f"not compared: {err}")
     options = compare_options(side)
-    by_tau = {
-        tau: compare_structure_sets(drawn, clinical, replace(options, tau_mm=tau, tau_of={}))
-        for tau in taus_mm
-    }
-    return CaseResult(case, job, compare_structure_sets(drawn, clinical, options), by_tau)
+    compared = compare_structure_sets(drawn, clinical, options)
+    by_tau = {}
+    for tau in taus_mm:
+        own = replace(options, tau_mm=tau, tau_of={})
+        by_tau[tau] = compared if own == options else compare_structure_sets(drawn, clinical, own)
+    return CaseResult(case, job, compared, by_tau)
 
 
 def compare_options(ctx: Context) -> CompareOptions:

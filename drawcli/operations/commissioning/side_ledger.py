@@ -7,7 +7,7 @@ status or report, and no step that delivers can reach them.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,21 @@ from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, advance, due_jobs, run_step
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import Step
 from drawcli.system.files import make_private
 
-_BEFORE: Final = ("match", "deidentify", "upload", "poll", "fetch")
+MOST_ON_THE_WAY: Final = 10  # jobs from their package to the confirmation
+_ON_THE_WAY: Final = (
+    State.PACKAGED,
+    State.UPLOADED,
+    State.SEGMENTED,
+    State.FETCHED,
+    State.DELIVERED,
+)
 _SHORTEST: Final = timedelta(seconds=0.5)  # between two passes
 _LONGEST: Final = timedelta(seconds=30)
 _PHASES: Final = {
@@ -43,8 +51,20 @@ class SideRun:
     stopped: str = ""  # why jobs are left that could go on
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOptions:
+    """How to wait for the server."""
+
+    sleep: Callable[[float], None]  # waits some seconds
+    until: datetime | None = None  # when to stop although jobs are open
+    tell: Callable[[str], None] = lambda _text: None  # gets a line before each wait
+    progress: Progress = field(default_factory=Progress)  # of the steps
+
+
 @contextmanager
-def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Context]:
+def open_side_ledger(
+    ctx: Context, folder: Path, purpose: str, progress: Progress | None = None
+) -> Iterator[Context]:
     """Open a ledger and work folders of their own; hold their lock.
 
     Parameters
@@ -55,6 +75,8 @@ def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Conte
         Below its state_dir.
     purpose
         Of the jobs, for the audit log.
+    progress
+        Of the steps; that of the site stays as it is.
 
     Raises
     ------
@@ -74,23 +96,20 @@ def open_side_ledger(ctx: Context, folder: Path, purpose: str) -> Iterator[Conte
             settings=settings,
             ledger=ledger,
             work=WorkDir(folder),
-            progress=Progress(),
+            progress=progress or Progress(),
             open_server=lambda: ctx.server,
             purpose=purpose,
             side_of=ctx.site_dir,
         )
-        with side.work.run_lock(ctx.now()):
+        with ExitStack() as held:
+            try:
+                held.enter_context(side.work.run_lock(ctx.now()))
+            except AnotherRun as err:
+                raise AnotherRun(f"{purpose}: {err}", hint="Wait until it has ended.") from None
             yield side
 
 
-def run_jobs(
-    side: Context,
-    finish: Step,
-    *,
-    until: datetime | None = None,
-    sleep: Callable[[float], None],
-    tell: Callable[[str], None] = lambda _text: None,
-) -> SideRun:
+def run_jobs(side: Context, finish: Step, waiting: WaitOptions) -> SideRun:
     """Advance the jobs until each is finished or held, or none can go on.
 
     Parameters
@@ -99,12 +118,8 @@ def run_jobs(
         See `open_side_ledger`.
     finish
         Takes a job from FETCHED to DELIVERED, without delivering anything.
-    until
-        When to stop although jobs are open.
-    sleep
-        Waits some seconds for the server.
-    tell
-        Gets a line on how far the jobs are, before each wait.
+    waiting
+        How to wait for the server.
     """
     run = SideRun()
     while True:
@@ -114,11 +129,11 @@ def run_jobs(
         run.stopped = _why_stop(reports) if left else ""
         if not left or run.stopped:
             return run
-        if until is not None and side.now() >= until:
+        if waiting.until is not None and side.now() >= waiting.until:
             run.stopped = "the time is over"
             return run
-        tell(phases(side.ledger.jobs()))
-        sleep(_wait(left, side.now()))
+        waiting.tell(phases(side.ledger.jobs()))
+        waiting.sleep(_wait(left, side.now()))
 
 
 def run_pass(side: Context, finish: Step) -> SideRun:
@@ -128,11 +143,22 @@ def run_pass(side: Context, finish: Step) -> SideRun:
 
 
 def _pass(side: Context, finish: Step) -> list[StepReport]:
-    reports = [run_step(command, side, Selection()) for command in _BEFORE]
+    """Advance each due job; what is at the server comes first, as in a run of the site.
+
+    Only some jobs are on the way at once: patients wait for the same server, and packages are
+    large.
+    """
+    reports = [run_step(command, side, Selection()) for command in ("poll", "fetch")]
     finished = StepReport(finish.__name__)
     for job in list(due_jobs(State.FETCHED, side, Selection())):
         advance(job, finish, side, finished)
-    return [*reports, finished, run_step("poll", side, Selection())]  # which confirms
+    reports += [finished, run_step("poll", side, Selection())]  # which confirms
+    reports += [run_step(command, side, Selection()) for command in ("upload", "match")]
+    room = MOST_ON_THE_WAY - sum(not job.held for job in side.ledger.jobs(_ON_THE_WAY))
+    if room > 0:
+        reports.append(run_step("deidentify", side, Selection(limit=room)))
+        reports.append(run_step("upload", side, Selection()))
+    return reports
 
 
 def open_jobs(side: Context) -> list[Job]:
@@ -158,8 +184,9 @@ def phases(jobs: Sequence[Job]) -> str:
 
 
 def _wait(jobs: Sequence[Job], now: datetime) -> float:
-    """Return the seconds until the next job is due."""
-    due = min((job.due_at or now for job in jobs), default=now)
+    """Return the seconds until the next job is due; those before it wait for room."""
+    begun = [job for job in jobs if job.state in _ON_THE_WAY] or jobs
+    due = min((job.due_at or now for job in begun), default=now)
     return max(_SHORTEST, min(due - now, _LONGEST)).total_seconds()
 
 

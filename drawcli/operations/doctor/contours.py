@@ -39,6 +39,11 @@ def _problems(site: CheckContext) -> Iterator[CheckResult]:
         except OSError as err:
             where = f"Mount it, or correct qa.folders in {site.config}."
             yield CheckResult.warned(f"{folder} {closed(err)}", where)
+    keep_days, wait_days = site.settings.deliver.keep_days, site.settings.qa.wait_days
+    if keep_days <= wait_days:
+        text = f"work folders go after {keep_days:g} days: sets that are not approved would wait "
+        remedy = f"Set deliver.keep_days in {site.config} well above qa.wait_days."
+        yield CheckResult.warned(f"{text}{wait_days:g} days, and are never compared", remedy)
     if find_spec("scipy") is None:
         text = "distances between contours are not computed: SciPy is not installed"
         yield CheckResult.warned(text, install_hint("scipy"))

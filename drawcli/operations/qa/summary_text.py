@@ -14,7 +14,8 @@ from drawcli.operations.commissioning.changes import golden_alarms
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted
 
-_KINDS: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+_KIND_OF: Final = {INVESTIGATE: AlarmKind.QA, WATCH: AlarmKind.QA_WATCH}
+KINDS: Final = frozenset(_KIND_OF.values())  # of alarms about contours
 _STATUSES: Final = {
     "compared": "compared",
     "waiting": "waiting for approval",
@@ -80,7 +81,7 @@ def alarms(summary: QaSummary) -> list[Alarm]:
         for chart, signal in group:
             key = f"{chart.template}/{chart.roi}/{chart.metric}/{chart.version}/{signal.rule}"
             text = f"contours to {signal.state}: {_together(group)}; 'drawcli qa report'"
-            alarm = Alarm(_KINDS[signal.state], key, text)
+            alarm = Alarm(_KIND_OF[signal.state], key, text)
             found.setdefault(alarm.name, alarm)
     return list(found.values())
 
@@ -109,7 +110,7 @@ def _together(group: _Group) -> str:
     chart, signal = group[0]
     also = also_in([each.metric for each, _ in group if each.metric != chart.metric])
     better = " (better)" if signal.better else ""
-    label = METRICS[chart.metric].label
+    label = _label(chart.metric)
     return f"{chart.template} {chart.roi}, {label}: {signal.text}{better}{also}"
 
 
@@ -119,5 +120,10 @@ def also_in(metrics: Iterable[str]) -> str:
     >>> also_in([]), also_in(["hd95_mm", "apl_mm"])
     ('', '; also HD95, added path length')
     """
-    labels = list(dict.fromkeys(METRICS[metric].label for metric in metrics))
+    labels = list(dict.fromkeys(map(_label, metrics)))
     return f"; also {', '.join(labels)}" if labels else ""
+
+
+def _label(metric: str) -> str:
+    """Return the name of a metric; a later version may have written one that is not known here."""
+    return METRICS[metric].label if metric in METRICS else metric

@@ -196,11 +196,15 @@ def _presentation(
     made: tuple[DerivedStructure, ...] = ()
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
-        contours = (in_frames(one, crosswalk.frame_numbers) for one in contours_of(header))
+        contours = (
+            in_frames(structure, crosswalk.frame_numbers) for structure in contours_of(header)
+        )
         every = derive_structures(template.derived, names, contours, grid, crosswalk.uids)
-        made = tuple(one for one in every if not template.derived[one.name].hidden)
+        made = tuple(
+            structure for structure in every if not template.derived[structure.name].hidden
+        )
     if template is not None:
-        taken = {*names, *(one.number for one in made)}
+        taken = {*names, *(structure.number for structure in made)}
         made += tuple(empty_structures(template.empty, taken))
     return replace(
         looks,

@@ -23,8 +23,8 @@ def check_archived(
     done: ScanResult,
 ) -> None:
     """Check whether a series has changed since its job was archived."""
-    for one in archived:
-        job = ctx.ledger.get(one.id) if _was_other(one, seen, jobs) else None
+    for entry in archived:
+        job = ctx.ledger.get(entry.id) if _was_other(entry, seen, jobs) else None
         choice = "ignore" if job is None else _late_choice(job.rule, seen, ctx)
         if job is None or choice == "ignore":
             continue
@@ -34,10 +34,10 @@ def check_archived(
             _send_again(job, seen, ctx, done)
 
 
-def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
+def _was_other(entry: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
     """Return whether a series has changed since its job was done and archived."""
-    is_archived = one.id not in {job.id for job in jobs}  # else it was assigned again
-    return is_archived and one.state is State.DONE and one.source_digest != seen.digest
+    is_archived = entry.id not in {job.id for job in jobs}  # else it was assigned again
+    return is_archived and entry.state is State.DONE and entry.source_digest != seen.digest
 
 
 def check_sent(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
@@ -98,11 +98,11 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
 def _line_of(job: Job, series: list[Job]) -> list[Job]:
     """Return a job and the later jobs that replace it; another template is sent beside it."""
     line = [job]
-    for one in series:
-        replaces = one.follows in {earlier.id for earlier in line}
-        is_same = one.template in (job.template, None) and not one.one_off
-        if one.number > job.number and (is_same or replaces):
-            line.append(one)
+    for later in series:
+        replaces = later.follows in {earlier.id for earlier in line}
+        is_same = later.template in (job.template, None) and not later.one_off
+        if later.number > job.number and (is_same or replaces):
+            line.append(later)
     return line
 
 

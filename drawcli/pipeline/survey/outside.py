@@ -45,8 +45,8 @@ def snapshot_series(
     files = walk.by_series()
     for slices, verdict in judge_series(walk, demands, is_same):
         stand_ins = _known_under(slices[0].series_uid, ctx)
-        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
-        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        names = sorted(f"{slice_.sop_uid} {slice_.size}" for slice_ in slices)
+        places = sorted(f"{slice_.path} {slice_.mtime_ns}" for slice_ in slices)
         yield SeriesSnapshot(
             key=stand_ins.series_key(slices[0].series_uid),
             key_id=stand_ins.key_id,
@@ -82,7 +82,7 @@ def judge_series(
     Unreadable files beside a series, or in a folder that cannot be listed, may belong to it.
     """
     for series in walk.by_series().values():
-        files = sorted(series, key=lambda one: one.path)
+        files = sorted(series, key=lambda slice_: slice_.path)
         slices = drop_copies(scan_slices(files) or files, is_same)
         verdict = assess(slices, demands)
         unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})
@@ -101,5 +101,7 @@ def _demands(wanted: Scan) -> Criteria:
 
 def _known_under(uid: str, ctx: Context) -> StandIns:
     """Return the stand-ins under which a series has jobs, or those of the current key."""
-    has_jobs = (one for one in ctx.retired if ctx.ledger.of_series(one.series_key(uid)))
+    has_jobs = (
+        stand_ins for stand_ins in ctx.retired if ctx.ledger.of_series(stand_ins.series_key(uid))
+    )
     return next(has_jobs, ctx.stand_ins)

@@ -7,6 +7,7 @@ from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.core.qa.records import PairStatus
 from tests.core.qa.test_ratings import RATING
 from tests.core.qa.test_records import RECORD
+from tests.operations.qa.cases import job, record
 
 
 def test_the_last_record_of_a_job_counts(tmp_path: Path) -> None:
@@ -60,3 +61,19 @@ def test_records_of_some_jobs_are_found_without_parsing_the_others(tmp_path: Pat
     assert [one.note for one in records.of_jobs({other.job})] == ["", "again"]
     assert list(records.of_jobs(set())) == []
     assert records.jobs_in({PairStatus.MISSING}) == {other.job}
+
+
+def test_the_records_of_a_template_are_read_apart(tmp_path: Path) -> None:
+    book = QaRecords(tmp_path)
+    names = ("Breast", "Breast_L", 'Bre"ast')
+    book.add(record(number, template=name) for number, name in enumerate((*names, *names)))
+    book.add([record(0, template="Breast", note="later")])
+
+    found = {name: book.of_template(name) for name in names}
+
+    assert {name: list(records) for name, records in found.items()} == {
+        "Breast": [job(0), job(3)],
+        "Breast_L": [job(1), job(4)],
+        'Bre"ast': [job(2), job(5)],
+    }
+    assert found["Breast"][job(0)].note == "later"

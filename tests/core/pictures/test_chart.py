@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import sin
@@ -61,8 +62,8 @@ def places(svg: Element) -> Iterator[tuple[float, float]]:
         if mark.tag == "circle":
             yield float(mark.get("cx", "")), float(mark.get("cy", ""))
         else:
-            corners = [tuple(map(float, c.split(","))) for c in mark.get("points", "").split()]
-            yield corners[0]  # the tip, above or below the place
+            x, y = mark.get("points", "").split()[0].split(",")
+            yield float(x), float(y)  # the tip, above or below the place
 
 
 def values(svg: Element) -> list[float]:
@@ -178,6 +179,21 @@ def test_a_change_of_version_is_a_line_before_its_first_case_and_says_what_is_ne
     assert len(of_class(svg, "base")) == 2
     ends = [float(one.get("x2", "")) for one in of_class(svg, "centre")]
     assert ends[0] == pytest.approx(float(line.get("x1", "")))
+
+
+def test_a_change_that_a_golden_case_has_found_is_a_line_within_a_version() -> None:
+    facts = {"at": BEGIN + timedelta(days=40), "template": "Pelvis", "text": "it came back changed"}
+    found = VersionChange(kind="golden", **facts)  # type: ignore[arg-type] # any
+    both = [replace(MODEL, at=found.at), found]
+
+    alone, together = drawn(of(cases(60)), changes=[found]), drawn(of(cases(60)), changes=both)
+
+    (line,) = of_class(alone, "change")
+    across = [x for x, _ in places(alone)]
+    assert across[39] < float(line.get("x1", "")) < across[40]
+    assert "golden case changed" in [text.text for text in alone.iter("text")]
+    assert "new template, golden case changed" in [text.text for text in together.iter("text")]
+    assert len(of_class(together, "change")) == 1
 
 
 def test_a_long_chart_shows_the_latest_cases() -> None:

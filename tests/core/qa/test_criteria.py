@@ -71,6 +71,12 @@ def test_an_organ_that_was_not_drawn_is_worse_than_any_figure() -> None:
     assert judge(read_criterion("hd95_mm", "worst <= 100"), cases).passed is False
 
 
+def test_a_structure_that_did_not_come_back_is_not_drawn() -> None:
+    gone = StructureComparison(name="Bladder", outcome=ContourOutcome.ADDED, slices_b=5)
+
+    assert values_of("dice", [bladder(0.95), gone]) == [0.95, None]
+
+
 def test_what_the_clinical_set_lacks_does_not_count() -> None:
     cases = [bladder(0.95), bladder(0.1, outcome="removed"), bladder(0.1, outcome="emptied")]
 

@@ -7,7 +7,7 @@ from pydicom import Dataset
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
-from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, Site
@@ -15,7 +15,7 @@ from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.qa.test_pages import facts, page
 from tests.dashboard.test_canary import secrets_of
 from tests.dashboard.test_html import said
-from tests.operations.qa.clinic import APPROVED, exported
+from tests.operations.qa.clinical.clinic import APPROVED, exported
 
 pytest.importorskip("PIL", reason="nothing draws")
 PNG = b"\x89PNG"
@@ -32,7 +32,7 @@ def move_one(dataset: Dataset) -> None:
 @pytest.fixture
 def clinical(ctx: Context, home: Job) -> Path:
     """Deliver a structure set, and have its first structure moved in the planning system."""
-    path = exported(home, ctx, move_one, **APPROVED)  # type: ignore[arg-type] # values of elements
+    path = exported(home, ctx, move_one, **APPROVED)  # values of elements
     run_step("scan", ctx, Selection())
     scan_pairs(ctx)
     return path
@@ -130,7 +130,7 @@ def name_patient(dataset: Dataset) -> None:
 def test_no_page_about_contours_names_the_patient(
     serve: Serve, site: Site, ctx: Context, home: Job, pelvis: list[Path]
 ) -> None:
-    exported(home, ctx, name_patient, **APPROVED)  # type: ignore[arg-type] # values of elements
+    exported(home, ctx, name_patient, **APPROVED)  # values of elements
     run_step("scan", ctx, Selection())
     scan_pairs(ctx)
     client = serve(password=WORDS)

@@ -10,12 +10,14 @@ from pydicom import Dataset
 from drawcli.core.jobs.job import State
 from drawcli.core.qa.criteria import StructureResult
 from drawcli.errors import ConfigError, UsageError
+from drawcli.operations.commissioning import side_ledger
 from drawcli.operations.commissioning.acceptance_file import read_acceptance
 from drawcli.operations.commissioning.commission import CommissionRequest, commission
 from drawcli.operations.commissioning.limits import commissioned_limits, save_baseline
 from drawcli.operations.commissioning.past_cases import find_past_cases
 from drawcli.operations.commissioning.report import document_of, remarks, sentence
 from drawcli.operations.commissioning.results import Commissioned
+from drawcli.operations.commissioning.side_ledger import WaitOptions
 from drawcli.operations.qa.document import as_html
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -41,9 +43,10 @@ def run(ctx: Context, past: PastPatients, sleep: Sleep, tmp_path: Path) -> Run:
     def call(accept: str = "Bladder: {dice: '>= 0.9'}", **given: object) -> Commissioned:
         file = tmp_path / "accept.yaml"
         file.write_text(accept)
+        waiting = WaitOptions(sleep=sleep, until=given.pop("until", None))  # type: ignore[arg-type]
         facts: dict[str, object] = {"folder": past.folder, "template": TEMPLATE, "accept": file}
         request = CommissionRequest(**facts | given)  # type: ignore[arg-type] # as asked
-        return commission(ctx, request, sleep=sleep)
+        return commission(ctx, request, waiting)
 
     return call
 
@@ -52,6 +55,7 @@ def named(done: Commissioned, name: str) -> StructureResult:
     return next(one for one in done.results if one.name == name)
 
 
+@pytest.mark.usefixtures("distances")
 def test_past_patients_go_to_the_server_and_back_and_are_compared_and_judged(
     run: Run, past: PastPatients, draw: FakeDraw, ctx: Context, site: Site
 ) -> None:
@@ -86,17 +90,36 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     first = run(until=ctx.now())
     assert (len(first.compared), first.is_complete, first.stopped) == (0, False, "the time is over")
     assert [one.standing for one in first.cases] == ["not finished: uploaded"] * 2
+    assert (first.passed, sentence(first)) == (None, "NOT FINISHED: no case is back.")
     draw.status = "SEGMENTATION COMPLETED"
     past.folder.rename(past.folder.with_name("moved"))
 
     second = run(folder=past.folder.with_name("moved"))
 
     assert (len(second.compared), second.is_complete, len(draw.uploads)) == (2, True, 2)
+    half = replace(second, cases=(second.cases[0], first.cases[1]))
+    assert (second.passed, half.passed) == (True, None)
+    assert sentence(half).startswith("NOT FINISHED: so far 1 of 1 structure")
     third = run(folder=past.folder.with_name("moved"))
     assert (len(third.compared), len(draw.uploads)) == (2, 2)
     assert third.results == second.results
     again = run(folder=past.folder.with_name("moved"), again=True)
     assert (len(again.compared), len(draw.uploads)) == (2, 4)
+
+
+def test_only_some_series_are_on_the_way_at_once(
+    run: Run, past: PastPatients, draw: FakeDraw, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    monkeypatch.setattr(side_ledger, "MOST_ON_THE_WAY", 1)
+    for number in (1, 2):
+        past.add(number)
+    most: list[int] = []
+    draw.watch = lambda _request: most.append(len(draw.results))
+
+    done = run()
+
+    assert (len(done.compared), max(most)) == (2, 1)
+    assert not list(site.state.rglob("package.zip"))
 
 
 @pytest.mark.sweep
@@ -252,6 +275,7 @@ def test_the_page_to_sign_names_no_patient_and_tells_the_result(
     for text in (*done.cases[0].case.patient, "KOWALSKI", "PAST-001", str(past.folder)):
         assert text not in page
     assert page.count("<img") == 4 * 3  # each structure in three planes
+    assert "<tr><td>1</td>" + '<td class="n">0.900</td>' * 4 + "</tr>" in page  # the only case
     assert as_html(document_of(done, ctx.settings, "0123456789abcdef")) == page
 
 

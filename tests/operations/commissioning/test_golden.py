@@ -16,6 +16,7 @@ from drawcli.operations.commissioning.golden_cases import (
     add_job,
     listed_cases,
 )
+from drawcli.operations.commissioning.side_ledger import WaitOptions
 from drawcli.pipeline.actions import apply_action, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -38,7 +39,7 @@ def draw() -> FakeDraw:
 @pytest.fixture
 def send(ctx: Context, sleep: Sleep) -> Callable[..., GoldenRun]:
     """Return a function that sends what is due and waits for it."""
-    return lambda **given: run_golden(ctx, sleep=sleep, **given)
+    return lambda **given: run_golden(ctx, WaitOptions(sleep=sleep), **given)
 
 
 @pytest.fixture
@@ -173,9 +174,9 @@ def changed(
     with opened(site, draw, clock) as ctx:
         past.images(1)
         add_folder(past.folder, TEMPLATE, ctx)
-        run_golden(ctx, sleep=sleep)
+        run_golden(ctx, WaitOptions(sleep=sleep))
         draw.change = moved(2.0, "Bladder")
-        run_golden(ctx, everything=True, sleep=sleep)
+        run_golden(ctx, WaitOptions(sleep=sleep), everything=True)
         yield ctx
 
 
@@ -199,6 +200,29 @@ def test_new_jobs_of_the_template_are_held_until_the_change_is_accepted(
     assert states(changed) == [("uploaded", False, None)]
     assert len(draw.uploads) == sent + 1
     del pelvis
+
+
+def test_a_package_that_was_built_before_is_held_too(
+    changed: Context, in_state_of: Callable[..., Job]
+) -> None:
+    in_state_of(changed, State.PACKAGED, template=TEMPLATE)
+
+    run_step("upload", changed, ALL)
+
+    assert states(changed) == [("packaged", True, "model-changed")]
+
+
+def test_a_case_whose_template_has_changed_since_is_pointed_out(
+    golden: str, ctx: Context, site: Site
+) -> None:
+    (before,) = listed_cases(ctx)
+    path = site.folder / "templates.yaml"
+    path.write_text(path.read_text().replace("          4: Femur_Head_R\n", ""))
+    ctx.__dict__.pop("rulebook")
+
+    (after,) = listed_cases(ctx)
+
+    assert (before.is_outdated, after.is_outdated, after.case.id) == (False, True, golden)
 
 
 def test_a_job_that_a_user_releases_is_not_held_again_and_others_are(

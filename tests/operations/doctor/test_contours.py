@@ -61,3 +61,12 @@ def test_without_scipy_there_are_no_distances(site: Site, monkeypatch: pytest.Mo
 
     assert grade is Grade.WARN
     assert "distances between contours" in text
+
+
+def test_work_folders_that_go_before_the_wait_for_approval_is_over_are_named(site: Site) -> None:
+    site.add_line("deliver: {keep_days: 14}")
+
+    grade, text, remedy = seen(site)
+
+    assert (grade, "are never compared" in text) == (Grade.WARN, True)
+    assert "deliver.keep_days" in remedy

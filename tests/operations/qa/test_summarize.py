@@ -81,6 +81,10 @@ def test_a_summary_of_a_later_version_is_read() -> None:
 
     assert QaSummary.from_plain(json.loads(json.dumps(plain))).charts
 
+    plain["charts"][0]["state"] = "of a later version"
+    with pytest.raises(ValueError, match="no state of a chart"):
+        QaSummary.from_plain(plain)
+
 
 def test_the_summary_is_made_again_only_if_there_are_new_records(
     site: Site, monkeypatch: pytest.MonkeyPatch

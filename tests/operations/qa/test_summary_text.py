@@ -123,3 +123,12 @@ def test_golden_cases_that_changed_are_named_in_notice_and_digest() -> None:
     assert "golden cases of Breast came back changed: 'drawcli qa golden list'" in [
         *lines(summary, NOON, LATER)
     ]
+
+
+def test_a_metric_of_a_later_version_is_named_as_it_is() -> None:
+    charts = [chart_of(metric=metric, state="investigate") for metric in ("jaccard", "volume")]
+
+    (text,) = {alarm.text for alarm in alarms(summary_with(*charts))}
+
+    assert "Bladder, jaccard: 9 changed" in text
+    assert text.endswith("also volume; 'drawcli qa report'")

@@ -17,7 +17,11 @@ from drawcli.core.rtstruct.contours import items_of
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.templates.template import from_json
 from drawcli.errors import JobError
-from drawcli.operations.qa.structure_files import StructureSetBytes, Unreadable, as_structure_set
+from drawcli.operations.qa.clinical.structure_files import (
+    StructureSetBytes,
+    Unreadable,
+    as_structure_set,
+)
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.reidentify import finish_structure_set

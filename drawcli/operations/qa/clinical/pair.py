@@ -28,16 +28,17 @@ from drawcli.core.qa.structures import read_rois
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.slice_grid import Grid
 from drawcli.operations.doctor.outcome import EXPECTED
-from drawcli.operations.qa.clinical_sets import SetFinder
-from drawcli.operations.qa.compare import has_scipy
-from drawcli.operations.qa.delivered_set import NO_SET, drawcli_of, read_delivered
-from drawcli.operations.qa.structure_files import (
+from drawcli.operations.qa.clinical.delivered_set import NO_SET, drawcli_of, read_delivered
+from drawcli.operations.qa.clinical.finder import SetFinder
+from drawcli.operations.qa.clinical.structure_files import (
     SeriesSent,
     StructureSetBytes,
     Unreadable,
     facts_of,
+    made_at,
     read_whole,
 )
+from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.reidentify import own_uids
 from drawcli.system.threads import call_with_timeout
@@ -70,6 +71,8 @@ class PairMaker:
         Its last record.
     waits_since
         When the set that the last record waits for was first seen.
+    frame_is_shared
+        Whether another delivered series has its frame of reference.
     """
 
     job: Job
@@ -78,6 +81,7 @@ class PairMaker:
     paths: Sequence[Path]
     earlier: PairRecord
     waits_since: datetime | None = None
+    frame_is_shared: bool = False
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
@@ -197,10 +201,12 @@ class PairMaker:
             born=key(born) if born else "",
             series=key(crosswalk.series_uid),
             frame=key(crosswalk.frame_uid) if crosswalk.frame_uid else "",
+            frame_is_shared=self.frame_is_shared,
             images=frozenset(key(file.sop_uid) for file in crosswalk.files),
             own=frozenset(map(key, own.values())),
             own_digests=frozenset(one.delivered_sha256 or "" for one in self._of_series),
             delivered_at=self.earlier.delivered_at,
+            made_at=made_at(self.delivered.header) if self.delivered is not None else None,
             changed=bool(job.late_digest)
             or any(one.source_digest != job.source_digest for one in later),
         )

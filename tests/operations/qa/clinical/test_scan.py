@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,19 +20,23 @@ from drawcli.adapters.server.catalogue_cache import load_catalogue, save_catalog
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.core.jobs.job import Job
+from drawcli.core.qa.comparison import compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
-from drawcli.operations.qa import clinical_pair, clinical_sets
-from drawcli.operations.qa.found_files import found_files
-from drawcli.operations.qa.scan import scan_pairs
-from drawcli.operations.qa.scan_result import QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical import finder as clinical_sets
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.found_files import found_files
+from drawcli.operations.qa.clinical.scan import scan_pairs
+from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
+from drawcli.pipeline.survey.update import Update
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinic import APPROVED, deliver, exported, move_first_roi
-from tests.operations.qa.synthetic import (
+from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
     add_delivered,
@@ -42,9 +47,11 @@ from tests.operations.qa.synthetic import (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick() -> Iterator[None]:
     """Leave out the distances, which take the most time."""
-    monkeypatch.setattr(clinical_pair, "has_scipy", lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clinical_pair, "has_scipy", lambda: False)
+        yield
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def real_job(ctx: Context, pelvis: list[Path]) -> Job:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the structure sets that are read."""
     names: list[str] = []
-    read = clinical_pair.read_whole
+    read = read_whole
 
     def noted(path: Path) -> Any:
         names.append(path.name)
@@ -396,7 +403,7 @@ def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
         asked.append(1)
         released.wait(5)
 
-    monkeypatch.setattr("drawcli.operations.qa.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.3)
     monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
     rescan(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
@@ -451,7 +458,7 @@ def test_a_bug_in_one_pair_fails_that_pair_only_and_quotes_nothing(
     ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = add_cases(ctx, site.store, 2, [only_approved])
-    compare = clinical_pair.compare_structure_sets
+    compare = compare_structure_sets
 
     def breaks(first: Any, second: Any, options: Any) -> Any:
         if breaks_once:
@@ -475,7 +482,7 @@ def test_a_share_that_hangs_ends_the_scan_and_the_next_one_goes_on(
 ) -> None:
     cases = add_cases(ctx, site.store, 2, [only_approved])
     scan(ctx)
-    read, released = clinical_pair.read_whole, Event()
+    read, released = read_whole, Event()
     monkeypatch.setattr(clinical_pair, "read_whole", lambda _path: released.wait(5))
     hanging = replace(ctx, settings=_impatient(ctx))
 
@@ -494,7 +501,7 @@ def test_a_folder_that_hangs_while_it_is_listed_ends_the_scan(
     job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = Event()
-    monkeypatch.setattr(clinical_sets.Update, "run", lambda _self, _roots: released.wait(5))
+    monkeypatch.setattr(Update, "run", lambda _self, _roots: released.wait(5))
     hanging = replace(ctx, settings=_impatient(with_qa(ctx, folders=[site.folder])))
 
     with pytest.raises(OutOfReach, match="does not answer"):
@@ -513,13 +520,31 @@ def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
     cases = add_cases(ctx, site.store, 3, [only_approved])
     scan(ctx)
     ticks = iter([0.0, *[1.0] * 50])
-    monkeypatch.setattr("drawcli.operations.qa.scan.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.monotonic", lambda: next(ticks))
     done = scan_pairs(ctx, QaScanOptions(seconds=0.5))
     assert (done.left, len(done.news)) == (3, 3)
     monkeypatch.undo()
 
     scan_pairs(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.COMPARED}
+
+
+def test_folders_that_were_read_in_part_are_reported_and_read_further_the_next_time(
+    job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(job, ctx, move_first_roi, to=site.folder / "exports" / "b", **APPROVED)
+    ctx = with_qa(ctx, folders=[site.folder / "exports"])
+    scan(ctx)
+    monkeypatch.setattr(clinical_sets, "monotonic", lambda: inf)
+    done = scan_pairs(ctx, QaScanOptions(seconds=60))
+    monkeypatch.undo()
+
+    assert [str(err) for err in done.warnings] == [
+        "qa.folders were read in part; the next scan goes on"
+    ]
+    assert record_of(job, ctx).status is PairStatus.MISSING
+    scan_pairs(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
 def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
@@ -536,7 +561,7 @@ def test_a_scan_that_is_cut_short_loses_nothing_and_doubles_nothing(
         add(self, records)
 
     monkeypatch.setattr(QaRecords, "add", cut)
-    monkeypatch.setattr("drawcli.operations.qa.scan.write_watch", lambda *_: None)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.write_watch", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         scan_pairs(ctx)
     monkeypatch.undo()

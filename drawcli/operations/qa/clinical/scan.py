@@ -16,18 +16,25 @@ from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.adapters.state.qa_watch import WatchedJob, read_watch, scan_lock, write_watch
+from drawcli.adapters.state.qa_watch import (
+    WatchedJob,
+    mark_scanned,
+    read_watch,
+    scan_lock,
+    shares_frame,
+    write_watch,
+)
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
-from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
-from drawcli.operations.qa.scan_result import QaNews, QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical.finder import Lookup, SetFinder, Sighting
+from drawcli.operations.qa.clinical.scan_result import QaNews, QaScanOptions, QaScanResult
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import PAIR_SECONDS
 from drawcli.system.threads import ended_call
 
 if TYPE_CHECKING:
-    from drawcli.operations.qa.clinical_pair import PairMaker
+    from drawcli.operations.qa.clinical.pair import PairMaker
 
 _DELIVERED: Final = frozenset({State.DELIVERED, State.DONE})
 _OPEN: Final = frozenset(
@@ -61,6 +68,7 @@ def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResu
             from drawcli.operations.qa.summarize import update_summary
 
             update_summary(ctx.settings, ctx.now())
+            mark_scanned(ctx.settings.state_dir, ctx.now())
         return scan.result
 
 
@@ -142,7 +150,7 @@ class _Scan:
         """Record at once what produced the contours of new jobs, and watch them."""
         if not jobs:
             return
-        from drawcli.operations.qa.delivered_set import first_record
+        from drawcli.operations.qa.clinical.delivered_set import first_record
 
         self.load(job.id for job in jobs)
         begun = []
@@ -199,7 +207,7 @@ class _Scan:
 
     def _compare(self, job: Job, sighting: Sighting) -> None:
         """Compare one pair and record it; a failure concerns this pair only."""
-        from drawcli.operations.qa.clinical_pair import PairMaker
+        from drawcli.operations.qa.clinical.pair import PairMaker
 
         earlier, watched = self._earlier(job), self.watched[job.id]
         maker = PairMaker(
@@ -209,6 +217,7 @@ class _Scan:
             paths=sighting.paths or (),
             earlier=earlier,
             waits_since=watched.waits_since,
+            frame_is_shared=shares_frame(watched, self.watched.values()),
         )
         record = self._made(job, maker)
         since = None
@@ -239,7 +248,7 @@ class _Scan:
         return replace(maker.earlier, status=PairStatus.FAILED, at=at, note=note, unpaired=0)
 
     def _earlier(self, job: Job) -> PairRecord:
-        from drawcli.operations.qa.delivered_set import first_record
+        from drawcli.operations.qa.clinical.delivered_set import first_record
 
         known = self.earlier.get(job.id)
         return known.record if known is not None else first_record(job, self.ctx)

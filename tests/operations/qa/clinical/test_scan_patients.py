@@ -4,12 +4,12 @@ import pytest
 
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.qa.records import PairRecord
-from drawcli.operations.qa import clinical_pair
-from drawcli.operations.qa.scan import scan_pairs
+from drawcli.operations.qa.clinical import pair as clinical_pair
+from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from tests.conftest import Site
-from tests.operations.qa.synthetic import KINDS, Case, add_cases
+from tests.operations.qa.clinical.synthetic import KINDS, Case, add_cases
 
 
 @pytest.mark.parametrize(

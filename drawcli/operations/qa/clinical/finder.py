@@ -40,8 +40,7 @@ class Lookup:
     """What a look into the indexes found."""
 
     sightings: dict[str, Sighting] = field(default_factory=dict)
-    lost: list[OutOfReach] = field(default_factory=list)  # folders that are missing or silent
-    is_whole: bool = True  # whether the time sufficed for all folders
+    lost: list[OutOfReach] = field(default_factory=list)  # folders that were not read, or in part
 
 
 class _LateError(Exception):
@@ -149,7 +148,7 @@ class SetFinder:
             except IndexBroken:
                 continue  # it is removed: the second time it is made anew
             except _LateError:
-                found.is_whole = False
+                found.lost.append(OutOfReach("qa.folders were read in part; the next scan goes on"))
             return
 
     def _sighting(self, one: WatchedJob, indexes: list[ScanIndex], *, anyway: bool) -> Sighting:

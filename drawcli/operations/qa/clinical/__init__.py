@@ -1,0 +1,1 @@
+"""Find the clinical structure sets of delivered series, and compare."""
