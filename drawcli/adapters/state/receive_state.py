@@ -55,8 +55,8 @@ def write_state(state_dir: Path, state: ReceiveState) -> None:
 
 
 def mark_file(state_dir: Path) -> Path:
-    """Return the file that is touched at the end of an association; its folder exists then."""
-    make_private(state_dir / FOLDER)
+    """Return the file that changes at the end of an association; its folder exists then."""
+    make_private(make_private(state_dir) / FOLDER)
     return make_private(state_dir / FOLDER / _MARKS) / "association"
 
 
