@@ -192,6 +192,7 @@ def test_a_contour_between_slices_takes_half_the_way_to_both_neighbours() -> Non
 
     assert plain["dice"] == pytest.approx(1, abs=1e-4)
     assert plain["volume_b_cm3"] == plain["volume_a_cm3"]
+    assert plain["shift_mm"] == [0, 0, 0]
 
 
 def test_a_slice_alone_is_as_thick_as_the_slices_of_the_other_file() -> None:
