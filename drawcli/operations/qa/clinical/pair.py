@@ -1,6 +1,6 @@
 """Compare the delivered structure set of a job with the clinical one; return the record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -69,8 +69,8 @@ class PairMaker:
         The structure sets that name its series or frame of reference.
     earlier
         Its last record.
-    waits_since
-        When the set that the last record waits for was first seen.
+    waits
+        Since when the contours that the last record waits for are known.
     """
 
     job: Job
@@ -78,7 +78,7 @@ class PairMaker:
     finder: SetFinder
     paths: Sequence[Path]
     earlier: PairRecord
-    waits_since: datetime | None = None
+    waits: Mapping[str, datetime] = field(default_factory=dict)
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
@@ -224,11 +224,8 @@ class PairMaker:
 
     @property
     def _waiting(self) -> Waiting:
-        since = {}
-        if self.earlier.status is PairStatus.WAITING and self.waits_since is not None:
-            since[self.earlier.b_sha256] = self.waits_since
         wait = timedelta(days=self.ctx.settings.qa.wait_days)
-        return Waiting(now=self.ctx.now(), wait=wait, since=since)
+        return Waiting(now=self.ctx.now(), wait=wait, since=self.waits)
 
     def _is_unchanged(self, one: StructureSetFacts) -> bool:
         """Return whether a set has the delivered contours, and no others."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -198,7 +199,7 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
     exported(job, ctx, move_first_roi)
     rescan(ctx)
     clock.advance(days=13)
-    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    exported(job, ctx, partial(move_first_roi, mm=5), StructureSetDate="20261126")
     rescan(ctx)
     clock.advance(days=13)
     rescan(ctx)
@@ -207,6 +208,22 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
 
     clock.advance(days=1)
     rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_the_same_contours_exported_again_wait_no_longer(
+    job: Job, ctx: Context, clock: Clock
+) -> None:
+    exported(job, ctx, move_first_roi)
+    rescan(ctx)
+    clock.advance(days=13)
+    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    assert record_of(job, ctx).status is PairStatus.WAITING
+    rescan(ctx)
+
+    clock.advance(days=1)
+    rescan(ctx)
+
     assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
