@@ -32,7 +32,7 @@ import shapely
 from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.qa.axes import Axes
 from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
-from drawcli.core.qa.distances import surface_distances
+from drawcli.core.qa.distances import _directed, _percentile
 from drawcli.core.qa.outcomes import StructureComparison
 from drawcli.core.qa.overlap import path_lengths
 from drawcli.core.qa.structures import (
@@ -52,6 +52,12 @@ FINEST_MM, MOST_PIXELS = 0.5, 160  # of a mask: pixels, and pixels at a side
 FEWEST_SLICES: Final = 4
 THICKEST_MM: Final = 10.0  # slices; voxels that are thicker say nothing of distances
 PIXELS_OF_LENGTH: Final = 0.65, 1.15  # counted pixels of a contour over its length
+OF_DIAGONAL: Final = {  # how far a mean may be off
+    "pymeshmetrics": 0.15,
+    "surface-distance": 0.3,
+    "plastimatch": 0.4,
+    "platipy": 0.4,
+}
 COUNTS_VOXELS: Final = ("plastimatch", "platipy")  # instead of weighting them by area
 SQUARE_MM: Final = 10.0  # the side of the part that an edit adds: 40 mm a slice are added
 _BESIDE_PYTHON: Final = Path(sys.executable).with_name("plastimatch")
@@ -88,7 +94,7 @@ class Case:
     masks: Masks  # slices x rows x columns
     spacing: tuple[float, float, float]  # of the slices, rows and columns, mm
     figures: dict[str, float]
-    ranges: dict[str, Range]  # ours for tolerances half a voxel away from tau
+    ranges: dict[str, Range]  # ours for tolerances and shares close to those of the figures
     added_mm: float | None  # the path that the edit added, if that is known
     width_mm: float  # volume over surface: what a Dice from voxels depends on
 
@@ -203,15 +209,30 @@ def diagonal(spacing: Sequence[float]) -> float:
 
 
 def ranges_of(a: Solid, b: Solid, spacing: tuple[float, float, float]) -> dict[str, Range]:
-    """Return surface Dice and added path for tolerances half a voxel below and above tau."""
+    """Return ours for tolerances half a voxel below and above tau, and for shares near 95 %."""
     step = max(step_for(a), step_for(b))
     surfaces = surface_of(a, step), surface_of(b, step)
+    off = diagonal(spacing) / 2
+    directed = [
+        (_directed(one.samples, other.quads), one.areas)
+        for one, other in (surfaces, surfaces[::-1])
+    ]
+    area = sum(weight.sum() for _, weight in directed)
     close = [
-        surface_distances(*surfaces, max(TAU_MM + sign * diagonal(spacing) / 2, 0)).surface_dice
+        sum(weight[away <= TAU_MM + sign * off].sum() for away, weight in directed) / area
         for sign in (-1, 1)
     ]
+    shares = {
+        f"hd{share}": max(_percentile(*one, share / 100) for one in directed)
+        for share in (90, 93, 97)
+    }
     added = [path_lengths(a, b, TAU_MM + sign * 2 * spacing[1]).added for sign in (1, -1)]
-    return {"surface_dice": (close[0], close[1]), "apl": (added[0], added[1])}
+    return {
+        "surface_dice": (close[0], close[1]),
+        "apl": (added[0], added[1]),
+        "hd95": (shares[93], shares[97]),
+        "hd95 counted": (shares[90], shares[97]),
+    }
 
 
 def told_by_drawcli(found: StructureComparison) -> dict[str, float]:
@@ -340,10 +361,13 @@ def allowed(judge: str, figure: str, case: Case) -> Range:
         low, high = case.ranges["surface_dice"]
         off = 0.10 if judge == "platipy" else 0.05
         return low - off, high + off
+    if figure == "hd95":
+        low, high = case.ranges["hd95 counted" if judge in COUNTS_VOXELS else "hd95"]
+        return low - case.diagonal, high + case.diagonal
     if figure == "dice":
         off = 0.002 + 0.12 * pixel / case.width_mm
     elif figure == "mean":
-        off = (0.3 if judge in COUNTS_VOXELS else 0.15) * case.diagonal
+        off = OF_DIAGONAL[judge] * case.diagonal
     else:
         off = case.diagonal
     return ours - off, ours + off
@@ -414,7 +438,8 @@ def main() -> int:
     cases = list(cases_of(rois_in(given.folders), given.most))
     found = list(agreements(cases, given.platipy))
     known = known_paths(cases)
-    print(f"{len(cases)} pairs of {len({case.name.split(',')[0] for case in cases})} files\n")
+    files = sorted({case.name.split(",")[0] for case in cases})
+    print(f"{len(cases)} pairs of {len(files)} files: {'; '.join(files)}\n")
     print(table(found))
     print(f"\nadded path of {len(known)} edits of known length: at most {max(known):.2g} mm off")
     if given.worst:

@@ -8,7 +8,7 @@ It holds keyed hashes only, no UID and no path.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,11 @@ class WatchedJob:
         """Return the job as a JSON object."""
         since = self.waits_since
         return asdict(self) | {"waits_since": None if since is None else since.isoformat()}
+
+
+def shares_frame(job: WatchedJob, watched: Iterable[WatchedJob]) -> bool:
+    """Return whether another watched series has the frame of reference of a job."""
+    return any(one.frame == job.frame != "" and one.series != job.series for one in watched)
 
 
 def read_watch(state_dir: Path) -> dict[str, WatchedJob] | None:

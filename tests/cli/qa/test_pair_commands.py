@@ -12,11 +12,11 @@ from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.qa.candidates import PassedOver
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
-from drawcli.operations import after_run
 from drawcli.operations.qa.clinical import pair as clinical_pair
 from drawcli.operations.qa.clinical import scan as qa_scan
 from drawcli.operations.qa.clinical.scan_result import QaScanResult
 from drawcli.pipeline.context import Context
+from drawcli.system import limits
 from tests.cli.conftest import Run
 from tests.conftest import Site
 from tests.operations.qa.clinical.synthetic import (
@@ -249,8 +249,8 @@ def test_a_comparison_that_takes_too_long_is_left_and_reported(
     drawcli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = Event()
-    limit = after_run.EXCHANGES["clinical"]._replace(seconds=0.05)
-    monkeypatch.setitem(after_run.EXCHANGES, "clinical", limit)
+    limit = limits.EXCHANGES["clinical"]._replace(seconds=0.05)
+    monkeypatch.setitem(limits.EXCHANGES, "clinical", limit)
     monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(5))
     ran = drawcli("run-once", "--json")
     released.set()

@@ -176,3 +176,15 @@ def test_an_roi_may_have_a_tolerance_of_its_own() -> None:
     assert (usual.tau_mm, usual.apl_mm) == (3.0, 0.0)
     assert own.tau_mm == 1.0
     assert own.apl_share == pytest.approx(1.0)
+
+
+def test_a_dent_that_keeps_the_bounds_is_an_edit() -> None:
+    a, b = box("X", (40, 40), levels(3.0, 9)), box("X", (40, 40), levels(3.0, 9))
+    dent = [(-20, -20), (-5, -20), (-5, -10), (5, -10), (5, -20), (20, -20), (20, 20), (-20, 20)]
+    b.contours[2] = np.column_stack([np.array(dent, float), np.full(8, b.contours[2][0, 2])])
+
+    (found,) = compare([a], [b], 0.0, with_distances=False)
+
+    assert found.outcome is ContourOutcome.EDITED
+    assert found.apl_mm == pytest.approx(10 + 10 + 10, abs=0.1)
+    assert found.over_cm3 == pytest.approx(10 * 10 * 3 / 1000)

@@ -72,6 +72,8 @@ class PairMaker:
         Its last record.
     waits
         Since when the contours that the last record waits for are known.
+    frame_is_shared
+        Whether another delivered series has its frame of reference.
     """
 
     job: Job
@@ -80,6 +82,7 @@ class PairMaker:
     paths: Sequence[Path]
     earlier: PairRecord
     waits: Mapping[str, datetime] = field(default_factory=dict)
+    frame_is_shared: bool = False
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
@@ -214,6 +217,7 @@ class PairMaker:
             born=key(born) if born else "",
             series=key(crosswalk.series_uid),
             frame=key(crosswalk.frame_uid) if crosswalk.frame_uid else "",
+            frame_is_shared=self.frame_is_shared,
             images=frozenset(key(file.sop_uid) for file in crosswalk.files),
             own=frozenset(map(key, own.values())),
             own_digests=frozenset(one.delivered_sha256 or "" for one in self._of_series),

@@ -21,6 +21,7 @@ from drawcli.adapters.state.qa_watch import (
     mark_scanned,
     read_watch,
     scan_lock,
+    shares_frame,
     write_watch,
 )
 from drawcli.core.jobs.job import Job, State
@@ -216,6 +217,7 @@ class _Scan:
             paths=sighting.paths or (),
             earlier=earlier,
             waits={watched.waits_for: watched.waits_since} if watched.waits_since else {},
+            frame_is_shared=shares_frame(watched, self.watched.values()),
         )
         record = self._made(job, maker)
         for_, since = "", None

@@ -22,6 +22,7 @@ from drawcli.adapters.server.catalogue_cache import load_catalogue, save_catalog
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.qa_watch import read_watch, scan_lock
 from drawcli.core.jobs.job import Job
+from drawcli.core.qa.comparison import compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.errors import AnotherRun, DiskFull, OutOfReach
@@ -30,9 +31,11 @@ from drawcli.operations.qa.clinical import pair as clinical_pair
 from drawcli.operations.qa.clinical.found_files import found_files
 from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
+from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
+from drawcli.pipeline.survey.update import Update
 from tests.conftest import PELVIS, Clock, Site
 from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
 from tests.operations.qa.clinical.synthetic import (
@@ -72,7 +75,7 @@ def real_job(ctx: Context, pelvis: list[Path]) -> Job:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the structure sets that are read."""
     names: list[str] = []
-    read = clinical_pair.read_whole
+    read = read_whole
 
     def noted(path: Path) -> Any:
         names.append(path.name)
@@ -486,7 +489,7 @@ def test_a_bug_in_one_pair_fails_that_pair_only_and_quotes_nothing(
     ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = add_cases(ctx, site.store, 2, [only_approved])
-    compare = clinical_pair.compare_structure_sets
+    compare = compare_structure_sets
 
     def breaks(first: Any, second: Any, options: Any) -> Any:
         if breaks_once:
@@ -510,7 +513,7 @@ def test_a_share_that_hangs_ends_the_scan_and_the_next_one_goes_on(
 ) -> None:
     cases = add_cases(ctx, site.store, 2, [only_approved])
     scan(ctx)
-    read, released = clinical_pair.read_whole, Event()
+    read, released = read_whole, Event()
     monkeypatch.setattr(clinical_pair, "read_whole", lambda _path: released.wait(5))
     hanging = replace(ctx, settings=_impatient(ctx))
 
@@ -529,7 +532,7 @@ def test_a_folder_that_hangs_while_it_is_listed_ends_the_scan(
     job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = Event()
-    monkeypatch.setattr(clinical_sets.Update, "run", lambda _self, _roots: released.wait(5))
+    monkeypatch.setattr(Update, "run", lambda _self, _roots: released.wait(5))
     hanging = replace(ctx, settings=_impatient(with_qa(ctx, folders=[site.folder])))
 
     with pytest.raises(OutOfReach, match="does not answer"):
