@@ -62,7 +62,7 @@ OUTSIDE = {
     "starlette": {"sandbox", "dashboard"},
     "tenacity": {"adapters"},
     "tinydb": {"adapters/ledger"},
-    "truststore": {"adapters/server"},
+    "truststore": {"system/network"},
     "typer": {"cli"},
     "uvicorn": {"sandbox", "dashboard"},
     "watchfiles": {"adapters/datastore"},
