@@ -40,7 +40,12 @@ OUTSIDE = {
     "cryptography": {"adapters"},
     "filelock": {"adapters", "operations/alarms.py"},
     "h2": {"adapters/server"},
-    "httpx": {"adapters/server", "adapters/notifications.py", "operations/heartbeat.py"},
+    "httpx": {
+        "adapters/server",
+        "adapters/delivery/web_client.py",
+        "adapters/notifications.py",
+        "operations/heartbeat.py",
+    },
     "isal": {"adapters"},
     "jinja2": {"dashboard"},
     "jpeg_ls": {"core/frames"},
