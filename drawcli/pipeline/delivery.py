@@ -1,20 +1,26 @@
-"""Deliver a finished structure set to the targets of the site."""
+"""Deliver a finished structure set to the targets of the site.
 
+Of a list, a target that has confirmed is recorded in the work folder before the next is tried, and
+is not sent the file again. The structure set is delivered when every required target has confirmed,
+or, with `use: first`, one of them.
+"""
+
+import hashlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 from drawcli.adapters.delivery import folder_of
+from drawcli.adapters.delivery.confirmations import Confirmations
 from drawcli.adapters.delivery.folder import filled, made_below
-from drawcli.adapters.delivery.target import Delivery, Destination
+from drawcli.adapters.delivery.target import Delivery, Destination, SiteTarget
 from drawcli.adapters.state.workdir import RECEIVED
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.errors import NeedsPerson
+from drawcli.errors import COMMITMENT, ConfigError, DrawcliError, JobError, NeedsPerson
 from drawcli.pipeline.context import Context
 
-if TYPE_CHECKING:
-    from drawcli.adapters.delivery.confirmations import Confirmations
+_AGAIN: Final = "it is not tried again for this job: 'drawcli redeliver' sends it"
 
 
 def deliver(  # noqa: PLR0913 - what, and where to
@@ -45,15 +51,82 @@ def deliver(  # noqa: PLR0913 - what, and where to
         work_folder=ctx.work.file(job.id, RECEIVED).parent,
     )
     if ctx.settings.deliver.targets and not is_elsewhere:
-        from drawcli.pipeline.delivery_list import deliver_to_list
-
         with ctx.turns.released():
-            return deliver_to_list(delivery, ctx, again=again)
+            return _deliver_to_list(delivery, ctx, again=again)
     targets = [target.open for target in ctx.targets]
     targets = [partial(folder_of, ctx.settings)] if is_elsewhere else targets
     with ctx.turns.released():  # targets have their own deadlines
         reports = [open_target().send(delivery) for open_target in targets]
     return [report for report in reports if report]
+
+
+def _deliver_to_list(delivery: Delivery, ctx: Context, *, again: bool) -> list[str]:
+    """Deliver a structure set; return the reports of the targets, and warnings.
+
+    Raises
+    ------
+    NeedsPerson
+        If a required target refuses it, or, with `use: first`, all do.
+    TryLater
+        If a required target cannot store it now; the others were tried all the same.
+    """
+    confirmed = Confirmations(delivery.work_folder, hashlib.sha256(delivery.data).hexdigest())
+    if again:
+        confirmed.forget()
+    if ctx.settings.deliver.use == "first":
+        return _to_first(delivery, ctx.targets, confirmed)
+    return _to_all(delivery, ctx.targets, confirmed)
+
+
+def _to_all(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+    """Deliver to every target; raise the error of a required one after all were tried."""
+    reports, failures = [], list[DrawcliError]()
+    for target in targets:
+        try:
+            reports.append(_sent(delivery, target, confirmed))
+        except (JobError, ConfigError) as err:
+            if target.required:
+                failures.append(err)
+            else:
+                reports.append(f"warning: optional target: {err}; {_AGAIN}")
+    _raise_worst(failures)
+    return [report for report in reports if report]
+
+
+def _to_first(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+    """Deliver to the first target that confirms; the failures of those before are warnings."""
+    had = [target for target in targets if target.name in confirmed.names()]
+    failures = list[DrawcliError]()
+    for target in had or targets:
+        try:
+            report = _sent(delivery, target, confirmed)
+        except (JobError, ConfigError) as err:
+            if err.code == COMMITMENT:
+                raise  # it has the file, and its report may still come
+            failures.append(err)
+        else:
+            warnings = [f"warning: another target was used: {err}" for err in failures]
+            return [*warnings, *filter(None, [report])]
+    _raise_worst(failures)
+    return []
+
+
+def _sent(delivery: Delivery, target: SiteTarget, confirmed: Confirmations) -> str:
+    """Return the report of a target: of now, or of the time when it confirmed."""
+    earlier = confirmed.report_of(target.name)
+    if earlier is not None:
+        return earlier
+    report = target.open().send(delivery)
+    confirmed.add(target.name, report)
+    return report
+
+
+def _raise_worst(failures: list[DrawcliError]) -> None:
+    """Raise the failure that says most: settings that cannot be used, then what needs a person."""
+    for kind in (ConfigError, NeedsPerson, DrawcliError):
+        for failure in failures:
+            if isinstance(failure, kind):
+                raise failure
 
 
 def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination | None:
@@ -77,10 +150,8 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination | N
     return _destination_in(job, crosswalk, ctx, None, folder if isinstance(folder, Path) else None)
 
 
-def confirmations_of(job: Job, ctx: Context) -> "Confirmations":
+def confirmations_of(job: Job, ctx: Context) -> Confirmations:
     """Return the record of which targets have confirmed the delivered file of a job."""
-    from drawcli.adapters.delivery.confirmations import Confirmations
-
     work_folder = ctx.work.file(job.id, RECEIVED).parent
     return Confirmations(work_folder, job.delivered_sha256 or "")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drawcli.adapters.delivery.judgement import DUPLICATE, SUCCESS, Judge, header_of
+from drawcli.adapters.delivery.judgement import DUPLICATE, SUCCESS, TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import RECORD, Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.dicom_network.association import Association, Deadlines
@@ -55,11 +55,11 @@ class DicomNode:
     deadlines: Deadlines = field(default_factory=Deadlines)
     tls: "ssl.SSLContext | None" = None
     record: str = RECORD  # the file in the work folder of a job that records what was sent
-    judge: Judge = field(init=False)
+    judge: TargetJudge = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the judge of its answers."""
-        self.judge = Judge(self.describe(), has_folder=self.record == RECORD)
+        self.judge = TargetJudge(self.describe(), has_folder=self.record == RECORD)
 
     def describe(self) -> str:
         """Return the name of the node for messages."""

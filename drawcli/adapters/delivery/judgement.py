@@ -23,7 +23,7 @@ _HINT: Final = "Run 'drawcli doctor' to test the node. The checked file is kept 
 
 
 @dataclass(slots=True)
-class Judge:
+class TargetJudge:
     """The errors of a target, and whether it is still tried in this run.
 
     A target that is not reachable, or that leaves several structure sets without an answer, is not

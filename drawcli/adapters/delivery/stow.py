@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from drawcli.adapters.delivery.judgement import DUPLICATE, Judge, header_of
+from drawcli.adapters.delivery.judgement import DUPLICATE, TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.delivery.web_client import (
@@ -25,7 +25,7 @@ from drawcli.adapters.delivery.web_client import (
     exchange,
     open_target_client,
 )
-from drawcli.core.delivery.store_response import Unreadable, store_status
+from drawcli.core.delivery.store_response import UnreadableResponse, store_status
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header
 from drawcli.system.limits import EXCHANGES, NODE_BYTES_PER_SECOND
@@ -92,11 +92,11 @@ class StowTarget:
     url: str  # the base address, without "/studies"
     web: WebTarget
     record: str
-    judge: Judge = field(init=False)
+    judge: TargetJudge = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the judge of its answers."""
-        self.judge = Judge(self.describe())
+        self.judge = TargetJudge(self.describe())
 
     def describe(self) -> str:
         """Return the name of the archive for messages."""
@@ -178,7 +178,7 @@ class StowTarget:
         uids = header.text(tags.SOPClassUID), header.text(tags.SOPInstanceUID)
         try:
             status = store_status(answer.body, answer.media_type, *uids)
-        except Unreadable as err:
+        except UnreadableResponse as err:
             raise WebFailure(f"{err} (status {answer.status})") from None
         if status is None:
             raise WebFailure(f"does not say what became of it (status {answer.status})")

@@ -19,7 +19,7 @@ _LARGEST_CODE: Final = 0xFFFF
 DataSet = Mapping[str, Any]  # as in DICOM JSON: {"00081150": {"vr": "UI", "Value": ["1.2"]}}
 
 
-class Unreadable(ValueError):
+class UnreadableResponse(ValueError):
     """The response cannot be read, or does not fit the request; the text is a predicate."""
 
 
@@ -39,7 +39,7 @@ def store_status(body: bytes, media_type: str, sop_class: str, sop_instance: str
 
     Raises
     ------
-    Unreadable
+    UnreadableResponse
         If it cannot be read, names another instance, or contradicts itself.
 
     Examples
@@ -53,30 +53,30 @@ def store_status(body: bytes, media_type: str, sop_class: str, sop_instance: str
     stored, failed = _items(response, _STORED), _items(response, _FAILED)
     for item in (*stored, *failed):
         if _text(item, _INSTANCE) != sop_instance or _text(item, _CLASS) not in (sop_class, ""):
-            raise Unreadable("answers for another SOP instance than the one it was sent")
+            raise UnreadableResponse("answers for another SOP instance than the one it was sent")
     if len(stored) + len(failed) > 1:
-        raise Unreadable("answers for one SOP instance twice")
+        raise UnreadableResponse("answers for one SOP instance twice")
     if stored:
         return _code(stored[0], _WARNING) or 0
     if not failed:
         return None
     reason = _code(failed[0], _FAILURE)
     if not reason:
-        raise Unreadable("answers without the reason of a failure")
+        raise UnreadableResponse("answers without the reason of a failure")
     return reason
 
 
 def _read(body: bytes, media_type: str) -> DataSet:
     kind = media_type.partition(";")[0].strip().lower()
     if kind not in _JSON | _XML:
-        raise Unreadable("does not answer in DICOM JSON or DICOM XML")
+        raise UnreadableResponse("does not answer in DICOM JSON or DICOM XML")
     try:
         text = body.decode("utf-8-sig")
         response = _from_json(text) if kind in _JSON else _from_xml(text)
     except (ValueError, RecursionError, ET.ParseError):
-        raise Unreadable("sends an answer that cannot be read") from None
+        raise UnreadableResponse("sends an answer that cannot be read") from None
     if not isinstance(response, dict):
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     return response
 
 
@@ -127,21 +127,21 @@ def _values(item: DataSet, tag: str) -> list[Any]:
     element = item.get(tag, {})
     values = element.get("Value", []) if isinstance(element, dict) else None
     if not isinstance(values, list):
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     return values
 
 
 def _items(response: DataSet, tag: str) -> list[DataSet]:
     items = _values(response, tag)
     if not all(isinstance(item, dict) for item in items):
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     return items
 
 
 def _only(values: Iterable[Any]) -> Any:
     first, *more = [*values] or [None]
     if more:
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     return first
 
 
@@ -157,8 +157,8 @@ def _code(item: DataSet, tag: str) -> int | None:
         return None
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if not is_number and not (isinstance(value, str) and value.isascii() and value.isdecimal()):
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     code = int(value) if len(str(value)) < len("100000") else _LARGEST_CODE + 1
     if not 0 <= code <= _LARGEST_CODE:
-        raise Unreadable("sends an answer that cannot be read")
+        raise UnreadableResponse("sends an answer that cannot be read")
     return code

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.core.delivery.store_response import Unreadable, store_status
+from drawcli.core.delivery.store_response import UnreadableResponse, store_status
 
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.481.3", "2.25.7"
 STORED, FAILED, WARNING, REASON = "00081199", "00081198", "00081196", "00081197"
@@ -77,24 +77,24 @@ def test_a_response_that_does_not_name_the_instance_says_nothing(kind: str, make
 @EACH
 def test_a_response_about_another_instance_or_class_is_refused(kind: str, make: Any) -> None:
     for other in (item("2.25.8"), item(sop_class="1.2.3")):
-        with pytest.raises(Unreadable, match="another SOP instance"):
+        with pytest.raises(UnreadableResponse, match="another SOP instance"):
             status(make(_1199=[other]), kind)
-        with pytest.raises(Unreadable, match="another SOP instance"):
+        with pytest.raises(UnreadableResponse, match="another SOP instance"):
             status(make(_1199=[item()], _1198=[other]), kind)
 
 
 @EACH
 def test_an_instance_that_is_stored_and_failed_is_a_contradiction(kind: str, make: Any) -> None:
-    with pytest.raises(Unreadable, match="twice"):
+    with pytest.raises(UnreadableResponse, match="twice"):
         status(make(_1199=[item()], _1198=[item(_1197=0xC000)]), kind)
-    with pytest.raises(Unreadable, match="twice"):
+    with pytest.raises(UnreadableResponse, match="twice"):
         status(make(_1199=[item(), item()]), kind)
 
 
 @EACH
 @pytest.mark.parametrize("codes", [{}, {"_1197": 0}])
 def test_a_failure_without_a_reason_is_refused(kind: str, make: Any, codes: Any) -> None:
-    with pytest.raises(Unreadable, match="without the reason"):
+    with pytest.raises(UnreadableResponse, match="without the reason"):
         status(make(_1198=[item(**codes)]), kind)
 
 
@@ -126,7 +126,7 @@ def test_a_list_with_one_response_is_that_response() -> None:
     ],
 )
 def test_json_that_is_no_response_is_refused(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableResponse):
         status(body)
 
 
@@ -148,7 +148,7 @@ def test_json_that_is_no_response_is_refused(body: bytes) -> None:
     ],
 )
 def test_xml_that_is_no_response_is_refused(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableResponse):
         status(body, XML)
 
 
@@ -157,13 +157,13 @@ def test_entities_of_xml_are_not_expanded() -> None:
         b'<!ENTITY %c "&%c;&%c;&%c;&%c;&%c;&%c;&%c;&%c;">' % ((n + 1, *[n] * 8))
         for n in range(97, 115)
     )
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableResponse):
         status(bomb + b"]><NativeDicomModel>&s;</NativeDicomModel>", XML)
 
 
 @pytest.mark.parametrize("kind", ["", "text/html", "application/dicom", "multipart/related"])
 def test_another_media_type_is_refused(kind: str) -> None:
-    with pytest.raises(Unreadable, match="does not answer in DICOM"):
+    with pytest.raises(UnreadableResponse, match="does not answer in DICOM"):
         status(as_json(_1199=[item()]), kind)
 
 
