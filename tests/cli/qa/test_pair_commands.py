@@ -10,6 +10,7 @@ import pytest
 
 from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.qa.candidates import PassedOver
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
 from drawcli.operations.qa.clinical import pair as clinical_pair
 from drawcli.operations.qa.clinical import scan as qa_scan
@@ -267,3 +268,5 @@ def test_the_exported_columns_are_documented() -> None:
     ]
     assert named[: len(RECORD_COLUMNS)] == list(RECORD_COLUMNS)
     assert named[len(RECORD_COLUMNS) :][: len(STRUCTURE_COLUMNS)] == list(STRUCTURE_COLUMNS)
+    text = page.read_text(encoding="utf-8")
+    assert [one for one in PassedOver if f"`{one}`" not in text] == [PassedOver.OURS]

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -18,7 +20,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from drawcli import __version__
 from drawcli.adapters.server.catalogue_cache import load_catalogue, save_catalogue
 from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.adapters.state.qa_watch import scan_lock
+from drawcli.adapters.state.qa_watch import read_watch, scan_lock
 from drawcli.core.jobs.job import Job
 from drawcli.core.qa.comparison import compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
@@ -201,7 +203,7 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
     exported(job, ctx, move_first_roi)
     rescan(ctx)
     clock.advance(days=13)
-    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    exported(job, ctx, partial(move_first_roi, mm=5), StructureSetDate="20261126")
     rescan(ctx)
     clock.advance(days=13)
     rescan(ctx)
@@ -210,6 +212,22 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
 
     clock.advance(days=1)
     rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_the_same_contours_exported_again_wait_no_longer(
+    job: Job, ctx: Context, clock: Clock
+) -> None:
+    exported(job, ctx, move_first_roi)
+    rescan(ctx)
+    clock.advance(days=13)
+    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    assert record_of(job, ctx).status is PairStatus.WAITING
+    rescan(ctx)
+
+    clock.advance(days=1)
+    rescan(ctx)
+
     assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
@@ -426,6 +444,7 @@ def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
     assert record_of(compared.job, ctx).status is PairStatus.COMPARED
     assert record_of(missing.job, ctx).status is PairStatus.CLOSED
     assert "deliver.keep_days" in record_of(missing.job, ctx).note
+    assert read_watch(site.state) == {}
     assert rescan(ctx).news == {}
 
 
@@ -439,6 +458,18 @@ def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, si
 
     assert [(one.job, str(one.status)) for one in done.news.values()] == [(gone.job.id, "closed")]
     assert record_of(kept.job, ctx).status is PairStatus.COMPARED
+
+
+def test_a_scan_of_one_job_hides_no_other_from_the_next_one(ctx: Context, site: Site) -> None:
+    gone, kept = add_cases(ctx, site.store, 2, [without_any, only_approved])
+    rescan(ctx)
+    (site.state / "qa" / "watch.json").unlink()
+    ctx.work.remove(gone.job.id)
+
+    rescan(ctx, job=kept.job.id)
+    rescan(ctx)
+
+    assert record_of(gone.job, ctx).status is PairStatus.CLOSED
 
 
 def test_jobs_of_the_archive_are_compared_while_their_files_are_there(
@@ -588,6 +619,44 @@ def test_a_full_disk_is_reported_as_such_and_the_next_scan_goes_on(
 
     scan_pairs(ctx)
     assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_a_set_that_changes_while_it_is_compared_fails_that_pair_and_is_tried_again(
+    job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported(job, ctx, move_first_roi, **APPROVED)
+    read, asked = clinical_pair.read_whole, []
+
+    def changing(one: Path) -> Any:
+        asked.append(one)
+        if asked.count(path) == 2:
+            edit_in_place(path)
+        return read(one)
+
+    monkeypatch.setattr(clinical_pair, "read_whole", changing)
+    rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.FAILED
+    assert "changed while it was compared" in record_of(job, ctx).note
+
+    exported(job, ctx, move_first_roi, StructureSetDate="20261101")
+    rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_many_files_may_take_longer_than_a_share_may_be_silent(
+    job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(15, 21):
+        exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
+    scan(ctx)
+    read = clinical_pair.read_whole
+    monkeypatch.setattr(clinical_pair, "read_whole", lambda path: (time.sleep(0.2), read(path))[1])
+    slow = ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=0.8))
+
+    scan_pairs(replace(ctx, settings=slow))
+
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+    assert record_of(job, ctx).others == 5
 
 
 def test_a_second_scan_at_once_is_refused(ctx: Context, site: Site) -> None:
