@@ -14,6 +14,7 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -199,7 +200,7 @@ def between_slices(made: Dataset) -> Dataset:
 
 def in_syntax(made: Dataset, syntax: str) -> bytes:
     """Return a file in another transfer syntax."""
-    made.file_meta.TransferSyntaxUID = syntax
+    made.file_meta.TransferSyntaxUID = UID(syntax)
     return file_bytes(made)
 
 
