@@ -38,7 +38,7 @@ READING = (
 )
 _CROWDED = 8.0  # the largest ratio of a curve beside which 0 and 1 are two lines
 WORSE = 1.5  # times the ratio of the reference
-PARTS = {"all", "measure", "stores"}  # of benches, and none themselves
+PARTS = {"all", "measure", "qa_judges", "stores"}  # of benches, or not of time
 BENCHES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - PARTS)
 SMALL = {  # what makes each bench take seconds
     "deidentify": "--slices 8 --size 64 --grown 4 8 --repeat 1"
@@ -47,6 +47,7 @@ SMALL = {  # what makes each bench take seconds
     "ledger": "--jobs 30 60 --open 10 --repeat 3",
     "dashboard": "--jobs 100 --repeat 3",
     "preview": "--slices 30 --size 128 --structures 2 --repeat 1",
+    "qa": "--structures 2 --slices 12 --size 64 --pairs 2",
     "rules": "--rules 300 --headers 300 --repeat 1",
     "scan": "--files 300 --growth 200 400 --repeat 1",
     "status": "--jobs 50 --repeat 1",

@@ -49,7 +49,8 @@ headers = {"authorization": f"Bearer {token}"}
 Path(target).write_bytes(httpx.get(f"{url}/api/rtstruct/{task}/", headers=headers).content)
 """
 PATIENCE_SECONDS = 120
-TAB_MOST, STATUS_MOST, SHOW_MOST, RUN_MOST = 9.0, 10.0, 12.0, 20.0  # bare starts of Python, in CPU time
+# In bare starts of Python, in CPU time: what a busy machine measures.
+TAB_MOST, STATUS_MOST, SHOW_MOST, RUN_MOST = 9.0, 11.0, 12.0, 20.0
 Pair = tuple[float, float]
 
 

@@ -17,17 +17,27 @@ LONG = "TORTURE" in os.environ
 MOST_MIB = 64  # above the interpreter with its imports
 
 
-def bench(*words: str) -> list[dict[str, Any]]:
+def printed(script: str, words: str) -> str:
+    """Return what a bench prints; of so small sizes, no ratio is judged."""
     done = subprocess.run(
-        [sys.executable, str(BENCH), "--repeat", "1", "--json", *words],
+        [sys.executable, str(BENCH.with_name(script)), *words.split()],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
         check=False,
     )
     assert done.stdout, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return done.stdout
+
+
+def rows_of(script: str, words: str) -> list[dict[str, Any]]:
+    """Return the figures of a bench."""
+    rows: list[dict[str, Any]] = json.loads(printed(script, f"{words} --json"))
     return rows
+
+
+def bench(*words: str) -> list[dict[str, Any]]:
+    return rows_of(BENCH.name, " ".join(("--repeat 1", *words)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sendfile between files is Linux's")
@@ -66,30 +76,15 @@ def test_memory_does_not_grow_with_the_series() -> None:
 
 
 def test_the_way_home_is_measured_beside_pydicom() -> None:
-    words = ["--slices", "4", "--structures", "2", "--points", "12", "--repeat", "1"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("reidentify.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,
-    )
+    out = printed("reidentify.py", "--slices 4 --structures 2 --points 12 --repeat 1")
 
-    assert done.stdout.count("numbers: home / pydicom") == 4, done.stderr
-    assert done.stdout.count("numbers: gate / pydicom") == 2
+    assert out.count("numbers: home / pydicom") == 4
+    assert out.count("numbers: gate / pydicom") == 2
 
 
 def test_the_ledger_is_measured_beside_a_bare_append() -> None:
-    words = ["--jobs", "30", "60", "--json", "--open", "10", "--repeat", "3"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("ledger.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,
-    )
+    rows = rows_of("ledger.py", "--jobs 30 60 --open 10 --repeat 3")
 
-    rows = json.loads(done.stdout)
     assert [row["name"].split(",")[0] for row in rows] == [
         "update",
         "update",
@@ -103,15 +98,7 @@ def test_the_ledger_is_measured_beside_a_bare_append() -> None:
 
 
 def test_rules_are_measured_beside_reading_the_headers_once() -> None:
-    script = BENCH.with_name("rules.py")
-    done = subprocess.run(
-        [sys.executable, str(script), *"--rules 300 --headers 300 --repeat 1 --json".split()],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # of so few, no ratio is judged
-    )
-    (row,) = json.loads(done.stdout)
+    (row,) = rows_of("rules.py", "--rules 300 --headers 300 --repeat 1")
 
     assert row["name"] == "300 rules, 300 headers / reading those"
     assert row["ours"] > 0
@@ -120,15 +107,7 @@ def test_rules_are_measured_beside_reading_the_headers_once() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hands a socket to another process")
 def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() -> None:
-    script = BENCH.with_name("upload.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "--megabytes", "80", "--repeat", "1", "--json"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # a throughput is not judged here
-    )
-    throughput, memory = json.loads(done.stdout)
+    throughput, memory = rows_of("upload.py", "--megabytes 80 --repeat 1")
 
     assert throughput["ratio"] > 0
     assert throughput["asked"] == "at least 0.8"
@@ -137,16 +116,7 @@ def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() 
 
 
 def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
-    script = BENCH.with_name("scan.py")
-    words = ["--files", "300", "--growth", "200", "400", "--repeat", "1", "--million", "500"]
-    done = subprocess.run(
-        [sys.executable, str(script), *words, "--json"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # of so few files, no ratio is judged
-    )
-    rows = json.loads(done.stdout)
+    rows = rows_of("scan.py", "--files 300 --growth 200 400 --repeat 1 --million 500")
 
     assert [row["name"].split(",")[0] for row in rows] == [
         "nothing new",
@@ -163,6 +133,23 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
     beside_starts = ("time a file", "above start")  # differences: so small, they may be below 0
     sure = [row for row in rows if not any(word in row["name"] for word in beside_starts)]
     assert all(row["ratio"] > 0 for row in sure)
+
+
+def test_contours_are_measured_beside_plastimatch_and_memory_over_pairs() -> None:
+    words = "--structures 2 --slices 12 --size 64 --pairs 2 --json".split()
+    done = subprocess.run(
+        [sys.executable, str(BENCH.with_name("qa.py")), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,  # of so few, no ratio is judged
+    )
+    *beside, memory = json.loads(done.stdout)
+
+    assert memory["name"] == "memory, 2 / 1 pairs"
+    assert memory["met"]
+    for row in beside:
+        assert row["asked"].startswith("not installed") if row["ratio"] is None else row["ratio"]
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +253,7 @@ def test_what_is_measured_at_several_sizes_is_a_curve(every: Any) -> None:
 def test_every_bench_is_run_by_all(every: Any) -> None:
     scripts = {path.stem for path in BENCH.parent.glob("*.py")}
 
-    assert set(every.BENCHES) == scripts - {"all", "measure", "stores"}
+    assert set(every.BENCHES) == scripts - {"all", "measure", "qa_judges", "stores"}
     assert set(every.SMALL) <= set(every.BENCHES)
 
 
@@ -276,15 +263,7 @@ def test_every_bench_is_run_by_all(every: Any) -> None:
     ids=["one", "all"],
 )
 def test_one_command_writes_table_plot_and_figures(tmp_path: Path, only: list[str]) -> None:
-    words = ["--small", "--out", str(tmp_path), *(["--only", *only] if only else [])]
-
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("all.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=True,
-    )
+    out = printed("all.py", f"--small --out {tmp_path} {'--only' if only else ''} {' '.join(only)}")
 
     figures = json.loads((tmp_path / "bench-reference.json").read_text())["figures"]
     assert figures
@@ -292,6 +271,6 @@ def test_one_command_writes_table_plot_and_figures(tmp_path: Path, only: list[st
         assert (
             f"| {one['bench']} | {one['name']} |" in (tmp_path / "bench-reference.md").read_text()
         )
-        assert one["name"] in done.stdout
+        assert one["name"] in out
     drawn = ET.fromstring((tmp_path / "bench-reference.svg").read_text())  # noqa: S314 - our own
     assert len(drawn.findall("{*}rect")) == len(figures) + 1  # and the ground

@@ -86,7 +86,8 @@ def retry(
 
     A refused structure set is checked again with the present settings, then downloaded again. The
     series is uploaded again only if the server has failed or lost it, or with --resend. Jobs held
-    for 'first-run' or 'changed-after-upload' are left out by --all: decide with release or cancel.
+    for 'first-run', 'changed-after-upload' or 'model-changed' are left out by --all: decide with
+    release or cancel.
     """
     from drawcli.core.jobs.job import FINISHED
     from drawcli.pipeline import actions

@@ -16,9 +16,7 @@ from drawcli.errors import UsageError
 INTERRUPTED: Final = 130
 WRONG_USAGE: Any = typer.BadParameter.__base__  # typer exports no other class of its errors
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
-_OF_LIBRARY: Final = re.compile(
-    r"Input should be (?:a )?(?:valid )?(\w+)([^,]*)(?:, .*)?", re.DOTALL
-)
+_OF_LIBRARY: Final = r"(?s)Input should be (?:a )?(?:valid )?(\w+)([^,]*)(?:, .*)?"
 
 
 def run(command: Callable[..., Any], words: list[str]) -> int:
@@ -75,7 +73,7 @@ def _message_of(err: Any) -> str:
     if _asks_for_help(err):
         return "name a command"
     message = str(err.format_message()).rstrip(".").replace("Value error, ", "")
-    message = _OF_LIBRARY.sub(_in_our_words, message)
+    message = re.sub(_OF_LIBRARY, _in_our_words, message)
     return f"{message[:1].lower()}{message[1:]}"
 
 

@@ -60,11 +60,11 @@ def plain_json(text: str, *, ascii_only: bool = False) -> str:
     '{"name": "\\u009b2J \\u202e \\ud800 é"}'
     """
     pattern = _NOT_ASCII if ascii_only else _OTHERS
-    return text if text.isprintable() and not ascii_only else pattern.sub(_escaped, text)
+    return text if text.isprintable() and not ascii_only else re.sub(pattern, _escaped, text)
 
 
-_NOT_ASCII: Final = re.compile(r"[^\x00-\x7e]")
-_OTHERS: Final = re.compile(r"[^\x00-\x7e\xa1-\xac\xae-\u02ff]")  # may be unprintable
+_NOT_ASCII: Final = r"[^\x00-\x7e]"
+_OTHERS: Final = r"[^\x00-\x7e\xa1-\xac\xae-\u02ff]"  # may be unprintable
 
 
 def _shown(char: str) -> str:
@@ -73,7 +73,7 @@ def _shown(char: str) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     char = match[0]
-    if char.isprintable() and match.re is _OTHERS:
+    if char.isprintable() and match.re.pattern == _OTHERS:
         return char
     pair = char.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{pair[at : at + 4]}" for at in range(0, len(pair), 4))

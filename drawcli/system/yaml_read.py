@@ -18,7 +18,7 @@ _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = _TAG + "merge"
 _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
 # Without the surrogates with which os.fsdecode escapes a byte of a folder's name.
-_NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
+_NO_TEXT: Final = "[\x00\ud800-\udc7f\udd00-\udfff]"
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _LIBYAML: Final[Any] = getattr(yaml, "CSafeLoader", None)
@@ -167,7 +167,8 @@ class _PlaceReader:
 
     def _scalar(self, node: yaml.Node, location: tuple[str, ...]) -> Any:
         """Return the value of a scalar; report a number that is written in a misleading form."""
-        if _NO_TEXT.search(str(node.value)):
+        value = str(node.value)
+        if not value.isprintable() and re.search(_NO_TEXT, value):
             self._add(node, "contains a NUL or half of a surrogate pair")
         if node.tag not in _NUMBERS | {_DATE}:
             return self.loader.construct_object(node)

@@ -6,10 +6,11 @@ from drawcli.cli import render
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
+    from drawcli.core.qa.criteria import StructureResult
     from drawcli.operations.commissioning.results import Commissioned
 
 
@@ -82,6 +83,7 @@ def show_result(
     """Print a commissioning; with `identify`, which case is which patient."""
     from drawcli.operations.commissioning.report import remarks, sentence, spread
 
+    results = done.results if done.compared else []
     rows = [
         (
             result.name,
@@ -90,11 +92,12 @@ def show_result(
             spread(result, "dice", 3, larger=True),
             spread(result, "hd95_mm", 1, larger=False),
         )
-        for result in done.results
+        for result in results
     ]
     titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95, mm")
-    render.columns(titles, rows, numbers_from=2)(out)
-    lines = [*_notes(done), *remarks(done), sentence(done)]
+    if rows:
+        render.columns(titles, rows, numbers_from=2)(out)
+    lines = [*_notes(results), *remarks(done), sentence(done)]
     lines += [] if charts is None else [_charts_text(charts)]
     lines += [f"written: {path}" for path in written.values() if path]
     for line in lines:
@@ -103,11 +106,11 @@ def show_result(
         _show_patients(out, done)
 
 
-def _notes(done: "Commissioned") -> "Iterator[str]":
+def _notes(results: "Sequence[StructureResult]") -> "Iterator[str]":
     """Yield the criteria that were not met, and what was not drawn in both sets."""
     from drawcli.operations.commissioning.report import found
 
-    for result in done.results:
+    for result in results:
         for one in result.judgements:
             if one.passed is not True:
                 criterion = f"{one.criterion.metric} {one.criterion.text}"

@@ -224,4 +224,4 @@ def _show_differences(out: "Console", one: "GoldenResult") -> None:
         text = f"{structure.name} has changed{since}: {', '.join(figures)}"
         out.print(f"{one.case}  {text}", soft_wrap=True)
     if one.note:
-        out.print(f"{one.case}  {one.note}", soft_wrap=True)
+        out.print(f"{one.case}  {one.outcome}: {one.note}", soft_wrap=True)

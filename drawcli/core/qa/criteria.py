@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Final
 
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.system.records import suggest
 
 CASES: Final = "n"  # a metric: how many cases were compared
 LARGER_IS_BETTER: Final = frozenset({"dice", "surface_dice", CASES})
@@ -128,8 +129,9 @@ def _metric(metric: str) -> tuple[str, float | None]:
     found = _WITH_TAU.fullmatch(metric)
     if found is not None and float(found[2]) > 0:
         return found[1], float(found[2])
-    names = ", ".join(_FIELDS)
-    raise ValueError(f"unknown metric '{metric}'; there are {names}, and surface_dice_2mm")
+    near = suggest(metric, _FIELDS)
+    known = near or f"; there are {', '.join(_FIELDS)}, and surface_dice_2mm"
+    raise ValueError(f"unknown metric '{metric}'{known}")
 
 
 def judge(criterion: Criterion, structures: Sequence[StructureComparison]) -> Judgement:

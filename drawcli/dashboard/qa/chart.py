@@ -37,6 +37,7 @@ from drawcli.errors import UsageError
 from drawcli.operations.qa.site_charts import RoiCharts
 
 CASES: Final = (100, 300, 1000)  # that are shown
+_USUAL: Final = "dice"  # if the site has no charts at all
 _MOST_SIGNALS: Final = 30
 _MOST_MONTHS: Final = 36
 
@@ -59,7 +60,7 @@ class ChartQuery:
         return cls(
             template=query.get("template", ""),
             roi=query.get("roi", ""),
-            metric=metric if metric in metrics else metrics[0],
+            metric=metric if metric in metrics else next(iter(metrics), _USUAL),
             version=query.get("version", ""),
             most=int(cases) if cases in map(str, CASES) else CASES[0],
         )

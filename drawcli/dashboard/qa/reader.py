@@ -75,10 +75,10 @@ class QaReader:
     def summary(self) -> QaSummary | None:
         """Return the summary of the last scan; None if there is none."""
         stamp = _stamp_of(self._summary_path)
-        with self._lock:
-            if self._summary[0] != stamp:
-                self._summary = (stamp, read_summary(self.settings.state_dir))
-            return self._summary[1]
+        kept = self._summary
+        if kept[0] != stamp:
+            self._summary = kept = (stamp, read_summary(self.settings.state_dir))
+        return kept[1]
 
     def noted(self, state: str) -> int:
         """Return the number of structures with a chart in a state, by the summary."""
@@ -97,12 +97,15 @@ class QaReader:
         return self._records.of_job(job)
 
     def status(self, job: str) -> PairStatus | None:
-        """Return what is known of the pair of a job; the index is not read for it."""
-        with self._lock:
-            is_read = self._stamp is not None
-            if is_read:
+        """Return what is known of the pair of a job, without waiting for the index."""
+        row = None
+        is_read = self._stamp is not None and self._lock.acquire(blocking=False)
+        if is_read:
+            try:
                 self._refresh()
-            row = self._rows.get(job)
+                row = self._rows.get(job)
+            finally:
+                self._lock.release()
         found = row.record if row else None if is_read else self.record(job)
         return found.status if found else None
 

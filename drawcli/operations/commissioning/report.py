@@ -1,28 +1,24 @@
 """The result of a commissioning as a document to sign. It names no patient."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from drawcli.config.load import Settings
-from drawcli.core.qa.comparison import Comparison
 from drawcli.core.qa.criteria import (
-    CASES,
     Judgement,
     StructureResult,
     statistic_of,
     values_of,
-    worst_cases,
 )
 from drawcli.core.qa.outcomes import StructureComparison
-from drawcli.errors import DrawcliError
-from drawcli.operations.commissioning.results import CaseResult, Commissioned
+from drawcli.operations.commissioning.report_pictures import worst_blocks
+from drawcli.operations.commissioning.results import Commissioned
 from drawcli.operations.qa.document import (
     Block,
     Cell,
-    Figure,
-    FigureRow,
     Heading,
     Paragraph,
     ReportDocument,
@@ -33,9 +29,6 @@ from drawcli.operations.qa.document import (
 from drawcli.operations.qa.page import NO_FIGURE, figure
 from drawcli.system.printable import counted
 
-if TYPE_CHECKING:
-    from drawcli.core.pictures.scene import Scene
-
 SHOWN: Final = (  # field, title, digits, whether larger is better
     ("dice", "Dice", 3, True),
     ("surface_dice", "surface Dice", 3, True),
@@ -44,6 +37,7 @@ SHOWN: Final = (  # field, title, digits, whether larger is better
 )
 _DIGITS: Final = {"dice": 3, "surface_dice": 3, "apl_share": 3, "mean_distance_mm": 2, "n": 0}
 _SHORT: Final = 12  # hex digits
+_COLUMNS: Final = 5  # structures side by side
 _WORDS: Final = {True: "pass", False: "fail", None: "not decided"}
 _TONES: Final = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WATCH}
 _ROLES: Final = ("Medical physicist", "Radiation oncologist", "Head of department")
@@ -75,7 +69,9 @@ def document_of(done: Commissioned, settings: Settings, rules_commit: str = "") 
         Heading("What this does not show"),
         Paragraph(_LIMITS),
         Heading("The worst three cases of each structure"),
-        *_worst(done),
+        *worst_blocks(done),
+        Heading("Dice in every case"),
+        *_every_case(done),
     )
 
 
@@ -94,6 +90,8 @@ def _facts(done: Commissioned, settings: Settings, rules_commit: str) -> Iterato
         first, last = done.days
         yield "Done", f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     yield "Cases", f"{len(done.compared)} compared of {len(done.cases)}"
+    digest = hashlib.sha256(done.acceptance.source).hexdigest()
+    yield "Acceptance file", f"SHA-256 {digest[:_SHORT]}"
     yield "Commissioning", done.name
 
 
@@ -102,11 +100,15 @@ def sentence(done: Commissioned) -> str:
     judged = [one for one in done.results if one.judgements]
     passed = sum(one.passed is True for one in judged)
     words = {True: "PASS", False: "FAIL", None: "NOT DECIDED"}[done.passed]
+    words = words if done.is_complete else "NOT FINISHED"
+    if not done.compared:
+        return f"{words}: no case is back."
     if not judged:
         return f"{words}: the acceptance file has no criterion for this template."
     cases = counted(len(done.compared), "case")
     return (
-        f"{words}: {passed} of {counted(len(judged), 'structure')} with criteria "
+        f"{words}: {'' if done.is_complete else 'so far '}{passed} of "
+        f"{counted(len(judged), 'structure')} with criteria "
         f"{'meets' if passed == 1 else 'meet'} them, in {cases}."
     )
 
@@ -202,70 +204,22 @@ def found(one: Judgement) -> str:
     return figure(one.value, _DIGITS.get(one.criterion.field, 1))
 
 
-def _worst(done: Commissioned) -> Iterator[Block]:
-    worst = {result.name: _worst_of(result, done) for result in done.results}
-    pictures = _pictures(worst, done)
-    for name, numbers in worst.items():
-        if numbers:
-            yield Heading(name, level=3)
-        by_case = done.by_case(name)
-        for number in numbers:
-            one = by_case[number]
-            words = f"Case {number}: {_figures_of(one)}"
-            if drawn := pictures.get((number, name)):
-                yield FigureRow(drawn, f"{words}. Blue: the model; amber: the clinical contours.")
-            else:
-                yield Paragraph(f"{words}. No pictures: the images cannot be drawn.")
+def _every_case(done: Commissioned) -> Iterator[Block]:
+    """Yield a table of all cases, a few structures at a time."""
+    names = [result.name for result in done.results]
+    for first in range(0, len(names), _COLUMNS):
+        shown = {name: done.by_case(name) for name in names[first : first + _COLUMNS]}
+        rows = [
+            [
+                str(case.case.number),
+                *(_dice(by_case.get(case.case.number)) for by_case in shown.values()),
+            ]
+            for case in done.compared
+        ]
+        yield Table(("case", *shown), rows)
 
 
-def _figures_of(one: StructureComparison) -> str:
-    if one.dice is None:
-        return "the model drew nothing"
-    hd95 = "" if one.hd95_mm is None else f", HD95 {figure(one.hd95_mm, 1)} mm"
-    return f"Dice {figure(one.dice, 3)}{hd95}"
-
-
-def _worst_of(result: StructureResult, done: Commissioned) -> list[int]:
-    """Return the worst cases of a structure, by the metric of its first criterion."""
-    field = result.judgements[0].criterion.field if result.judgements else "dice"
-    return worst_cases("dice" if field == CASES else field, done.by_case(result.name))
-
-
-def _pictures(
-    worst: Mapping[str, Sequence[int]], done: Commissioned
-) -> dict[tuple[int, str], tuple[Figure, ...]]:
-    """Return pictures by case and structure; the images of each case are read once."""
-    drawn: dict[tuple[int, str], tuple[Figure, ...]] = {}
-    for case in done.compared:
-        number = case.case.number
-        names = [name for name, numbers in worst.items() if number in numbers]
-        scene = _scene(case) if names else None
-        if scene is not None:
-            drawn |= {(number, name): _row(case, name, scene) for name in names}
-    return drawn
-
-
-def _row(case: CaseResult, name: str, scene: "Scene") -> tuple[Figure, ...]:
-    """Return pictures of the largest difference of a structure, one in each plane."""
-    from drawcli.core.pictures.difference import difference_pictures
-    from drawcli.core.pictures.page import as_jpeg
-
-    compared = case.comparison or Comparison((), ())
-    pairs = zip(compared.structures, compared.contours, strict=True)
-    contours = next(drawn for one, drawn in pairs if one.name == name)
-    return tuple(
-        Figure(f"case {case.case.number}, {name}, {plane}", as_jpeg(image))
-        for plane, image in difference_pictures(scene, contours)
-    )
-
-
-def _scene(case: CaseResult) -> "Scene | None":
-    """Return the images of a case; None if they cannot be drawn."""
-    from drawcli.pipeline.preview import scene_without_structures
-    from drawcli.pipeline.preview_pixels import read_images_of
-
-    try:
-        images = read_images_of(case.case.series.crosswalk.files)
-    except DrawcliError:
-        return None
-    return scene_without_structures(images)
+def _dice(one: StructureComparison | None) -> str:
+    if one is None:
+        return NO_FIGURE
+    return str(one.outcome) if one.dice is None else figure(one.dice, 3)

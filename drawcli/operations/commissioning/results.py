@@ -101,7 +101,9 @@ class Commissioned:
 
     @property
     def passed(self) -> bool | None:
-        """Whether every structure with criteria passes; None if that cannot be said."""
+        """Whether every structure with criteria passes; None while that cannot be said."""
+        if not self.compared or not self.is_complete:
+            return None
         verdicts = [one.passed for one in self.results if one.judgements]
         if False in verdicts:
             return False

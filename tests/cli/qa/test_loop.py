@@ -11,12 +11,14 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.server.catalogue_cache import save_catalogue
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.qa.records import PairStatus
 from drawcli.operations.qa.clinical import pair as clinical_pair
@@ -29,7 +31,7 @@ from tests.operations.qa.clinical.synthetic import add_cases, only_approved, wit
 
 pytestmark = pytest.mark.sweep
 PORT = "18043"
-LATER = {
+LATER: dict[str, Any] = {
     "ApprovalStatus": "APPROVED",
     "StructureSetDate": "20990101",
     "ReviewDate": "20990101",
@@ -171,7 +173,9 @@ def test_a_run_with_nothing_new_is_hardly_longer_with_200_delivered_jobs(
 ) -> None:
     site.add_line("deliver: {keep_days: 36500}")
     add_cases(ctx, site.store, 200, [only_approved, without_any])
+    save_catalogue(site.state, [], datetime.now(UTC))  # else the server is asked
     run(site.folder, "qa", "scan")
+    run(site.folder, "run-once")  # archives the jobs
 
     def seconds(enabled: str) -> float:
         began = time.perf_counter()

@@ -407,7 +407,7 @@ def test_every_kept_row_has_a_shape() -> None:
 
 @pytest.mark.parametrize("filler", [b" ", b"1", b"1\\", b"\0", b".", b"e1"])
 def test_a_long_value_is_checked_in_one_pass(filler: bytes) -> None:
-    assert [row for row in KEPT if fits_row(row, filler * 30_000 + b"~")] == []
+    assert [row for row in KEPT if fits_row(row, filler * 10_000 + b"~")] == []
 
 
 def test_a_changed_policy_has_another_fingerprint() -> None:

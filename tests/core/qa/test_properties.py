@@ -32,7 +32,7 @@ from tests.core.qa.solids import (
 )
 
 FIGURES = ("dice", "surface_dice", "hd_mm", "hd95_mm", "mean_distance_mm", "apl_mm")
-FEW = settings(max_examples=4)
+FEW = settings(max_examples=2)
 SLICES = levels(3.0, 15)
 
 

@@ -41,6 +41,14 @@ GRIDS = [
     (3.0, turned(-40)),
     (2.5, SAGITTAL),
 ]
+FEW = [
+    pytest.param(*grid, marks=() if number in (3, 4) else pytest.mark.sweep)
+    for number, grid in enumerate(GRIDS)
+]
+ONE = [
+    pytest.param(*grid, marks=() if number == 4 else pytest.mark.sweep)
+    for number, grid in enumerate(GRIDS)
+]
 EXACT = 0.005  # the share by which a Dice from polygons may be off; of the volumes, too
 SECTIONS = {"sphere": ball(20), "cylinder": tube(15), "cone": cone(20, 40)}
 PIXEL = 1.0
@@ -55,7 +63,7 @@ def compared(
 
 
 @pytest.mark.parametrize("solid", SECTIONS)
-@pytest.mark.parametrize(("step", "axes"), GRIDS)
+@pytest.mark.parametrize(("step", "axes"), FEW)
 def test_overlap_is_that_of_the_sections(step: float, axes: Matrix, solid: str) -> None:
     at, radius = levels(step, 40), SECTIONS[solid]
     a = round_solid("X", radius, at, axes=axes)
@@ -73,7 +81,7 @@ def test_overlap_is_that_of_the_sections(step: float, axes: Matrix, solid: str) 
     assert found.under_cm3 == pytest.approx(volume_b - common, rel=EXACT, abs=0.005)
 
 
-@pytest.mark.parametrize(("step", "axes"), GRIDS)
+@pytest.mark.parametrize(("step", "axes"), FEW)
 @pytest.mark.parametrize("keyholes", [False, True])
 def test_holes_are_no_part_of_a_torus(step: float, axes: Matrix, *, keyholes: bool) -> None:
     at = levels(step, 12)
@@ -201,14 +209,7 @@ def _pair(
 
 
 @pytest.mark.parametrize("solids", ["spheres", "spheres, moved", "cylinders", "cones", "tori"])
-@pytest.mark.parametrize(
-    ("step", "axes"),
-    [
-        GRIDS[2],
-        GRIDS[4],
-        *(pytest.param(*GRIDS[n], marks=pytest.mark.sweep) for n in (0, 1, 3, 5, 6)),
-    ],
-)
+@pytest.mark.parametrize(("step", "axes"), ONE)
 def test_solids_of_revolution_have_the_distances_of_their_profiles(
     step: float, axes: Matrix, solids: str
 ) -> None:
@@ -226,7 +227,7 @@ def test_solids_of_revolution_have_the_distances_of_their_profiles(
     assert found.surface_dice == pytest.approx(right["close"], abs=0.02 + flat * step)
 
 
-@pytest.mark.parametrize(("step", "axes"), [GRIDS[1], GRIDS[3], GRIDS[5]])
+@pytest.mark.parametrize(("step", "axes"), ONE)
 def test_a_moved_cylinder_has_the_distances_of_its_circles(step: float, axes: Matrix) -> None:
     at, shift = levels(step), 3.0
     a = round_solid("X", tube(15), at, axes=axes)

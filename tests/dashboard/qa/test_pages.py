@@ -376,6 +376,19 @@ def test_what_is_not_there_is_not_found(
     assert client.get(place).status_code == 404
 
 
+@pytest.fixture
+def without_charts(site: Site) -> None:
+    """Set no metric that is charted."""
+    site.config.write_text(f"{site.config.read_text()}qa: {{charts: []}}\n")
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_a_site_without_charts_has_pairs(client: TestClient, shifted: list[PairRecord]) -> None:
+    assert client.get(CHART).status_code == 404
+    assert "No charts yet" in text_of(client, "/qa")
+    assert "Bladder" in text_of(client, f"/qa/pair/{shifted[0].job}")
+
+
 def test_an_unknown_metric_is_the_first_one(client: TestClient, shifted: list[PairRecord]) -> None:
     assert shifted
     assert "Dice of Bladder" in text_of(client, CHART.replace("dice", "age&cases=7"))

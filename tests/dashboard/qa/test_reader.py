@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -181,6 +183,35 @@ def test_structures_that_do_not_count_in_charts_have_none(
     assert reader.rois("Prostate_OAR") == ["Bladder"]
     assert reader.charts("Prostate_OAR", "Rectum", "dice") is None
     assert reader.charts("Prostate_OAR", "Bladder", "unheard") is None
+
+
+def test_other_pages_do_not_wait_while_the_index_is_read(
+    reader: QaReader, scanned: Scanned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *later = past(cases(0, 4))
+    scanned([first, *later])
+    reader.pairs()
+    scanned(past(cases(4, 2)))
+    begun, free = Event(), Event()
+    rows_from = QaRecords.rows_from
+
+    def slow(self: QaRecords, place: int) -> Iterator[tuple[dict[str, Any], int]]:
+        begun.set()
+        free.wait(10)
+        yield from rows_from(self, place)
+
+    monkeypatch.setattr(QaRecords, "rows_from", slow)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(reader.pairs)
+        begun.wait(10)
+        summary = pool.submit(reader.summary).result(timeout=5)
+        status = pool.submit(reader.status, first.job).result(timeout=5)
+        is_reading = not reading.done()
+        free.set()
+        found = reading.result()
+
+    assert summary is not None
+    assert (status, is_reading, len(found)) == (PairStatus.COMPARED, True, 6)
 
 
 def test_a_damaged_summary_is_none(ctx: Context, reader: QaReader, scanned: Scanned) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
+from drawcli.operations.commissioning import golden, results
 from tests.conftest import PELVIS, SLICES, Clock
 from tests.phantoms.planning import write_planning_ct
 from tests.structure_sets import structure_set
@@ -76,6 +77,18 @@ class PastPatients:
         path = images[0].parent / name
         path.write_bytes(clinical_set(images, both))
         return path
+
+
+@pytest.fixture
+def distances() -> None:
+    """Let a test compute distances between surfaces, which take most of the time."""
+
+
+@pytest.fixture(autouse=True)
+def _faster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "distances" not in request.fixturenames:
+        for module in (results, golden):
+            monkeypatch.setattr(module, "has_scipy", lambda: False)
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def named(done: Commissioned, name: str) -> StructureResult:
     return next(one for one in done.results if one.name == name)
 
 
+@pytest.mark.usefixtures("distances")
 def test_past_patients_go_to_the_server_and_back_and_are_compared_and_judged(
     run: Run, past: PastPatients, draw: FakeDraw, ctx: Context, site: Site
 ) -> None:
@@ -89,12 +90,16 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     first = run(until=ctx.now())
     assert (len(first.compared), first.is_complete, first.stopped) == (0, False, "the time is over")
     assert [one.standing for one in first.cases] == ["not finished: uploaded"] * 2
+    assert (first.passed, sentence(first)) == (None, "NOT FINISHED: no case is back.")
     draw.status = "SEGMENTATION COMPLETED"
     past.folder.rename(past.folder.with_name("moved"))
 
     second = run(folder=past.folder.with_name("moved"))
 
     assert (len(second.compared), second.is_complete, len(draw.uploads)) == (2, True, 2)
+    half = replace(second, cases=(second.cases[0], first.cases[1]))
+    assert (second.passed, half.passed) == (True, None)
+    assert sentence(half).startswith("NOT FINISHED: so far 1 of 1 structure")
     third = run(folder=past.folder.with_name("moved"))
     assert (len(third.compared), len(draw.uploads)) == (2, 2)
     assert third.results == second.results
@@ -270,6 +275,7 @@ def test_the_page_to_sign_names_no_patient_and_tells_the_result(
     for text in (*done.cases[0].case.patient, "KOWALSKI", "PAST-001", str(past.folder)):
         assert text not in page
     assert page.count("<img") == 4 * 3  # each structure in three planes
+    assert "<tr><td>1</td>" + '<td class="n">0.900</td>' * 4 + "</tr>" in page  # the only case
     assert as_html(document_of(done, ctx.settings, "0123456789abcdef")) == page
 
 
