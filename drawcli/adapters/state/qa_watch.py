@@ -63,7 +63,7 @@ def read_watch(state_dir: Path) -> dict[str, WatchedJob] | None:
     try:
         plain = json.loads((state_dir / FOLDER / WATCH).read_bytes())
         return {job: WatchedJob.from_plain(one) for job, one in plain.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -38,6 +38,16 @@ def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_line_that_cannot_be_parsed_loses_only_itself(tmp_path: Path) -> None:
+    records = QaRecords(tmp_path)
+    records.add([RECORD])
+    with records.path.open("ab") as stream:
+        stream.write(b"\n" + b"[" * 100_000)
+    records.add([replace(RECORD, job="ba9876543210-1")])
+
+    assert list(records.by_job()) == [RECORD.job, "ba9876543210-1"]
+
+
 def test_ratings_are_found_by_job_and_other_lines_are_skipped(tmp_path: Path) -> None:
     ratings = QaRatings(tmp_path)
     other = replace(RATING, job="ba9876543210-1", comment=f"like {RATING.job}")
