@@ -17,17 +17,27 @@ LONG = "TORTURE" in os.environ
 MOST_MIB = 64  # above the interpreter with its imports
 
 
-def bench(*words: str) -> list[dict[str, Any]]:
+def printed(script: str, words: str) -> str:
+    """Return what a bench prints; of so small sizes, no ratio is judged."""
     done = subprocess.run(
-        [sys.executable, str(BENCH), "--repeat", "1", "--json", *words],
+        [sys.executable, str(BENCH.with_name(script)), *words.split()],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
         check=False,
     )
     assert done.stdout, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return done.stdout
+
+
+def rows_of(script: str, words: str) -> list[dict[str, Any]]:
+    """Return the figures of a bench."""
+    rows: list[dict[str, Any]] = json.loads(printed(script, f"{words} --json"))
     return rows
+
+
+def bench(*words: str) -> list[dict[str, Any]]:
+    return rows_of(BENCH.name, " ".join(("--repeat 1", *words)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sendfile between files is Linux's")
@@ -66,30 +76,15 @@ def test_memory_does_not_grow_with_the_series() -> None:
 
 
 def test_the_way_home_is_measured_beside_pydicom() -> None:
-    words = ["--slices", "4", "--structures", "2", "--points", "12", "--repeat", "1"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("reidentify.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,
-    )
+    out = printed("reidentify.py", "--slices 4 --structures 2 --points 12 --repeat 1")
 
-    assert done.stdout.count("numbers: home / pydicom") == 4, done.stderr
-    assert done.stdout.count("numbers: gate / pydicom") == 2
+    assert out.count("numbers: home / pydicom") == 4
+    assert out.count("numbers: gate / pydicom") == 2
 
 
 def test_the_ledger_is_measured_beside_a_bare_append() -> None:
-    words = ["--jobs", "30", "60", "--json", "--open", "10", "--repeat", "3"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("ledger.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,
-    )
+    rows = rows_of("ledger.py", "--jobs 30 60 --open 10 --repeat 3")
 
-    rows = json.loads(done.stdout)
     assert [row["name"].split(",")[0] for row in rows] == [
         "update",
         "update",
@@ -103,15 +98,7 @@ def test_the_ledger_is_measured_beside_a_bare_append() -> None:
 
 
 def test_rules_are_measured_beside_reading_the_headers_once() -> None:
-    script = BENCH.with_name("rules.py")
-    done = subprocess.run(
-        [sys.executable, str(script), *"--rules 300 --headers 300 --repeat 1 --json".split()],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # of so few, no ratio is judged
-    )
-    (row,) = json.loads(done.stdout)
+    (row,) = rows_of("rules.py", "--rules 300 --headers 300 --repeat 1")
 
     assert row["name"] == "300 rules, 300 headers / reading those"
     assert row["ours"] > 0
@@ -120,15 +107,7 @@ def test_rules_are_measured_beside_reading_the_headers_once() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hands a socket to another process")
 def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() -> None:
-    script = BENCH.with_name("upload.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "--megabytes", "80", "--repeat", "1", "--json"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # a throughput is not judged here
-    )
-    throughput, memory = json.loads(done.stdout)
+    throughput, memory = rows_of("upload.py", "--megabytes 80 --repeat 1")
 
     assert throughput["ratio"] > 0
     assert throughput["asked"] == "at least 0.8"
@@ -137,16 +116,7 @@ def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() 
 
 
 def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
-    script = BENCH.with_name("scan.py")
-    words = ["--files", "300", "--growth", "200", "400", "--repeat", "1", "--million", "500"]
-    done = subprocess.run(
-        [sys.executable, str(script), *words, "--json"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=False,  # of so few files, no ratio is judged
-    )
-    rows = json.loads(done.stdout)
+    rows = rows_of("scan.py", "--files 300 --growth 200 400 --repeat 1 --million 500")
 
     assert [row["name"].split(",")[0] for row in rows] == [
         "nothing new",
@@ -293,15 +263,7 @@ def test_every_bench_is_run_by_all(every: Any) -> None:
     ids=["one", "all"],
 )
 def test_one_command_writes_table_plot_and_figures(tmp_path: Path, only: list[str]) -> None:
-    words = ["--small", "--out", str(tmp_path), *(["--only", *only] if only else [])]
-
-    done = subprocess.run(
-        [sys.executable, str(BENCH.with_name("all.py")), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
-        check=True,
-    )
+    out = printed("all.py", f"--small --out {tmp_path} {'--only' if only else ''} {' '.join(only)}")
 
     figures = json.loads((tmp_path / "bench-reference.json").read_text())["figures"]
     assert figures
@@ -309,6 +271,6 @@ def test_one_command_writes_table_plot_and_figures(tmp_path: Path, only: list[st
         assert (
             f"| {one['bench']} | {one['name']} |" in (tmp_path / "bench-reference.md").read_text()
         )
-        assert one["name"] in done.stdout
+        assert one["name"] in out
     drawn = ET.fromstring((tmp_path / "bench-reference.svg").read_text())  # noqa: S314 - our own
     assert len(drawn.findall("{*}rect")) == len(figures) + 1  # and the ground

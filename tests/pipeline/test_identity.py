@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.scan_index import opening
 from drawcli.core.dicom.elements import readable_text
 from drawcli.core.dicom.encoding import encode
 from drawcli.core.dicom.header import read_header
@@ -139,7 +138,3 @@ def test_a_folder_that_does_not_answer_delays_nobody(
 def test_a_patient_is_found_without_case_accents_and_order(query: str, patient: str) -> None:
     assert names_patient(query, patient)
     assert not names_patient(f"{query} nobody", patient)
-
-
-def test_the_index_of_an_earlier_version_is_read_again() -> None:
-    assert opening._FORMAT.startswith("5 ")  # with the character set of each name

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -305,9 +305,9 @@ def test_an_acknowledged_change_survives_a_kill_and_the_lock_is_free(path: Path)
     assert {f"{number:012x}-1" for number in acknowledged} <= stored
 
 
-def test_a_lock_that_stays_held_is_reported(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def locked(path: Path) -> Iterator[None]:
+    """Let another process hold the lock of the ledger."""
     hold = (
         "import sys, time, filelock\n"
         "with filelock.FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)\n"
@@ -315,32 +315,32 @@ def test_a_lock_that_stays_held_is_reported(
     holder = python(hold, f"{path}.lock")
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
+    yield
+    holder.kill()
+    holder.communicate(timeout=60)
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_lock_that_stays_held_is_reported(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("drawcli.adapters.ledger.table._LOCK_SECONDS", 0.2)
 
     with pytest.raises(LedgerError, match="another process has locked"):
         ledger.add(a_job())
 
-    holder.kill()
-    holder.communicate(timeout=60)
 
-
-def test_reading_waits_for_no_lock(path: Path, ledger: Ledger) -> None:
+def test_reading_waits_for_no_lock(
+    path: Path, ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
     ledger.add(a_job())
-    hold = (
-        "import sys, time, filelock\n"
-        "with filelock.FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)\n"
-    )
-    holder = python(hold, f"{path}.lock")
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
+    request.getfixturevalue("locked")
 
     begun = time.monotonic()
     with Ledger(path) as another:
         assert another.jobs() == [a_job()]
 
     assert time.monotonic() - begun < 5
-    holder.kill()
-    holder.communicate(timeout=60)
 
 
 def test_leftovers_of_dead_writers_are_removed_when_the_ledger_is_opened(path: Path) -> None:

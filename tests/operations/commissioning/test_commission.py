@@ -97,6 +97,9 @@ def test_a_second_call_goes_on_where_the_first_has_stopped(
     second = run(folder=past.folder.with_name("moved"))
 
     assert (len(second.compared), second.is_complete, len(draw.uploads)) == (2, True, 2)
+    half = replace(second, cases=(second.cases[0], first.cases[1]))
+    assert (second.passed, half.passed) == (True, None)
+    assert sentence(half).startswith("NOT FINISHED: so far 1 of 1 structure")
     third = run(folder=past.folder.with_name("moved"))
     assert (len(third.compared), len(draw.uploads)) == (2, 2)
     assert third.results == second.results

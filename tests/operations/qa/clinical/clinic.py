@@ -12,8 +12,8 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.runner import Selection, run_once
 
-EXPORTED = {"StructureSetDate": "20261114", "StructureSetTime": "170000"}
-APPROVED = EXPORTED | {
+EXPORTED: dict[str, Any] = {"StructureSetDate": "20261114", "StructureSetTime": "170000"}
+APPROVED: dict[str, Any] = EXPORTED | {
     "ApprovalStatus": "APPROVED",
     "ReviewDate": "20261115",
     "ReviewTime": "090000",
