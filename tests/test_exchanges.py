@@ -805,7 +805,9 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
+_LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
+_ARCHIVES = "see `adapters/delivery/test_stow.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
@@ -838,6 +840,16 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "stow": (
+        f"{_ARCHIVES}: test_an_archive_that_drips_is_given_up",
+        f"{_ARCHIVES}: test_an_answer_that_does_not_confirm_this_file_waits",
+        f"{_ARCHIVES}: test_an_archive_that_contradicts_itself_has_not_stored",
+    ),
+    "stow-check": (
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_reports_credentials_that_are_refused",
+    ),
     "page-request": (
         f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
         f"{_BROWSERS}: test_a_body_without_end_is_given_up",
@@ -857,6 +869,21 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",
         f"{_BROWSERS}: test_no_more_streams_than_the_limit_also_at_once",
         _NO_ANSWER,
+    ),
+    "receive-request": (
+        f"{_LISTENER}: test_a_sender_that_goes_silent_is_ended",
+        f"{_LISTENER}: test_what_is_no_request_for_an_association_ends_the_connection",
+        f"{_LISTENER}: test_only_the_configured_titles_may_associate",
+    ),
+    "receive-idle": (
+        f"{_LISTENER}: test_a_sender_that_goes_silent_is_ended",
+        f"{_LISTENER}: test_a_message_that_breaks_the_standard_ends_the_association",
+        f"{_LISTENER}: test_a_request_of_another_class_than_its_context_is_refused_after_its_data",
+    ),
+    "receive-object": (
+        f"{_LISTENER}: test_a_sender_that_drips_is_ended_and_others_are_served",
+        f"{_LISTENER}: test_an_object_beyond_the_limit_is_aborted_and_removed",
+        f"{_LISTENER}: test_bytes_that_are_no_data_set_are_refused",
     ),
     "clinical": (
         f"{_PAIRS}: test_a_comparison_that_takes_too_long_is_left_and_reported",

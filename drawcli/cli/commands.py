@@ -20,6 +20,7 @@ from drawcli.cli import (
     preview_command,
     qa_commands,
     reasons_command,
+    receive_command,
     report_command,
     rules_commands,
     sandbox_commands,
@@ -61,6 +62,7 @@ token_commands.register(app)
 ledger_commands.register(app)
 audit_command.register(app)
 notify_command.register(app)
+receive_command.register(app)
 dashboard_command.register(app)
 sandbox_commands.register(app)
 pause_command.register(app)

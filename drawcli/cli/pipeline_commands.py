@@ -176,6 +176,8 @@ def _add_qa(result: Result, found: dict[str, Any], *, always: bool) -> None:
     before = result.show
     counts = counts_text(found["recorded"])
     said = [f"contours: {counts}"] if counts else []
+    if left := found.get("left"):
+        said.append(f"contours: {counted(left, 'pair')} left for the next run")
     said += [f"warning: {found['warning']}"] if found["warning"] else []
 
     def show(out: "Console") -> None:

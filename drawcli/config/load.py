@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
 from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
+from drawcli.config.sections_network import Receive
 from drawcli.config.sections_qa import Qa
 from drawcli.errors import ConfigError
 from drawcli.system.kinds import PATH, as_list, choice, listed, section
@@ -53,11 +54,14 @@ class Settings(Record):
     dashboard: Dashboard = _section(Dashboard)
     logs: Logs = _section(Logs)
     qa: Qa = _section(Qa)
+    receive: Receive = _section(Receive)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
         folder = self.deliver.folder
-        deliver = {} if folder == "beside" else {"folder": base / folder}
+        deliver: dict[str, Any] = {} if folder == "beside" else {"folder": base / folder}
+        if self.deliver.targets:
+            deliver["targets"] = [target.anchored(base) for target in self.deliver.targets]
         return self.replace(
             datastore=[base / path for path in self.datastore],
             state_dir=base / self.state_dir,
@@ -67,6 +71,7 @@ class Settings(Record):
             notify=_placed(self.notify, base, "urls_file"),
             metrics=_placed(self.metrics, base, "textfile"),
             deliver=self.deliver.replace(**deliver),
+            receive=_placed(self.receive, base, "folder", "tls_cert", "tls_key", "tls_ca"),
             qa=_placed(self.qa, base, "limits").replace(
                 folders=[base / path for path in self.qa.folders]
             ),
@@ -175,4 +180,8 @@ def _checked(settings: Settings, where: str) -> Settings:
         if is_within(settings.state_dir, store)
     ]
     raise_problems(problems, hint="Choose a folder outside the datastore.")
+    received = settings.receive.folder
+    if received and not any(is_within(received, store) for store in settings.datastore):
+        text = f"{where}: receive.folder {received} is not in the datastore: no scan would find it"
+        raise_problems([text], hint="Choose a folder of the datastore, or add it to 'datastore'.")
     return settings

@@ -32,6 +32,16 @@ PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the dashboard
 PAGE_FORM_BYTES: Final = 16 * KB
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
+RECEIVE_PDU_BYTES: Final = 128 * KB  # of an A-ASSOCIATE-RQ, and of a P-DATA-TF
+RECEIVE_COMMAND_BYTES: Final = 16 * KB  # of the command set of a request
+RECEIVE_REQUEST_SECONDS: Final = 10.0  # from the connection, with TLS, to the whole request
+RECEIVE_STALL_SECONDS: Final = 15.0  # for a PDU, and for an answer to be read
+RECEIVE_OBJECT_SECONDS: Final = 30.0  # for a request with its data set
+RECEIVE_BYTES_PER_SECOND: Final = NODE_BYTES_PER_SECOND  # each adds a second for so many bytes
+RECEIVE_EMPTY_FRAGMENTS: Final = 64  # without data, in one message
+RECEIVE_WAITING: Final = 256  # connections without an association, at once
+RECEIVE_STOP_SECONDS: Final = 10.0  # for objects that are being received, at the end
+RECEIVE_CONFLICTS: Final = 1000  # objects of a known UID with other bytes that are kept
 QA_SECONDS: Final = 60.0  # no pair is begun later, and no folder read further, in a run
 PAIR_SECONDS: Final = 180.0  # of one pair of structure sets; usual ones take a few
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
@@ -55,6 +65,7 @@ _TIMEOUT: Final = f"{REQUEST_TIMEOUTS:g} x `server.timeout_seconds`"
 _ANSWER: Final = "`scan.answer_seconds`"
 _SERVER: Final = "DRAW server"
 _BROWSER: Final = "browser"
+_SCANNER: Final = "scanner"
 _LATER: Final = "the job is tried again; held after `server.deadline_hours`"
 _RUN_GOES_ON: Final = "a line in the log; the run is not delayed and does not fail"
 
@@ -157,12 +168,54 @@ EXCHANGES: Final[dict[str, Limit]] = {
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
     ),
+    "stow": Limit(
+        peer="DICOMweb archive",
+        content="a structure set by STOW-RS",
+        seconds=sum(NODE_SECONDS.values()),
+        grows=True,
+        rate=NODE_BYTES_PER_SECOND,
+        largest=NODE_ANSWER_BYTES,
+        consequence="the job waits; exit 7",
+    ),
+    "stow-check": Limit(
+        peer="DICOMweb archive",
+        content="an OPTIONS request, by `doctor` and `nodes check`",
+        seconds=30.0,
+        largest=NODE_ANSWER_BYTES,
+        consequence="`doctor` reports it",
+    ),
     "clinical": Limit(
         peer="file server",
         content="clinical structure sets, at the end of a run without its lock (`qa.enabled`)",
         seconds=QA_SECONDS + PAIR_SECONDS,
         consequence=f"{_RUN_GOES_ON}; after {QA_SECONDS:g} s no pair is begun, and the next run "
         f"goes on; a pair that takes {PAIR_SECONDS:g} s has failed",
+    ),
+    "receive-request": Limit(
+        peer=_SCANNER,
+        content="a connection to `drawcli receive` with TLS, until its association is requested",
+        seconds=RECEIVE_REQUEST_SECONDS,
+        largest=RECEIVE_PDU_BYTES,
+        consequence=f"it is closed; above {RECEIVE_WAITING} such connections a new one closes the "
+        "one that has waited longest, of the address with most",
+    ),
+    "receive-idle": Limit(
+        peer=_SCANNER,
+        content="the next request of an association; the first within "
+        "`receive.first_request_seconds`",
+        seconds=120.0,
+        setting="`receive.idle_seconds`",
+        largest=RECEIVE_COMMAND_BYTES,
+        consequence="the association is aborted",
+    ),
+    "receive-object": Limit(
+        peer=_SCANNER,
+        content="an object by C-STORE; `receive.largest_gib`",
+        seconds=RECEIVE_OBJECT_SECONDS,
+        grows=True,
+        rate=RECEIVE_BYTES_PER_SECOND,
+        largest=2 * KB * MB,
+        consequence="the association is aborted, nothing of the object is left",
     ),
     "textfile": Limit(
         peer="file server",

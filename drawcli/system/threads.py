@@ -10,9 +10,11 @@ request is on disk before the request.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, InvalidStateError, wait
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from math import inf
+from queue import SimpleQueue
 from threading import Condition, Thread, get_ident
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -131,6 +133,36 @@ class BackgroundCall(Future[_T]):
         if not self.done() and not self.thread.is_alive():
             with suppress(InvalidStateError):
                 self.set_exception(MemoryError("a thread died without a result"))
+
+
+class DaemonPool(Executor):
+    """A few daemon threads: a call that hangs never keeps the process from ending."""
+
+    def __init__(self, threads: int) -> None:
+        self._calls = SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]()
+        self._threads = [Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Queue a call."""
+        future = Future[_T]()
+        self._calls.put((partial(fn, *args, **kwargs), future))
+        return future
+
+    def drain(self, seconds: float) -> None:
+        """Wait for the calls queued so far, then end the threads; give up after some seconds."""
+        deadline = monotonic() + seconds
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+
+    def _work(self) -> None:
+        while (queued := self._calls.get()) is not None:
+            call, future = queued
+            if future.set_running_or_notify_cancel():
+                _run(call, future)
 
 
 def as_completed(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:

@@ -32,6 +32,8 @@ NODE, ASSOCIATION = (
     "tests/adapters/dicom_network/test_association.py",
 )
 TOKENS = "tests/torture/test_tokens.py"
+COMMISSION = "tests/operations/commissioning/test_commission.py"
+GOLDEN = "tests/operations/commissioning/test_golden.py"
 ONE_OFF = ("tests/pipeline/test_one_off.py", "tests/torture/test_one_off.py")
 
 
@@ -56,16 +58,16 @@ FAULTS: Final = (
     ),
     Fault(
         "whatever a DICOM node says counts as stored",
-        "adapters/delivery/dicom_node.py",
-        "        if status == _SUCCESS:\n",
-        "        if status >= _SUCCESS:\n",
+        "adapters/delivery/judgement.py",
+        "        if status == SUCCESS:\n",
+        "        if status >= SUCCESS:\n",
         (NODE,),
     ),
     Fault(
         "a structure set that a DICOM node has no room for keeps all others from it",
-        "adapters/delivery/dicom_node.py",
-        'raise self._later(f"is out of resources (status {status:04X})")',
-        'raise self._gone(NodeTrouble("is out of resources"))',
+        "adapters/delivery/judgement.py",
+        'raise self.later(f"is out of resources (status {status:04X})")',
+        'raise self.away("is out of resources")',
         (NODE,),
     ),
     Fault(
@@ -418,6 +420,28 @@ FAULTS: Final = (
         '            deliver_to=plain.get("deliver_to", ""),\n',
         "",
         ONE_OFF,
+    ),
+    Fault(
+        "a past patient's contours are delivered",
+        "operations/commissioning/commission.py",
+        "    finish_structure_set(job, sent, crosswalk, side)\n",
+        "    data, _, _ = finish_structure_set(job, sent, crosswalk, side)\n    from drawcli.pipeline.delivery import deliver\n"
+        "    deliver(job, data, crosswalk, side, __import__('pathlib').Path(crosswalk.files[0].path).parent)\n",
+        (COMMISSION,),
+    ),
+    Fault(
+        "a commissioning touches the jobs of the site",
+        "operations/commissioning/side_ledger.py",
+        'with Ledger(folder / "ledger.json") as ledger:',
+        'with Ledger(ctx.site_dir / "ledger.json") as ledger:',
+        (COMMISSION,),
+    ),
+    Fault(
+        "new jobs are sent although the model has changed",
+        "pipeline/model_change.py",
+        "        if job.template in changed:\n",
+        "        if not changed:\n",
+        (GOLDEN,),
     ),
 )
 

@@ -259,7 +259,8 @@ def _list_folder(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
                     if not name.startswith(OUR_TEMPORARY):
                         rows.append((name, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
                 elif entry.is_dir():
-                    inside.append(entry.path)
+                    if not entry.name.startswith(OUR_TEMPORARY):  # objects that are being received
+                        inside.append(entry.path)
                 else:
                     entry.stat()  # raises for a broken link; else a pipe, socket or device
                     odd[entry.name] = "special-file"

@@ -57,12 +57,12 @@ def status_of(answer: bytes, request: DimseRequest) -> int:
     NodeTrouble
         If it is not the response to that request, or cannot be read.
     """
-    fields = _fields(answer)
-    command = _number(fields, _COMMAND)
+    fields = command_elements(answer)
+    command = number_in(fields, _COMMAND)
     if command != request.command | _RESPONSE:
         other = _NAMES.get(command or 0, "another command")
         raise NodeTrouble(f"answers a {request.name} with a response to {other}")
-    if _number(fields, _ANSWERED_ID) != MESSAGE_ID:
+    if number_in(fields, _ANSWERED_ID) != MESSAGE_ID:
         raise NodeTrouble("answers another message than the one it was sent")
     for element, sent, name in (
         (_SOP_CLASS, request.sop_class, "SOP class"),
@@ -71,9 +71,9 @@ def status_of(answer: bytes, request: DimseRequest) -> int:
         named = fields.get(element)  # not every node repeats them (PS3.7 9.1.1.1, "U")
         if named is not None and named.rstrip(b"\0 ") != sent.encode("ascii"):
             raise NodeTrouble(f"answers for another {name} than the one it was sent")
-    if _number(fields, _DATA_SET_TYPE) != _NO_DATA_SET:
+    if number_in(fields, _DATA_SET_TYPE) != _NO_DATA_SET:
         raise NodeTrouble("announces a data set with its answer")
-    status = _number(fields, _STATUS)
+    status = number_in(fields, _STATUS)
     if status is None:
         raise NodeTrouble("answers without a status")
     return status
@@ -84,13 +84,20 @@ def is_success(status: int) -> bool:
     return status == 0 or status >> 12 == _WARNINGS or status in _OTHER_WARNINGS
 
 
-def _number(fields: dict[int, bytes], element: int) -> int | None:
+def number_in(fields: dict[int, bytes], element: int) -> int | None:
+    """Return an element of VR US; None if it is missing or of another length."""
     value = fields.get(element)
     return None if value is None or len(value) != _US_LENGTH else int.from_bytes(value, "little")
 
 
-def _fields(answer: bytes) -> dict[int, bytes]:
-    """Return the elements of a command set, by their number in group 0000."""
+def command_elements(answer: bytes) -> dict[int, bytes]:
+    """Return the elements of a command set, by their number in group 0000.
+
+    Raises
+    ------
+    NodeTrouble
+        If they are not whole, not in order, or not of the length that the first one states.
+    """
     fields: dict[int, bytes] = {}
     offset, latest = 0, -1
     while offset < len(answer):

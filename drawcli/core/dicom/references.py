@@ -64,7 +64,12 @@ def referenced_images(header: Header, series: str) -> frozenset[str]:
             (listed if uid == series else others).update(images)
     except (NotDicom, Incomplete):
         pass
-    return frozenset(listed | (set(_uids(header, _CONTOUR_IMAGES, _INSTANCE)) - others))
+    return frozenset(listed | (contoured_images(header) - others))
+
+
+def contoured_images(header: Header) -> frozenset[str]:
+    """Return the SOPInstanceUIDs of the images that the contours of a structure set name."""
+    return frozenset(_uids(header, _CONTOUR_IMAGES, _INSTANCE))
 
 
 def predecessors(header: Header) -> frozenset[str]:

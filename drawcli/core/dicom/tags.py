@@ -4,6 +4,8 @@ from typing import Final
 
 SpecificCharacterSet: Final = 0x00080005
 ImageType: Final = 0x00080008
+InstanceCreationDate: Final = 0x00080012
+InstanceCreationTime: Final = 0x00080013
 SOPClassUID: Final = 0x00080016
 SOPInstanceUID: Final = 0x00080018
 StudyDate: Final = 0x00080020

@@ -11,18 +11,14 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any, Final
 
-from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.qa.records import PairStatus
-from drawcli.core.rtstruct.contour_table import CLOSED_KINDS
-from drawcli.core.series.slice_grid import Grid
 
 APPROVED: Final = "APPROVED"  # ApprovalStatus (300E,0002)
 REJECTED: Final = "REJECTED"
 ONLY: Final = "only"  # no other set could be meant
 _CRITERIA: Final = ("approved", "edited", "approved", "predecessor", "plan", "newest")
 _CLOCKS_APART: Final = timedelta(minutes=10)  # of this machine and of the planning system
-_ON_SLICE_MM: Final = 0.2  # farther from every slice, a contour belongs to other images
-_POINTS: Final = 4  # of a contour that are checked
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class PassedOver(StrEnum):
@@ -34,6 +30,7 @@ class PassedOver(StrEnum):
     OTHER_SERIES = "other-series"
     OTHER_IMAGES = "other-images"
     OTHER_PLANES = "other-planes"
+    SEVERAL_SERIES = "several-series"
     NO_CONTOURS = "no-contours"
     REJECTED = "rejected"
     OLDER = "older"
@@ -49,6 +46,7 @@ WHY: Final[Mapping[PassedOver, str]] = {  # as in "2 of another patient"
     PassedOver.OTHER_SERIES: "of another series in the same frame of reference",
     PassedOver.OTHER_IMAGES: "with images that were not sent",
     PassedOver.OTHER_PLANES: "without a series, not on its slices",
+    PassedOver.SEVERAL_SERIES: "without a series, where several could be meant",
     PassedOver.NO_CONTOURS: "without contours",
     PassedOver.REJECTED: "rejected in the planning system",
     PassedOver.OLDER: "older than the delivery",
@@ -64,11 +62,13 @@ class StructureSetFacts:
 
     digest: str  # SHA-256 of the file
     instance: str  # SOPInstanceUID
+    contours: str  # SHA-256 of names and contours: equal if a set is exported again
     patient: str  # PatientID
     born: str = ""  # PatientBirthDate; "" if it is missing
     series: frozenset[str] = frozenset()
     frames: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()  # of the delivered series
+    contoured: frozenset[str] = frozenset()  # images that contours name, of any series
     predecessors: frozenset[str] = frozenset()
     approval: str = ""
     reviewed_at: datetime | None = None
@@ -82,6 +82,11 @@ class StructureSetFacts:
     def latest(self) -> datetime | None:
         """When it was last made or reviewed."""
         return max((at for at in (self.made_at, self.reviewed_at) if at), default=None)
+
+    @property
+    def is_by_planes(self) -> bool:
+        """Whether only planes can say which series it was drawn on."""
+        return len(self.series) != 1 and not self.contoured
 
     @property
     def is_approved(self) -> bool:
@@ -104,6 +109,7 @@ class DeliveredSeries:
     delivered_at: datetime
     made_at: datetime | None = None  # StructureSetDate and Time of the delivered file
     changed: bool = False  # whether the series has changed since it was sent
+    frame_is_shared: bool = False  # by another delivered series
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +128,11 @@ class Waiting:
 
     now: datetime
     wait: timedelta
-    since: Mapping[str, datetime] = field(default_factory=dict)  # first seen, by digest
+    since: Mapping[str, datetime] = field(default_factory=dict)  # first seen, by `contours`
 
     def is_over(self, one: StructureSetFacts) -> bool:
         """Return whether a set counts now."""
-        return one.is_approved or self.now - self.since.get(one.digest, self.now) >= self.wait
+        return one.is_approved or self.now - self.since.get(one.contours, self.now) >= self.wait
 
 
 def choose(
@@ -161,6 +167,9 @@ def choose(
     if delivered.changed:
         return SetChoice(PairStatus.CHANGED, passed_over=tuple(passed))
     fit = [one for one, why in reasons if why is None]
+    stale = _replaced(fit)
+    passed += [(one, PassedOver.LESS_PREFERRED) for one in stale]
+    fit = [one for one in fit if one not in stale]
     if not fit:
         return SetChoice(_status_without(passed), passed_over=tuple(passed))
     return _preferred(fit, passed, delivered, waiting)
@@ -180,23 +189,18 @@ def needs_comparison(delivered: DeliveredSeries, sets: Iterable[StructureSetFact
     return sum(_reason(one, delivered) is None for one in _distinct(sets)) > 1
 
 
-def lie_on_slices(contours: Iterable[FileContour], grid: Grid) -> bool:
-    """Return whether there are closed contours, and all lie on the slices of a series."""
-    count = 0
-    for contour in contours:
-        points = contour.points() if contour.kind in CLOSED_KINDS else ()
-        for point in (points or ())[:: max(1, len(points or ()) // _POINTS)]:
-            offset = grid.offset(point)
-            if abs(offset - grid.offsets[grid.nearest(offset)]) > _ON_SLICE_MM:
-                return False
-            count += 1
-    return count > 0
-
-
 def _distinct(sets: Iterable[StructureSetFacts]) -> list[StructureSetFacts]:
     """Return each file once, although it may be in several places, in a fixed order."""
     by_digest = {one.digest: one for one in sets}
     return [by_digest[digest] for digest in sorted(by_digest)]
+
+
+def _replaced(sets: Sequence[StructureSetFacts]) -> list[StructureSetFacts]:
+    """Return the sets of which a later state is there: the same instance, exported again."""
+    newest: dict[str, datetime] = {}
+    for one in sets:
+        newest[one.instance] = max(newest.get(one.instance, _NEVER), one.latest or _NEVER)
+    return [one for one in sets if (one.latest or _NEVER) < newest[one.instance]]
 
 
 def _reason(one: StructureSetFacts, delivered: DeliveredSeries) -> PassedOver | None:
@@ -208,15 +212,23 @@ def _reason(one: StructureSetFacts, delivered: DeliveredSeries) -> PassedOver | 
     reasons = {
         PassedOver.OURS: one.instance in delivered.own or one.digest in delivered.own_digests,
         PassedOver.OTHER_PATIENT: not _same_patient(one, delivered),
-        PassedOver.OTHER_SERIES: not is_named
-        and (bool(one.series) or delivered.frame not in one.frames),
+        PassedOver.OTHER_SERIES: _is_of_another_series(one, delivered),
         PassedOver.OTHER_IMAGES: not one.images <= delivered.images,
         PassedOver.NO_CONTOURS: not one.drawn,
-        PassedOver.OTHER_PLANES: not is_named and not one.on_slices,
+        PassedOver.OTHER_PLANES: (one.is_by_planes or not is_named) and not one.on_slices,
+        PassedOver.SEVERAL_SERIES: one.is_by_planes and delivered.frame_is_shared,
         PassedOver.REJECTED: one.approval == REJECTED,
         PassedOver.OLDER: is_older and not descends,
     }
     return next((why for why, applies in reasons.items() if applies), None)
+
+
+def _is_of_another_series(one: StructureSetFacts, delivered: DeliveredSeries) -> bool:
+    """Return whether a set does not name the series, or has its contours on another one."""
+    if delivered.series not in one.series:
+        return bool(one.series) or delivered.frame not in one.frames
+    drawn_here = not one.contoured or bool(one.contoured & delivered.images)
+    return len(one.series) > 1 and not drawn_here
 
 
 def _same_patient(one: StructureSetFacts, delivered: DeliveredSeries) -> bool:
@@ -226,7 +238,7 @@ def _same_patient(one: StructureSetFacts, delivered: DeliveredSeries) -> bool:
 
 def _status_without(passed: Sequence[tuple[StructureSetFacts, PassedOver]]) -> PairStatus:
     codes = {why for _, why in passed}
-    if PassedOver.NOTHING_IN_COMMON in codes:
+    if codes & {PassedOver.NOTHING_IN_COMMON, PassedOver.SEVERAL_SERIES}:
         return PairStatus.UNCLEAR
     return PairStatus.CHANGED if PassedOver.OTHER_IMAGES in codes else PairStatus.MISSING
 
@@ -261,7 +273,7 @@ def _rank(one: StructureSetFacts, descendants: frozenset[str]) -> tuple[Any, ...
         one.is_approved and one.reviewed_at is not None,
         one.instance in descendants,
         one.planned,
-        datetime.min.replace(tzinfo=UTC) if one.latest is None else one.latest,
+        one.latest or _NEVER,
     )
 
 

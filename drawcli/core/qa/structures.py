@@ -23,12 +23,15 @@ from drawcli.core.qa.axes import FARTHEST_MM, Axes, Floats
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
+from drawcli.core.series.slice_grid import Grid
 
 SAME_LEVEL_MM: Final = 0.2  # smaller distances between planes are rounding
 _FLAT_MM: Final = 0.5  # allowed extent of a contour along the normal
 _LARGE_GAP: Final = 1.5  # times the slice distance: the structure ends before a larger gap
 _COARSEST: Final = 3.5  # times the slice distance of the file: fewer contours are separate parts
 _LARGEST_MM: Final = 5000.0
+_ON_SLICE_MM: Final = 0.2  # farther from every slice, a contour belongs to other images
+_POINTS: Final = 4  # of a contour that are checked for that
 _NOT_FLAT: Final = "a contour is not in the plane of the others"
 _TANGLED: Final = "the contours are so entangled that they enclose no area"
 _BAD_VALUES: Final = "a contour has values that are not coordinates"
@@ -120,6 +123,19 @@ def _take(contour: FileContour, roi: RoiContours) -> None:
         roi.contours.append(np.array(points))
     else:
         roi.note = _NO_AREA_KIND
+
+
+def lie_on_slices(contours: Iterable[FileContour], grid: Grid) -> bool:
+    """Return whether there are closed contours, and all lie on the slices of a series."""
+    count = 0
+    for contour in contours:
+        points = contour.points() if contour.kind in CLOSED_KINDS else ()
+        for point in (points or ())[:: max(1, len(points or ()) // _POINTS)]:
+            offset = grid.offset(point)
+            if abs(offset - grid.offsets[grid.nearest(offset)]) > _ON_SLICE_MM:
+                return False
+            count += 1
+    return count > 0
 
 
 def _frames(header: Header) -> dict[int, str]:

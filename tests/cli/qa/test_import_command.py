@@ -90,7 +90,7 @@ def job(ctx: Context) -> Job:
 @pytest.fixture
 def imported(drawcli: Run, site: Site, job: Job) -> Run:
     """Return a function that imports records."""
-    assert job
+    del job
 
     def run(records: Any, *words: str) -> Ended:
         text = records if isinstance(records, str) else json.dumps(records)
@@ -186,7 +186,7 @@ def test_contours_delivered_later_are_not_those_that_were_rated(
     assert "series unknown" in imported([series("a", OURS), *review("v", "a")]).out
 
 
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"overall_rating": 11}, "overall rating"),
     ({"overall_rating": 7.5}, "overall rating"),
     ({"overall_rating": True}, "overall rating"),

@@ -31,7 +31,7 @@ from tests.operations.qa.clinical.synthetic import add_cases, only_approved, wit
 
 pytestmark = pytest.mark.sweep
 PORT = "18043"
-LATER = {
+LATER: dict[str, Any] = {
     "ApprovalStatus": "APPROVED",
     "StructureSetDate": "20990101",
     "ReviewDate": "20990101",

@@ -10,12 +10,13 @@ import pytest
 
 from drawcli.adapters.state.qa_watch import scan_lock
 from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.qa.candidates import PassedOver
 from drawcli.core.qa.pair_rows import RECORD_COLUMNS, STRUCTURE_COLUMNS
-from drawcli.operations import after_run
 from drawcli.operations.qa.clinical import pair as clinical_pair
 from drawcli.operations.qa.clinical import scan as qa_scan
 from drawcli.operations.qa.clinical.scan_result import QaScanResult
 from drawcli.pipeline.context import Context
+from drawcli.system import limits
 from tests.cli.conftest import Run
 from tests.conftest import Site
 from tests.operations.qa.clinical.synthetic import (
@@ -262,8 +263,8 @@ def test_a_comparison_that_takes_too_long_is_left_and_reported(
     drawcli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = Event()
-    limit = after_run.EXCHANGES["clinical"]._replace(seconds=0.05)
-    monkeypatch.setitem(after_run.EXCHANGES, "clinical", limit)
+    limit = limits.EXCHANGES["clinical"]._replace(seconds=0.05)
+    monkeypatch.setitem(limits.EXCHANGES, "clinical", limit)
     monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(5))
     ran = drawcli("run-once", "--json")
     released.set()
@@ -281,3 +282,5 @@ def test_the_exported_columns_are_documented() -> None:
     ]
     assert named[: len(RECORD_COLUMNS)] == list(RECORD_COLUMNS)
     assert named[len(RECORD_COLUMNS) :][: len(STRUCTURE_COLUMNS)] == list(STRUCTURE_COLUMNS)
+    text = page.read_text(encoding="utf-8")
+    assert [one for one in PassedOver if f"`{one}`" not in text] == [PassedOver.OURS]

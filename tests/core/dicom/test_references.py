@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from drawcli.core.dicom.header import Header, read_header
 from drawcli.core.dicom.references import predecessors, referenced_images, references
@@ -42,7 +42,7 @@ def test_a_plan_names_its_structure_sets(last: str) -> None:
 
 def test_other_files_refer_to_nothing() -> None:
     made = dataset(PATIENT)
-    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.2")
     assert references(header_of(made)) == ()
 
 

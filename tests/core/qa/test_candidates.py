@@ -18,10 +18,10 @@ from drawcli.core.qa.candidates import (
     StructureSetFacts,
     Waiting,
     choose,
-    lie_on_slices,
     needs_comparison,
 )
 from drawcli.core.qa.records import PairStatus
+from drawcli.core.qa.structures import lie_on_slices
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.slice_grid import Grid
 
@@ -42,6 +42,7 @@ SERIES = DeliveredSeries(
 SET = StructureSetFacts(
     digest="a",
     instance="a",
+    contours="a",
     patient="anna",
     series=frozenset({"ct"}),
     frames=frozenset({"room"}),
@@ -54,7 +55,7 @@ AT_ONCE = Waiting(now=NOON + 2 * DAY, wait=14 * DAY)
 
 
 def made(name: str, **changes: Any) -> StructureSetFacts:
-    return replace(SET, digest=name, instance=name, **changes)
+    return replace(SET, digest=name, instance=name, contours=name, **changes)
 
 
 def approved(name: str, **changes: Any) -> StructureSetFacts:
@@ -73,6 +74,11 @@ def passed(choice: SetChoice) -> dict[str, PassedOver]:
         ({"series": frozenset({"mr"})}, PassedOver.OTHER_SERIES),
         ({"series": frozenset(), "frames": frozenset({"hall"})}, PassedOver.OTHER_SERIES),
         ({"series": frozenset()}, PassedOver.OTHER_PLANES),
+        ({"series": frozenset({"ct", "mr"})}, PassedOver.OTHER_PLANES),
+        (
+            {"series": frozenset({"ct", "mr"}), "contoured": frozenset({"mr1"}), "on_slices": True},
+            PassedOver.OTHER_SERIES,
+        ),
         ({"drawn": False}, PassedOver.NO_CONTOURS),
         ({"approval": "REJECTED"}, PassedOver.REJECTED),
         (OLD, PassedOver.OLDER),
@@ -100,7 +106,8 @@ def test_a_delivered_file_is_no_second_source_and_is_not_listed(changes: dict[st
     ("changes", "fits"),
     [
         ({"series": frozenset(), "on_slices": True}, "the frame and the planes of a set without"),
-        ({"series": frozenset({"ct", "mr"})}, "a set of several series"),
+        ({"series": frozenset({"ct", "mr"}), "contoured": frozenset({"1", "m"})}, "several series"),
+        ({"series": frozenset({"ct", "mr"}), "on_slices": True}, "several series, by its planes"),
         (OLD | {"predecessors": frozenset({"ours"})}, "a clock that is slow"),
         (
             {"made_at": NOON - timedelta(hours=1), "reviewed_at": None},
@@ -168,6 +175,29 @@ def test_of_several_unchanged_copies_any_will_do() -> None:
     assert choose(SERIES, copies, WEEKS_LATER).status is None
 
 
+@pytest.mark.parametrize("series", [frozenset(), frozenset({"ct", "mr"})])
+def test_planes_do_not_decide_between_two_delivered_series(series: frozenset[str]) -> None:
+    shared = replace(SERIES, frame_is_shared=True)
+    by_planes = approved("a", series=series, on_slices=True)
+
+    choice = choose(shared, [by_planes], WEEKS_LATER)
+
+    assert (choice.status, choice.chosen) == (PairStatus.UNCLEAR, None)
+    assert passed(choice) == {"a": PassedOver.SEVERAL_SERIES}
+    named = replace(by_planes, contoured=frozenset({"1"}))
+    assert choose(shared, [named], WEEKS_LATER).chosen == named
+
+
+def test_an_approval_that_was_withdrawn_does_not_count() -> None:
+    before = replace(approved("a"), instance="one")
+    after = replace(made("b", made_at=NOON + 2 * DAY), instance="one")
+
+    choice = choose(SERIES, [before, after], AT_ONCE)
+
+    assert (choice.chosen, choice.status) == (after, PairStatus.WAITING)
+    assert passed(choice) == {"a": PassedOver.LESS_PREFERRED}
+
+
 def test_the_same_file_in_two_places_is_one_set() -> None:
     choice = choose(SERIES, [approved("a"), approved("a")], AT_ONCE)
     assert (choice.by, choice.passed_over) == ("only", ())
@@ -213,6 +243,7 @@ facts = st.builds(
     StructureSetFacts,
     digest=words("abcdefgh"),
     instance=words(["ours", "sibling", "x", "y"]),
+    contours=words("abc"),
     patient=words(["anna", "anna", "berta"]),
     born=words(["", "1940", "1941"]),
     series=words([frozenset({"ct"}), frozenset({"mr"}), frozenset()]),

@@ -32,7 +32,7 @@ def move_one(dataset: Dataset) -> None:
 @pytest.fixture
 def clinical(ctx: Context, home: Job) -> Path:
     """Deliver a structure set, and have its first structure moved in the planning system."""
-    path = exported(home, ctx, move_one, **APPROVED)  # type: ignore[arg-type] # values of elements
+    path = exported(home, ctx, move_one, **APPROVED)  # values of elements
     run_step("scan", ctx, Selection())
     scan_pairs(ctx)
     return path
@@ -130,7 +130,7 @@ def name_patient(dataset: Dataset) -> None:
 def test_no_page_about_contours_names_the_patient(
     serve: Serve, site: Site, ctx: Context, home: Job, pelvis: list[Path]
 ) -> None:
-    exported(home, ctx, name_patient, **APPROVED)  # type: ignore[arg-type] # values of elements
+    exported(home, ctx, name_patient, **APPROVED)  # values of elements
     run_step("scan", ctx, Selection())
     scan_pairs(ctx)
     client = serve(password=WORDS)

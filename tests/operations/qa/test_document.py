@@ -135,6 +135,7 @@ def test_a_drawing_has_the_shapes_of_its_svg() -> None:
     assert isinstance(limit, Line)
     assert isinstance(dot, Circle)
     assert limit.strokeDashArray == list(LOOKS["limit"].dash or ())
+    assert dot.fillColor is not None
     assert dot.fillColor.hexval() == "0x" + PALETTE["bad"][0][1:]  # the last class counts
     assert group.transform == (2, 0, 0, -2, 0, 200)
 

@@ -1,7 +1,7 @@
 """Structure sets in files, and what the choice of the clinical one depends on."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from io import BytesIO
@@ -13,13 +13,16 @@ from drawcli.core.dicom.conversion import LARGEST
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.references import (
     STRUCTURE_SET,
+    contoured_images,
     predecessors,
     referenced_frames,
     referenced_images,
     referenced_series,
 )
 from drawcli.core.dicom.streaming import read_or_convert
-from drawcli.core.qa.candidates import StructureSetFacts, lie_on_slices
+from drawcli.core.gate.acceptance import FileContour
+from drawcli.core.qa.candidates import StructureSetFacts
+from drawcli.core.qa.structures import lie_on_slices
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS
 from drawcli.core.rtstruct.contours import contours_of, names_of
 from drawcli.core.series.slice_grid import Grid
@@ -108,31 +111,48 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
     """
     header = file.header
     named = referenced_series(header)
+    reviewed_at = _time(header, tags.ReviewDate, tags.ReviewTime)
     try:
-        names_of(header)
+        names = names_of(header)
         contours = list(contours_of(header))
     except BadStructureSet:
         raise Unreadable from None
     return StructureSetFacts(
         digest=file.sha256,
         instance=key(header.text(tags.SOPInstanceUID)),
+        contours=_contours_digest(names, contours),
         patient=key(header.text(tags.PatientID)),
         born=_keyed(header.text(tags.PatientBirthDate), key),
         series=frozenset(map(key, named)),
         frames=frozenset(map(key, referenced_frames(header))),
         images=frozenset(map(key, referenced_images(header, series.uid))),
+        contoured=frozenset(map(key, contoured_images(header))),
         predecessors=frozenset(map(key, predecessors(header))),
         approval=header.text(tags.ApprovalStatus).upper(),
-        reviewed_at=_time(header, tags.ReviewDate, tags.ReviewTime),
-        made_at=made_at(header) or file.modified,
+        reviewed_at=reviewed_at,
+        made_at=made_at(header) or _made_otherwise(file, reviewed_at),
         drawn=any(contour.kind in CLOSED_KINDS for contour in contours),
-        on_slices=not named and series.grid is not None and lie_on_slices(contours, series.grid),
+        on_slices=len(named) != 1
+        and series.grid is not None
+        and lie_on_slices(contours, series.grid),
     )
+
+
+def _contours_digest(names: Mapping[int, str], contours: Iterable[FileContour]) -> str:
+    """Return the SHA-256 of names and contours, in whatever order and with whatever numbers."""
+    parts = ((names.get(one.roi, "").encode(), one.data.strip(b" \0")) for one in contours)
+    return hashlib.sha256(b"\n".join(b"%b\t%b" % part for part in sorted(parts))).hexdigest()
 
 
 def made_at(header: Header) -> datetime | None:
     """Return when a structure set was made, UTC; None if it does not say."""
     return _time(header, tags.StructureSetDate, tags.StructureSetTime)
+
+
+def _made_otherwise(file: StructureSetBytes, reviewed_at: datetime | None) -> datetime | None:
+    """Return when a set without a date was made: a copy of an old file has a new file time."""
+    created = _time(file.header, tags.InstanceCreationDate, tags.InstanceCreationTime)
+    return created or (None if reviewed_at else file.modified)
 
 
 def _keyed(text: str, key: Key) -> str:

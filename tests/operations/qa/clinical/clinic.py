@@ -12,8 +12,8 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.runner import Selection, run_once
 
-EXPORTED = {"StructureSetDate": "20261114", "StructureSetTime": "170000"}
-APPROVED = EXPORTED | {
+EXPORTED: dict[str, Any] = {"StructureSetDate": "20261114", "StructureSetTime": "170000"}
+APPROVED: dict[str, Any] = EXPORTED | {
     "ApprovalStatus": "APPROVED",
     "ReviewDate": "20261115",
     "ReviewTime": "090000",
@@ -29,6 +29,13 @@ def deliver(ctx: Context) -> Job:
     return job
 
 
+def delivered_file(job: Job, ctx: Context) -> Path:
+    """Return the path of the delivered structure set."""
+    path = delivery_path(job, ctx)
+    assert path is not None
+    return path
+
+
 def exported(
     job: Job,
     ctx: Context,
@@ -38,7 +45,7 @@ def exported(
     **values: Any,
 ) -> Path:
     """Write what the planning system exports: the delivered set with another UID, and changes."""
-    path = delivery_path(job, ctx)
+    path = delivered_file(job, ctx)
     dataset = dcmread(path)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     dataset.SeriesInstanceUID = generate_uid()

@@ -14,6 +14,7 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -26,9 +27,9 @@ from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.templates.template import Model, Template
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.reidentify import own_uids
 from tests.conftest import NOON
+from tests.operations.qa.clinical.clinic import delivered_file
 from tests.structure_sets import RT_STRUCTURE_SET
 
 SLICES = 4
@@ -199,7 +200,7 @@ def between_slices(made: Dataset) -> Dataset:
 
 def in_syntax(made: Dataset, syntax: str) -> bytes:
     """Return a file in another transfer syntax."""
-    made.file_meta.TransferSyntaxUID = syntax
+    made.file_meta.TransferSyntaxUID = UID(syntax)
     return file_bytes(made)
 
 
@@ -323,11 +324,38 @@ def of_other_structures(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
     return _of(edit(dataset(p, **APPROVED)), nodes), Expected("compared", 0, ("nothing-in-common",))
 
 
+def drawn_on_another_series(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
+    made, images = edit(dataset(p, **APPROVED)), [generate_uid() for _ in p.images]
+    study = made.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    second = _items(SeriesInstanceUID=generate_uid())
+    second[0].ContourImageSequence = [_image(uid)[0] for uid in images]
+    study.RTReferencedSeriesSequence += second
+    for roi in made.ROIContourSequence:
+        for uid, contour in zip(images, roi.ContourSequence, strict=True):
+            contour.ContourImageSequence = _image(uid)
+    return _of(made), Expected("missing", None, ("other-series",))
+
+
+def of_last_year_without_a_date(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
+    last_year = {"ApprovalStatus": "APPROVED", "ReviewDate": "20251102"}
+    reviewed = dataset(p, StructureSetDate="", StructureSetTime="", **last_year)
+    created = dataset(p, StructureSetDate="", InstanceCreationDate="20251102")
+    return _of(reviewed, created), Expected("missing", None, ("older", "older"))
+
+
+def with_a_withdrawn_approval(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
+    uid = generate_uid()
+    before = edit(dataset(p, SOPInstanceUID=uid, **APPROVED))
+    after = edit(dataset(p, SOPInstanceUID=uid, StructureSetDate="20261116"), 1)
+    return _of(before, after), Expected("waiting", 1, ("less-preferred",))
+
+
 KINDS: tuple[Kind, ...] = (
     *(only_approved, with_new_names, in_parts, exported_again, exported_again_beside_an_edited),
     *(not_approved, of_another_patient, of_a_namesake, older, older_and_newer),
     *(of_a_changed_series, of_another_series, without_preference, without_any, half_written),
     *(in_other_encodings, by_its_planes, of_other_structures),
+    *(drawn_on_another_series, of_last_year_without_a_date, with_a_withdrawn_approval),
 )
 
 
@@ -381,7 +409,7 @@ def add_delivered(ctx: Context, patient: Patient) -> Job:
     (ctx.work.folder(job.id) / AS_SENT).write_bytes(sent.as_json(only_given=True).encode())
     own = own_uids(job, ctx)
     data = file_bytes(dataset(patient, SOPInstanceUID=own.sop, SeriesInstanceUID=own.series))
-    path = delivery_path(job, ctx)
+    path = delivered_file(job, ctx)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()

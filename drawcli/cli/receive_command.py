@@ -1,0 +1,54 @@
+"""receive: a DICOM node that stores what scanners send in a folder of the datastore."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from drawcli.cli import render
+from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result
+
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Check settings, folder, certificate and port; then end.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "receive")(receive)
+
+
+def receive(door: Door, *, check: CheckOption = False) -> Result | None:
+    """Receive images by C-STORE into a folder of the datastore, until it is ended."""
+    from drawcli.adapters.state import logs
+    from drawcli.operations.receive.serve import receive as serve
+
+    logs.keep_off_stderr()
+    settings = door.settings()
+    if check:
+        return _checked(door)
+    logs.to_file(settings.state_dir, settings.logs, f"receive-{os.getpid()}")
+
+    def tell(address: str, _: object) -> None:
+        text = f"listening on {address}, AE title {settings.receive.ae_title}\n"
+        data = {"address": address, "ae_title": settings.receive.ae_title}
+        render.present("receive", Result(data=data, show=render.verbatim(text)), door.style)
+
+    serve(settings, tell)
+    return None
+
+
+def _checked(door: Door) -> Result:
+    """Return what was checked."""
+    from datetime import UTC, datetime
+
+    from drawcli.operations.receive.check import check, last_text
+
+    settings = door.settings()
+    found = check(settings, datetime.now(UTC))
+    facts = [*found.facts, ("received", last_text(settings) or "nothing yet")]
+    facts += [("notice", f"{what}. {remedy}") for what, remedy in found.remarks]
+    remarks = [{"what": what, "remedy": remedy} for what, remedy in found.remarks]
+    data = {**dict(found.facts), "running": found.is_running, "remarks": remarks}
+    return Result(data=data, show=render.lines(facts))

@@ -1,0 +1,1 @@
+"""The DICOM node of a site: `drawcli receive`, and its checks."""
