@@ -6,7 +6,13 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from drawcli.system.threads import TurnLock, call_with_timeout, run_in_thread
+from drawcli.system.threads import (
+    TurnLock,
+    call_while_heard,
+    call_with_timeout,
+    ended_call,
+    run_in_thread,
+)
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 
@@ -207,3 +213,28 @@ def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.Mon
         call_with_timeout(lambda: 7, PATIENCE)
     with pytest.raises(MemoryError):
         turns.share(numbers(5), lambda _number: None, lanes=2)
+
+
+def test_a_call_that_reports_progress_may_take_its_time_and_a_silent_one_may_not() -> None:
+    over = threading.Event()
+
+    def slow(heard: Callable[[], None]) -> int:
+        for _ in range(12):
+            time.sleep(0.05)
+            heard()
+        return 7
+
+    assert call_while_heard(slow, 0.4) == 7  # 0.6 s in all
+    with pytest.raises(TimeoutError):
+        call_while_heard(lambda _heard: over.wait(PATIENCE), 0.02)
+    with pytest.raises(ZeroDivisionError):
+        call_while_heard(lambda _heard: 1 // 0, PATIENCE)
+    over.set()
+
+
+def test_the_error_of_a_call_that_ended_is_kept_and_a_longer_one_is_left() -> None:
+    over = threading.Event()
+
+    assert isinstance(ended_call(lambda: 1 // 0).exception(), ZeroDivisionError)
+    assert not ended_call(lambda: over.wait(PATIENCE), 0.02).done()
+    over.set()

@@ -44,7 +44,7 @@ class GoldenStore:
         for path in self._cases.glob(f"*/{_CASE}"):
             try:
                 found.append(GoldenCase.from_plain(json.loads(path.read_bytes())))
-            except (OSError, ValueError):
+            except (OSError, ValueError, AttributeError, RecursionError):
                 continue
         return sorted(found, key=lambda case: (case.template, case.id))
 

@@ -75,7 +75,7 @@ class LineFile:
                     continue
                 try:
                     row = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):
                     yield row, place
@@ -87,6 +87,11 @@ class QaRecords:
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / FOLDER / PAIRS
         self._file = LineFile(self.path)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file; a restored copy may be shorter than what was read before."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def add(self, records: Iterable[PairRecord]) -> None:
         """Append records; they are durable on return."""

@@ -24,7 +24,7 @@ def read_summary(state_dir: Path) -> "QaSummary | None":
         from drawcli.core.qa.summary import QaSummary  # only where there is a summary
 
         return QaSummary.from_plain(json.loads(raw))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
 
 

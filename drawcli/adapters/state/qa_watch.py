@@ -31,7 +31,8 @@ class WatchedJob:
     frame: str = ""  # of its FrameOfReferenceUID
     stamp: str = ""  # of the structure sets and settings at the last comparison; "" before
     sets: tuple[str, ...] = ()  # SOPInstanceUIDs of these, if a plan may decide between them
-    waits_since: datetime | None = None  # for the approval of a set
+    waits_for: str = ""  # the contours of a set that is not approved: SHA-256
+    waits_since: datetime | None = None  # when they were first seen
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -42,6 +43,7 @@ class WatchedJob:
             frame=str(plain["frame"]),
             stamp=str(plain["stamp"]),
             sets=tuple(map(str, plain["sets"])),
+            waits_for=str(plain["waits_for"]),
             waits_since=None if since is None else datetime.fromisoformat(since),
         )
 
@@ -61,7 +63,7 @@ def read_watch(state_dir: Path) -> dict[str, WatchedJob] | None:
     try:
         plain = json.loads((state_dir / FOLDER / WATCH).read_bytes())
         return {job: WatchedJob.from_plain(one) for job, one in plain.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

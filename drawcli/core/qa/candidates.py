@@ -62,6 +62,7 @@ class StructureSetFacts:
 
     digest: str  # SHA-256 of the file
     instance: str  # SOPInstanceUID
+    contours: str  # SHA-256 of names and contours: equal if a set is exported again
     patient: str  # PatientID
     born: str = ""  # PatientBirthDate; "" if it is missing
     series: frozenset[str] = frozenset()
@@ -127,11 +128,11 @@ class Waiting:
 
     now: datetime
     wait: timedelta
-    since: Mapping[str, datetime] = field(default_factory=dict)  # first seen, by digest
+    since: Mapping[str, datetime] = field(default_factory=dict)  # first seen, by `contours`
 
     def is_over(self, one: StructureSetFacts) -> bool:
         """Return whether a set counts now."""
-        return one.is_approved or self.now - self.since.get(one.digest, self.now) >= self.wait
+        return one.is_approved or self.now - self.since.get(one.contours, self.now) >= self.wait
 
 
 def choose(

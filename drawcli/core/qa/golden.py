@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison, check_types
 
 _SAME: Final = (ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED, ContourOutcome.EMPTY)
 
@@ -52,9 +52,11 @@ class GoldenCase:
         try:
             facts = {item.name: plain[item.name] for item in fields(cls) if item.name in plain}
             facts["added_at"] = datetime.fromisoformat(plain["added_at"])
-            return cls(**facts | {"models": tuple(plain["models"])})
+            made = cls(**facts | {"models": tuple(map(int, plain["models"]))})
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a golden case: {err}") from None
+        check_types(made)
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,11 @@ class GoldenResult:
                     map(StructureComparison.from_plain, plain.get("structures", ()))
                 ),
             }
-            return cls(**facts)
+            made = cls(**facts)
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not the result of a golden case: {err}") from None
+        check_types(made)
+        return made
 
 
 def last_results(results: Iterable[GoldenResult]) -> dict[str, GoldenResult]:

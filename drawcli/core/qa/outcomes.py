@@ -1,9 +1,12 @@
 """The result of a comparison for one structure: outcome and figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Self
+from functools import cache
+from types import UnionType
+from typing import Any, Final, Self, get_args, get_origin
 
 
 class ContourOutcome(StrEnum):
@@ -66,16 +69,51 @@ class StructureComparison:
         Raises
         ------
         ValueError
-            If a field is missing, or the outcome is unknown.
+            If a field is missing, the outcome is unknown, or a figure is impossible.
         """
-        facts = {name: _tuple(plain[name]) for name in _FIELDS if name in plain}
         try:
-            return cls(**facts | {"outcome": ContourOutcome(plain["outcome"])})
+            facts = {name: _tuple(plain[name]) for name in _FIELDS if name in plain}
+            made = cls(**facts | {"outcome": ContourOutcome(plain["outcome"])})
         except (KeyError, TypeError) as err:
             raise ValueError(f"not a comparison: {err}") from None
+        check_types(made)
+        for name, most in _MOST.items():
+            value = getattr(made, name)
+            if value is not None and not 0 <= value <= most:
+                raise ValueError(f"{name} cannot be {value}")
+        return made
+
+
+def check_types(made: Any) -> None:
+    """Raise ValueError if a record from a file has a value of another type, or a time no zone."""
+    for name, kinds in _types_of(made.__class__):
+        value = getattr(made, name)
+        kind = type(value)
+        if kind not in kinds or (kind is datetime and value.tzinfo is None):
+            raise ValueError(f"{name} cannot be {value!r:.40}")
+
+
+@cache
+def _types_of(cls: Any) -> tuple[tuple[str, frozenset[Any]], ...]:
+    """Return the types that the fields of a class may have."""
+    return tuple((item.name, frozenset(_types_in(item.type))) for item in fields(cls))
+
+
+def _types_in(given: Any) -> Iterator[Any]:
+    for one in get_args(given) if isinstance(given, UnionType) else (given,):
+        kind = get_origin(one) or one
+        yield dict if kind is Mapping else kind
+        if kind is float:
+            yield int
 
 
 _FIELDS: Final = tuple(item.name for item in fields(StructureComparison))
+_SHARES: Final = ("dice", "surface_dice", "apl_share")
+_MOST: Final = {  # possible figures are from 0 to
+    item.name: 1.0 if item.name in _SHARES else 1e9
+    for item in fields(StructureComparison)
+    if item.type == float | None
+}
 
 
 def _tuple(value: Any) -> Any:

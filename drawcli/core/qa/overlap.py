@@ -117,7 +117,10 @@ def is_same(one: BaseGeometry, other: BaseGeometry) -> bool:
 def is_untouched(a: Solid, b: Solid) -> bool:
     """Return whether all contours of two solids are the same."""
     return len(a.slabs) == len(b.slabs) and all(
-        one is not None and other is not None and is_same(one.area, other.area)
+        one is not None
+        and other is not None
+        and abs(one.level - other.level) <= SAME_MM
+        and is_same(one.area, other.area)
         for one, other in same_slices(a, b)
     )
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison, check_types
 from drawcli.core.templates.tg263 import is_standard, plain_name
 
 DRAWN: Final = frozenset(  # outcomes that count in charts
@@ -109,10 +109,12 @@ class PairRecord:
             facts["status"] = PairStatus(plain["status"])
             structures = plain.get("structures", ())
             facts["structures"] = tuple(map(StructureComparison.from_plain, structures))
-            facts["passed_over"] = tuple(plain.get("passed_over", ()))
-            return cls(**facts)
+            facts["passed_over"] = tuple(map(str, plain.get("passed_over", ())))
+            record = cls(**facts)
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a record of quality assurance: {err}") from None
+        check_types(record)
+        return record
 
     @property
     def content_digest(self) -> str:

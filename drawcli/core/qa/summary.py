@@ -6,14 +6,17 @@ records. It names no patient. Times are UTC; figures are in the units of their m
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+
+from drawcli.core.qa.outcomes import check_types
 
 NEW, ROUTINE, WATCH, INVESTIGATE = "new", "routine", "watch", "investigate"
 STATES: Final = (NEW, ROUTINE, WATCH, INVESTIGATE)  # by urgency
 NOTED: Final = (INVESTIGATE, WATCH)  # states that somebody has to know of
 
+_Row = TypeVar("_Row")
 _MOST_NAMES: Final = 3  # structures in a notice
 _OLD: Final = timedelta(days=7)
 
@@ -152,21 +155,28 @@ class QaSummary:
             facts["charts"] = tuple(map(_chart, plain.get("charts", ())))
             changes = plain.get("changes", ())
             facts["golden"] = tuple(map(str, plain.get("golden", ())))
-            facts["changes"] = tuple(VersionChange(**_known(VersionChange, row)) for row in changes)
-            return cls(**facts)
+            facts["changes"] = tuple(_made(VersionChange, row) for row in changes)
+            return _made(cls, facts)
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a summary of quality assurance: {err}") from None
 
 
 def _template(plain: Mapping[str, Any]) -> TemplatePairs:
-    return TemplatePairs(**_known(TemplatePairs, plain))
+    made = _made(TemplatePairs, plain)
+    return replace(made, pairs={str(status): int(n) for status, n in made.pairs.items()})
 
 
 def _chart(plain: Mapping[str, Any]) -> ChartSummary:
     if plain["state"] not in STATES:
         raise ValueError(f"no state of a chart: {plain['state']}")
-    signals = (ChartSignal(**_known(ChartSignal, row)) for row in plain.get("signals", ()))
-    return ChartSummary(**_known(ChartSummary, plain) | {"signals": tuple(signals)})
+    signals = tuple(_made(ChartSignal, row) for row in plain.get("signals", ()))
+    return _made(ChartSummary, {**plain, "signals": signals})
+
+
+def _made(cls: type[_Row], plain: Mapping[str, Any]) -> _Row:
+    made = cls(**_known(cls, plain))
+    check_types(made)
+    return made
 
 
 def _known(cls: type, plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from drawcli.core.qa.chart_limits import METRICS, baseline_limits
 from drawcli.core.qa.chart_limits import limits_by_hand as limits_from
 from drawcli.core.qa.criteria import values_of
 from drawcli.core.qa.nelson import Limits
+from drawcli.core.qa.outcomes import check_types
 from drawcli.system.records import suggest
 from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
@@ -76,10 +77,12 @@ def commissioned_limits(state_dir: Path) -> dict[LimitsKey, Limits]:
     found = {}
     for row in LineFile(state_dir / FOLDER / BASELINES).rows():
         try:
-            key = (row["template"], row["roi"], row["metric"], row["version"])
+            key = (str(row["template"]), str(row["roi"]), str(row["metric"]), str(row["version"]))
             given = {name: value for name, value in row["limits"].items() if name in names}
-            found[key] = Limits(**given)
-        except (KeyError, TypeError, AttributeError):
+            limits = Limits(**given)
+            check_types(limits)
+            found[key] = limits
+        except (KeyError, TypeError, ValueError, AttributeError):
             continue
     return found
 

@@ -38,7 +38,9 @@ def update_summary(settings: Settings, now: datetime) -> QaSummary:
     """
     book, source = QaRecords(settings.state_dir), _source(settings)
     old = read_summary(settings.state_dir)
-    known = old if old is not None and old.source == source else QaSummary(at=now, source=source)
+    known = QaSummary(at=now, source=source)
+    if old is not None and old.source == source and old.read_to <= book.size:
+        known = old
     fresh, read_to = _templates_from(book, known.read_to)
     if known is old and not fresh:
         return known

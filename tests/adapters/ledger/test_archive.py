@@ -64,6 +64,30 @@ def test_the_index_finds_the_jobs_of_one_series_among_many(ledger: Ledger) -> No
         assert ledger.archive.of_series(other) == []
 
 
+def test_jobs_are_found_by_id_in_the_ledger_and_in_every_month(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months = [datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10, 11)]
+    archived = [a_job(number, since=months[number % 3]) for number in range(9)]
+    ledger.add(*archived)
+    ledger.archive_finished(LATER)
+    waiting = a_job(99, State.WAITING)
+    ledger.add(waiting)
+    read: list[str] = []
+    jobs_of = ledger.archive._jobs_of
+
+    def noted(month: str) -> dict[str, Job]:
+        read.append(month)
+        return jobs_of(month)
+
+    monkeypatch.setattr(ledger.archive, "_jobs_of", noted)
+
+    found = ledger.find([waiting.id, archived[7].id, archived[1].id, archived[3].id, "0" * 12])
+
+    assert found == [archived[1], archived[3], archived[7], waiting]
+    assert sorted(read) == ["2026-09", "2026-10"]
+
+
 def test_a_reopened_job_is_in_the_ledger_and_is_archived_again(ledger: Ledger) -> None:
     job = a_job(1, State.CANCELLED)
     ledger.add(job)

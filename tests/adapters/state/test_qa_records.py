@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.core.qa.records import PairStatus
 from tests.core.qa.test_ratings import RATING
@@ -35,6 +37,16 @@ def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_line_that_cannot_be_parsed_loses_only_itself(tmp_path: Path) -> None:
+    records = QaRecords(tmp_path)
+    records.add([RECORD])
+    with records.path.open("ab") as stream:
+        stream.write(b"\n" + b"[" * 100_000)
+    records.add([replace(RECORD, job="ba9876543210-1")])
+
+    assert list(records.by_job()) == [RECORD.job, "ba9876543210-1"]
+
+
 def test_ratings_are_found_by_job_and_other_lines_are_skipped(tmp_path: Path) -> None:
     ratings = QaRatings(tmp_path)
     other = replace(RATING, job="ba9876543210-1", comment=f"like {RATING.job}")
@@ -50,7 +62,9 @@ def test_ratings_are_found_by_job_and_other_lines_are_skipped(tmp_path: Path) ->
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_records_of_some_jobs_are_found_without_parsing_the_others(tmp_path: Path) -> None:
+def test_records_of_some_jobs_are_found_without_parsing_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = QaRecords(tmp_path)
     other = replace(RECORD, job="ba9876543210-1", status=PairStatus.MISSING)
     records.add([RECORD, other, replace(other, note="again")])
@@ -59,7 +73,11 @@ def test_records_of_some_jobs_are_found_without_parsing_the_others(tmp_path: Pat
 
     assert list(records.of_jobs({RECORD.job})) == [RECORD]
     assert [one.note for one in records.of_jobs({other.job})] == ["", "again"]
+    monkeypatch.setattr(
+        "drawcli.adapters.state.qa_records.json.loads", lambda _line: pytest.fail("parsed")
+    )
     assert list(records.of_jobs(set())) == []
+    monkeypatch.undo()
     assert records.jobs_in({PairStatus.MISSING}) == {other.job}
 
 

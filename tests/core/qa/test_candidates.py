@@ -42,6 +42,7 @@ SERIES = DeliveredSeries(
 SET = StructureSetFacts(
     digest="a",
     instance="a",
+    contours="a",
     patient="anna",
     series=frozenset({"ct"}),
     frames=frozenset({"room"}),
@@ -54,7 +55,7 @@ AT_ONCE = Waiting(now=NOON + 2 * DAY, wait=14 * DAY)
 
 
 def made(name: str, **changes: Any) -> StructureSetFacts:
-    return replace(SET, digest=name, instance=name, **changes)
+    return replace(SET, digest=name, instance=name, contours=name, **changes)
 
 
 def approved(name: str, **changes: Any) -> StructureSetFacts:
@@ -242,6 +243,7 @@ facts = st.builds(
     StructureSetFacts,
     digest=words("abcdefgh"),
     instance=words(["ours", "sibling", "x", "y"]),
+    contours=words("abc"),
     patient=words(["anna", "anna", "berta"]),
     born=words(["", "1940", "1941"]),
     series=words([frozenset({"ct"}), frozenset({"mr"}), frozenset()]),

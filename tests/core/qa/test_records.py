@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,33 @@ def test_a_record_without_a_needed_field_is_refused(name: str) -> None:
     del plain[name]
     with pytest.raises(ValueError, match="not a record"):
         PairRecord.from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"job": ["a"]},
+        {"template": None},
+        {"drawcli": None},
+        {"delivered_at": "2026-11-01T00:00:00"},  # of no time zone
+        {"others": "two"},
+    ],
+)
+def test_a_line_with_another_type_of_value_is_no_record(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        PairRecord.from_plain(RECORD.as_plain() | wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"dice": 7}, {"dice": "x"}, {"hd95_mm": float("nan")}, {"apl_mm": -1.0}),
+        *({"name": None}, {"shift_mm": 3}, {"slices_a": 0.5}),
+    ],
+)
+def test_a_figure_that_is_not_possible_makes_no_comparison(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        StructureComparison.from_plain(BLADDER.as_plain() | wrong)
 
 
 def test_the_version_changes_with_template_catalogue_and_release_but_not_with_a_patch() -> None:

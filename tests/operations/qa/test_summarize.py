@@ -223,3 +223,53 @@ def test_a_site_without_records_writes_its_summary_once(
     monkeypatch.setattr(summarize, "write_summary", lambda *_: pytest.fail("written again"))
 
     assert update_summary(site.settings(), LATER) == first
+
+
+def test_records_that_were_restored_in_place_are_read_from_the_beginning(site: Site) -> None:
+    records = QaRecords(site.state)
+    records.add(cases(0, 40))
+    update_summary(site.settings(), LATER)
+    whole = records.path.read_bytes()
+    records.path.write_bytes(whole[: len(whole) // 2])  # the same inode
+    records.add([record(50)])
+
+    made = update_summary(site.settings(), LATER)
+
+    assert made.pairs["compared"] == len(records.by_job()) < 40
+
+
+def test_one_damaged_record_does_not_take_the_charts_of_the_others(site: Site) -> None:
+    records = QaRecords(site.state)
+    records.add(cases(0, 40))
+    (bad,) = cases(50, 1)
+    plain = bad.as_plain()
+    plain["structures"][0]["dice"] = float("nan")
+    with records.path.open("a") as stream:
+        stream.write("\n" + json.dumps(plain))
+
+    assert [chart.n for chart in update_summary(site.settings(), LATER).charts][:1] == [40]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at": 3},
+        {"at": "2026-11-01T00:00:00"},
+        {"changes": [{"at": 3, "template": "T", "kind": "golden", "text": "x"}]},
+        {"templates": [{"template": "T", "pairs": {"missing": "many"}}]},
+        {"templates": [{"template": "T", "pairs": {}, "oldest_unpaired": "2026-11-01"}]},
+    ],
+)
+def test_a_summary_with_another_type_of_value_is_none(site: Site, wrong: dict[str, object]) -> None:
+    write_summary(site.state, summary(*cases(0, 3)))
+    path = site.state / "qa" / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+
+    assert read_summary(site.state) is None
+
+
+def test_a_summary_that_is_nested_without_end_is_none(site: Site) -> None:
+    write_summary(site.state, summary())
+    (site.state / "qa" / "summary.json").write_text("[" * 100_000)
+
+    assert read_summary(site.state) is None

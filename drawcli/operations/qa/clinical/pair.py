@@ -1,6 +1,7 @@
 """Compare the delivered structure set of a job with the clinical one; return the record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -27,6 +28,7 @@ from drawcli.core.qa.records import PairRecord, PairStatus, recordable
 from drawcli.core.qa.structures import read_rois
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.slice_grid import Grid
+from drawcli.errors import JobError
 from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.qa.clinical.delivered_set import NO_SET, drawcli_of, read_delivered
 from drawcli.operations.qa.clinical.finder import SetFinder
@@ -41,7 +43,7 @@ from drawcli.operations.qa.clinical.structure_files import (
 from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.reidentify import own_uids
-from drawcli.system.threads import call_with_timeout
+from drawcli.system.threads import call_while_heard, call_with_timeout
 
 _ALONE: Final = frozenset({ContourOutcome.ADDED, ContourOutcome.REMOVED})
 _SAME: Final = frozenset({ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED, ContourOutcome.EMPTY})
@@ -53,8 +55,7 @@ class Candidate:
     """A structure set that names the series of a job, in a file."""
 
     path: Path
-    file: StructureSetBytes | None = None  # None if it is unreadable
-    facts: StructureSetFacts | None = None
+    facts: StructureSetFacts | None = None  # None if it is unreadable
 
 
 @dataclass(kw_only=True)
@@ -69,8 +70,8 @@ class PairMaker:
         The structure sets that name its series or frame of reference.
     earlier
         Its last record.
-    waits_since
-        When the set that the last record waits for was first seen.
+    waits
+        Since when the contours that the last record waits for are known.
     frame_is_shared
         Whether another delivered series has its frame of reference.
     """
@@ -80,7 +81,7 @@ class PairMaker:
     finder: SetFinder
     paths: Sequence[Path]
     earlier: PairRecord
-    waits_since: datetime | None = None
+    waits: Mapping[str, datetime] = field(default_factory=dict)
     frame_is_shared: bool = False
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
@@ -137,16 +138,16 @@ class PairMaker:
         return WHY[next(reasons, PassedOver.OURS)]
 
     def _read_files(self) -> None:
-        crosswalk = self._crosswalk
-        seconds = self.finder.answer_seconds
+        crosswalk, seconds = self._crosswalk, self.finder.answer_seconds
         self.delivered = call_with_timeout(
             lambda: read_delivered(self.job, crosswalk, self.ctx), seconds
         )
-        self.candidates = call_with_timeout(lambda: list(self._read(crosswalk)), seconds)
-        if self.delivered is None:  # it may have been moved within the folders that are read
-            files = (one.file for one in self.candidates if one.file is not None)
-            same = (file for file in files if file.sha256 == self.job.delivered_sha256)
-            self.delivered = next(same, None)
+        self.candidates = call_while_heard(
+            lambda heard: list(self._read(crosswalk, heard)), seconds
+        )
+        moved = any(one.facts and one.facts.digest == self._sha256 for one in self.candidates)
+        if self.delivered is None and moved:  # within the folders that are read
+            self.delivered = self._file_of(self._sha256)
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -161,14 +162,29 @@ class PairMaker:
         unreadable = [PassedOver.UNREADABLE for one in self.candidates if one.facts is None]
         return sorted([*(why for _, why in self.choice.passed_over), *unreadable])
 
-    def _read(self, crosswalk: Crosswalk) -> Iterator[Candidate]:
+    def _read(self, crosswalk: Crosswalk, heard: Callable[[], None]) -> Iterator[Candidate]:
+        """Yield the candidates; one file at a time is in memory."""
         series = SeriesSent(crosswalk.series_uid, Grid.of(crosswalk))
         for path in sorted(self.paths):
             try:
-                file = read_whole(path)
-                yield Candidate(path, file, facts_of(file, series, self.finder.key))
+                yield Candidate(path, facts_of(read_whole(path), series, self.finder.key))
             except (Unreadable, MemoryError, *EXPECTED):
                 yield Candidate(path)
+            heard()
+
+    def _file_of(self, digest: str) -> StructureSetBytes:
+        """Read the file of a candidate again; raise JobError if it has changed meanwhile."""
+        same = (one.path for one in self.candidates if one.facts and one.facts.digest == digest)
+        path = next(same)
+        with suppress(Unreadable):
+            file = call_with_timeout(lambda: read_whole(path), self.finder.answer_seconds)
+            if file.sha256 == digest:
+                return file
+        raise JobError("a structure set changed while it was compared")
+
+    @property
+    def _sha256(self) -> str:
+        return self.job.delivered_sha256 or ""
 
     @cached_property
     def _crosswalk(self) -> Crosswalk:
@@ -228,11 +244,8 @@ class PairMaker:
 
     @property
     def _waiting(self) -> Waiting:
-        since = {}
-        if self.earlier.status is PairStatus.WAITING and self.waits_since is not None:
-            since[self.earlier.b_sha256] = self.waits_since
         wait = timedelta(days=self.ctx.settings.qa.wait_days)
-        return Waiting(now=self.ctx.now(), wait=wait, since=since)
+        return Waiting(now=self.ctx.now(), wait=wait, since=self.waits)
 
     def _is_unchanged(self, one: StructureSetFacts) -> bool:
         """Return whether a set has the delivered contours, and no others."""
@@ -246,10 +259,8 @@ class PairMaker:
         options = options or CompareOptions(
             tau_mm=qa.tau_mm, tau_of=qa.tau, aliases=qa.aliases, with_distances=has_scipy()
         )
-        files = (self.delivered, *(candidate.file for candidate in self.candidates))
-        own = files[0] and read_rois(files[0].header)
-        other = next(file for file in files if file is not None and file.sha256 == one.digest)
-        return compare_structure_sets(own or (), read_rois(other.header), options)
+        own = read_rois(self.delivered.header) if self.delivered is not None else ()
+        return compare_structure_sets(own, read_rois(self._file_of(one.digest).header), options)
 
     def _with(self, compared: Comparison) -> PairRecord:
         structures, unpaired = recordable(compared.structures, self.ctx.settings.qa.aliases)

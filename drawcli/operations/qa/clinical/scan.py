@@ -216,17 +216,20 @@ class _Scan:
             finder=self.finder,
             paths=sighting.paths or (),
             earlier=earlier,
-            waits_since=watched.waits_since,
+            waits={watched.waits_for: watched.waits_since} if watched.waits_since else {},
             frame_is_shared=shares_frame(watched, self.watched.values()),
         )
         record = self._made(job, maker)
-        since = None
+        for_, since = "", None
         if record is not None and record.status is PairStatus.WAITING:
-            is_same = record.b_sha256 == earlier.b_sha256 and watched.waits_since is not None
+            for_ = maker.choice.chosen.contours if maker.choice.chosen else ""
+            is_same = for_ == watched.waits_for and watched.waits_since is not None
             since = watched.waits_since if is_same else self.ctx.now()
         stamp = self.finder.stamp_with(sighting, maker.named)
         self._add([record] if record is not None else [])
-        self.watched[job.id] = replace(watched, stamp=stamp, sets=maker.sets, waits_since=since)
+        self.watched[job.id] = replace(
+            watched, stamp=stamp, sets=maker.sets, waits_for=for_, waits_since=since
+        )
 
     def _made(self, job: Job, maker: "PairMaker") -> PairRecord | None:
         """Return the record of a pair, made in a thread of its own; never fails for one pair."""

@@ -1,7 +1,7 @@
 """Structure sets in files, and what the choice of the clinical one depends on."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from io import BytesIO
@@ -20,6 +20,7 @@ from drawcli.core.dicom.references import (
     referenced_series,
 )
 from drawcli.core.dicom.streaming import read_or_convert
+from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.qa.candidates import StructureSetFacts
 from drawcli.core.qa.structures import lie_on_slices
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS
@@ -112,13 +113,14 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
     named = referenced_series(header)
     reviewed_at = _time(header, tags.ReviewDate, tags.ReviewTime)
     try:
-        names_of(header)
+        names = names_of(header)
         contours = list(contours_of(header))
     except BadStructureSet:
         raise Unreadable from None
     return StructureSetFacts(
         digest=file.sha256,
         instance=key(header.text(tags.SOPInstanceUID)),
+        contours=_contours_digest(names, contours),
         patient=key(header.text(tags.PatientID)),
         born=_keyed(header.text(tags.PatientBirthDate), key),
         series=frozenset(map(key, named)),
@@ -134,6 +136,12 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
         and series.grid is not None
         and lie_on_slices(contours, series.grid),
     )
+
+
+def _contours_digest(names: Mapping[int, str], contours: Iterable[FileContour]) -> str:
+    """Return the SHA-256 of names and contours, in whatever order and with whatever numbers."""
+    parts = ((names.get(one.roi, "").encode(), one.data.strip(b" \0")) for one in contours)
+    return hashlib.sha256(b"\n".join(b"%b\t%b" % part for part in sorted(parts))).hexdigest()
 
 
 def made_at(header: Header) -> datetime | None:

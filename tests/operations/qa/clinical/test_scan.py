@@ -2,9 +2,11 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -18,7 +20,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from drawcli import __version__
 from drawcli.adapters.server.catalogue_cache import load_catalogue, save_catalogue
 from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.adapters.state.qa_watch import scan_lock
+from drawcli.adapters.state.qa_watch import read_watch, scan_lock
 from drawcli.core.jobs.job import Job
 from drawcli.core.qa.comparison import compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
@@ -31,11 +33,16 @@ from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.update import Update
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.clinic import (
+    APPROVED,
+    deliver,
+    delivered_file,
+    exported,
+    move_first_roi,
+)
 from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
@@ -201,7 +208,7 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
     exported(job, ctx, move_first_roi)
     rescan(ctx)
     clock.advance(days=13)
-    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    exported(job, ctx, partial(move_first_roi, mm=5), StructureSetDate="20261126")
     rescan(ctx)
     clock.advance(days=13)
     rescan(ctx)
@@ -210,6 +217,22 @@ def test_the_wait_begins_when_a_set_is_first_seen_and_anew_with_a_newer_one(
 
     clock.advance(days=1)
     rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_the_same_contours_exported_again_wait_no_longer(
+    job: Job, ctx: Context, clock: Clock
+) -> None:
+    exported(job, ctx, move_first_roi)
+    rescan(ctx)
+    clock.advance(days=13)
+    exported(job, ctx, move_first_roi, StructureSetDate="20261126")
+    assert record_of(job, ctx).status is PairStatus.WAITING
+    rescan(ctx)
+
+    clock.advance(days=1)
+    rescan(ctx)
+
     assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
@@ -276,7 +299,7 @@ def test_a_delivered_file_that_was_moved_or_edited_is_made_again(
     real_job: Job, ctx: Context, change: Callable[[Path], None]
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    change(delivery_path(real_job, ctx))
+    change(delivered_file(real_job, ctx))
 
     rescan(ctx)
 
@@ -290,7 +313,7 @@ def test_a_delivered_file_that_cannot_be_made_again_is_a_failure_with_a_reason(
     real_job: Job, ctx: Context
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    delivery_path(real_job, ctx).unlink()
+    delivered_file(real_job, ctx).unlink()
     ctx.work.file(real_job.id, "received.dcm").unlink()
 
     rescan(ctx)
@@ -303,7 +326,7 @@ def test_a_delivered_file_that_was_moved_within_the_datastore_is_found_there(
     job: Job, ctx: Context, site: Site
 ) -> None:
     exported(job, ctx, move_first_roi, **APPROVED)
-    delivery_path(job, ctx).rename(site.store / "imported.dcm")
+    delivered_file(job, ctx).rename(site.store / "imported.dcm")
 
     rescan(ctx)
 
@@ -426,6 +449,7 @@ def test_a_record_is_closed_with_the_work_folder_unless_there_was_a_comparison(
     assert record_of(compared.job, ctx).status is PairStatus.COMPARED
     assert record_of(missing.job, ctx).status is PairStatus.CLOSED
     assert "deliver.keep_days" in record_of(missing.job, ctx).note
+    assert read_watch(site.state) == {}
     assert rescan(ctx).news == {}
 
 
@@ -439,6 +463,18 @@ def test_without_its_list_a_scan_closes_and_compares_as_with_it(ctx: Context, si
 
     assert [(one.job, str(one.status)) for one in done.news.values()] == [(gone.job.id, "closed")]
     assert record_of(kept.job, ctx).status is PairStatus.COMPARED
+
+
+def test_a_scan_of_one_job_hides_no_other_from_the_next_one(ctx: Context, site: Site) -> None:
+    gone, kept = add_cases(ctx, site.store, 2, [without_any, only_approved])
+    rescan(ctx)
+    (site.state / "qa" / "watch.json").unlink()
+    ctx.work.remove(gone.job.id)
+
+    rescan(ctx, job=kept.job.id)
+    rescan(ctx)
+
+    assert record_of(gone.job, ctx).status is PairStatus.CLOSED
 
 
 def test_jobs_of_the_archive_are_compared_while_their_files_are_there(
@@ -590,6 +626,49 @@ def test_a_full_disk_is_reported_as_such_and_the_next_scan_goes_on(
     assert record_of(job, ctx).status is PairStatus.COMPARED
 
 
+def test_a_set_that_changes_while_it_is_compared_fails_that_pair_and_is_tried_again(
+    job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported(job, ctx, move_first_roi, **APPROVED)
+    read, asked = read_whole, list[Path]()
+
+    def changing(one: Path) -> Any:
+        asked.append(one)
+        if asked.count(path) == 2:
+            edit_in_place(path)
+        return read(one)
+
+    monkeypatch.setattr(clinical_pair, "read_whole", changing)
+    rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.FAILED
+    assert "changed while it was compared" in record_of(job, ctx).note
+
+    exported(job, ctx, move_first_roi, StructureSetDate="20261101")
+    rescan(ctx)
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+
+
+def test_many_files_may_take_longer_than_a_share_may_be_silent(
+    job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(15, 21):
+        exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
+    scan(ctx)
+    read = read_whole
+
+    def slowly(path: Path) -> Any:
+        time.sleep(0.2)
+        return read(path)
+
+    monkeypatch.setattr(clinical_pair, "read_whole", slowly)
+    slow = ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=0.8))
+
+    scan_pairs(replace(ctx, settings=slow))
+
+    assert record_of(job, ctx).status is PairStatus.COMPARED
+    assert record_of(job, ctx).others == 5
+
+
 def test_a_second_scan_at_once_is_refused(ctx: Context, site: Site) -> None:
     with scan_lock(site.state), pytest.raises(AnotherRun):
         scan_pairs(ctx)
@@ -640,7 +719,7 @@ def test_the_files_of_a_job_are_named_for_who_asks(ctx: Context, site: Site) -> 
     found = dict(found_files(case.job, record_of(case.job, ctx), ctx))
 
     roles = {path.name: what for path, what in found.items()}
-    assert roles.pop(delivery_path(case.job, ctx).name) == "delivered by drawcli"
+    assert roles.pop(delivered_file(case.job, ctx).name) == "delivered by drawcli"
     assert roles == {
         "0.dcm": "less preferred",
         "1.dcm": "the clinical set",
