@@ -137,15 +137,15 @@ class DicomListener:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it runs in one
         request_by = asyncio.get_running_loop().time() + RECEIVE_REQUEST_SECONDS
-        used: list[ServedAssociation] = []
-        counted = PeerConnection(address, task.cancel, lambda: any(one.served for one in used))
+        served: list[ServedAssociation] = []
+        counted = PeerConnection(address, task.cancel, lambda: served[0].waiting_since)
         self._admission.add(counted)
         try:
             peer = await self._stream(connection, request_by)
             if peer is None:
                 return
             association = ServedAssociation(self._service, peer, address)
-            used.append(association)
+            served.append(association)
             self._tasks[task] = association
             await self._associated(association, counted, peer, request_by)
         finally:
@@ -224,11 +224,14 @@ class DicomListener:
                 self._log_crowd()
 
     def _log_crowd(self) -> None:
-        """Log connections closed without an association, at most once a minute."""
+        """Log what has no line of its own, at most once a minute."""
         crowded, self._admission.crowded = self._admission.crowded, 0
         refused, self._refused_addresses = self._refused_addresses, 0
-        if crowded or refused:
-            _log.warning("receive=crowded closed=%d unknown_address=%d", crowded, refused)
+        budget = self._service.budget
+        unlogged, budget.suppressed = budget.suppressed, 0
+        if crowded or refused or unlogged:
+            text = "receive=crowded closed=%d unknown_address=%d not_logged=%d"
+            _log.warning(text, crowded, refused, unlogged)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

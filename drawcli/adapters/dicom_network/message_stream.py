@@ -32,7 +32,9 @@ class MessageStream:
         self._began = 0.0  # of the message
         self._received = 0  # bytes of data in it
         self._empty = 0  # fragments without data in it
-        self.is_inside = False  # whether a message has begun and is not complete
+        self.is_inside = False  # whether a message has begun and is not answered
+        self.is_whole = False  # whether the message in progress has arrived whole
+        self.latest = asyncio.get_running_loop().time()  # when the sender sent something last
 
     async def command(self, seconds: float) -> Command | None:
         """Return the next command set; None if the sender asks for the release.
@@ -63,15 +65,17 @@ class MessageStream:
             raise BadMessage("release-in-message")
         if fragment.of_command or fragment.context != context:
             raise BadMessage("wrong-context")
+        self.is_whole = fragment.is_last
         return fragment.content, fragment.is_last
 
-    def complete(self) -> None:
-        """Note that the message is complete."""
-        self.is_inside = False
+    def answered(self) -> None:
+        """Note that the message has been answered."""
+        self.is_inside = self.is_whole = False
 
     async def _next(self) -> Fragment | None:
         while (fragment := self._parsed()) is None:
             kind, body = await self._peer.read_pdu(self._begin_by, self._end_by())
+            self.latest = asyncio.get_running_loop().time()
             if kind is Pdu.RELEASE and not self.is_inside:
                 return None
             if kind is not Pdu.DATA:

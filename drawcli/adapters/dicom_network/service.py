@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from drawcli.adapters.dicom_network.log_budget import LogBudget
 from drawcli.core.dicom_service.association_answer import (
     NO_SUCH_APPLICATION,
     NO_SUCH_CALLER,
@@ -35,6 +36,7 @@ class Service:
     idle_seconds: float
     largest: int  # bytes of a data set
     tally: Tally = field(default_factory=Tally)
+    budget: LogBudget = field(default_factory=LogBudget)
 
     def objection(self, request: AssociationRequest, address: Address) -> Rejection | None:
         """Return why an association is rejected; None if it is not."""

@@ -1,5 +1,6 @@
 """The listener: what it stores, what it refuses, and what no sender can do to it or to others."""
 
+import logging
 import socket
 import struct
 import time
@@ -489,6 +490,37 @@ def test_associations_that_ask_nothing_keep_nobody_out(tmp_path: Path) -> None:
         for _ in range(12):
             own.enter_context(running.associated())
         assert is_served(running, "1.2.3")
+
+
+def test_associations_that_begin_an_object_and_stall_keep_nobody_out(tmp_path: Path) -> None:
+    with (
+        receiving(tmp_path, associations=4, associations_per_address=4) as running,
+        ExitStack() as own,
+    ):
+        for number in range(12):
+            stalled = own.enter_context(running.associated())
+            stalled.send(after(store_command(f"1.2.9.{number}")))
+            stalled.send_data(bytes(1000), last=False)
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+
+
+def test_a_flood_leaves_room_in_the_log(tmp_path: Path) -> None:
+    with receiving(tmp_path, associations=4) as running:
+        logging.getLogger().setLevel(logging.INFO)
+        lines: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("drawcli").addHandler(handler)
+        try:
+            for _ in range(200):
+                with running.sender() as sender:
+                    sender.associate(calling="NOBODY")
+            assert is_served(running, "1.2.3")
+        finally:
+            logging.getLogger("drawcli").removeHandler(handler)
+    assert sum("unknown-caller" in line for line in lines) <= 60
+    assert sum("stored=1" in line for line in lines) == 1
 
 
 def test_above_the_limit_an_association_is_rejected_for_now(tmp_path: Path) -> None:
