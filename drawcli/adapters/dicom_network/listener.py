@@ -166,15 +166,16 @@ class DicomListener:
 
         try:
             await association.run(request_by, admit)
-        except asyncio.CancelledError:
-            peer.cut()
-            raise
+            await peer.close()
+        except Exception as err:  # noqa: BLE001 - a bug ends one association, not the listener
+            self._service.tally.refuse("bug")
+            _log.error("receive=association outcome=bug", exc_info=err)
         finally:
+            peer.cut()
             if counted.is_association:
                 self._service.tally.opened(-1)
             if association.has_stored:
                 self._service.discard(self._service.store.association_ended)
-        await peer.close()
 
     async def _stream(self, connection: socket.socket, request_by: float) -> PeerStream | None:
         """Return the stream of a connection after its TLS handshake; None if that fails."""

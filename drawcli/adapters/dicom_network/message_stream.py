@@ -10,8 +10,9 @@ from drawcli.core.dicom_service.association_request import BadMessage
 from drawcli.system.limits import (
     RECEIVE_BYTES_PER_SECOND,
     RECEIVE_COMMAND_BYTES,
-    RECEIVE_EMPTY_FRAGMENTS,
     RECEIVE_OBJECT_SECONDS,
+    RECEIVE_SMALL_BYTES,
+    RECEIVE_SMALL_FRAGMENTS,
 )
 
 
@@ -31,7 +32,7 @@ class MessageStream:
         self._begin_by = inf  # of the next PDU
         self._began = 0.0  # of the message
         self._received = 0  # bytes of data in it
-        self._empty = 0  # fragments without data in it
+        self._small = 0  # fragments of little data in it
         self.is_inside = False  # whether a message has begun and is not answered
         self.is_whole = False  # whether the message in progress has arrived whole
         self.latest = asyncio.get_running_loop().time()  # when the sender sent something last
@@ -81,11 +82,11 @@ class MessageStream:
             if kind is not Pdu.DATA:
                 raise _unexpected(kind)
             self._begin()
-            self._count_empty(not body)
+            self._count_small(body)
             self._fragments = parse_fragments(body)
         self._begin()
         self._received += len(fragment.content)
-        self._count_empty(not fragment.content)
+        self._count_small(fragment.content)
         return fragment
 
     def _parsed(self) -> Fragment | None:
@@ -98,7 +99,7 @@ class MessageStream:
     def _begin(self) -> None:
         """Note that a message has begun."""
         if not self.is_inside:
-            self.is_inside, self._received, self._empty = True, 0, 0
+            self.is_inside, self._received, self._small = True, 0, 0
             self._began, self._begin_by = asyncio.get_running_loop().time(), inf
 
     def _end_by(self) -> float:
@@ -108,10 +109,11 @@ class MessageStream:
         seconds = RECEIVE_OBJECT_SECONDS + self._received / RECEIVE_BYTES_PER_SECOND
         return self._began + seconds
 
-    def _count_empty(self, is_empty: bool) -> None:  # noqa: FBT001 - what is counted
-        self._empty += is_empty
-        if self._empty > RECEIVE_EMPTY_FRAGMENTS:
-            raise BadMessage("empty-fragments")
+    def _count_small(self, data: bytes) -> None:
+        """Count data that cost us more than they bring."""
+        self._small += len(data) < RECEIVE_SMALL_BYTES
+        if self._small > RECEIVE_SMALL_FRAGMENTS:
+            raise BadMessage("small-fragments")
 
 
 def _unexpected(kind: Pdu) -> Exception:

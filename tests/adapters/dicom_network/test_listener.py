@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -308,8 +309,9 @@ IN_MESSAGE: dict[str, bytes] = {
     ),
     "a second request for an association": pdu(1, association_body()),
     "a data set of 4 GB in one PDU": after(STORE, pdu("data", b"", length=0xFFFFFFFF)),
-    "fragments without data": after(STORE, pdu("data", fragment(1, b"", 0) * 100)),
-    "PDUs without fragments": after(STORE, pdu("data", b"") * 100),
+    "fragments without data": after(STORE, pdu("data", fragment(1, b"", 0) * 1100)),
+    "fragments of two bytes": after(STORE, pdu("data", fragment(1, b"xx", 0) * 1100)),
+    "PDUs without fragments": after(STORE, pdu("data", b"") * 1100),
     "a fragment of length 0": after(STORE, pdu("data", bytes(4))),
     "a fragment longer than its PDU": after(STORE, pdu("data", struct.pack(">IBB", 99, 1, 0))),
     "a command without end": pdu("data", fragment(1, b"\0" * 15_000, OF_COMMAND)) * 3,
@@ -575,6 +577,51 @@ def test_at_the_end_an_object_that_arrives_is_finished_and_idle_associations_are
         assert busy.ends() == ABORT
     assert [one.stem for one in running.stored()] == ["1.2.3"]
     assert running.hidden() == []
+
+
+def test_a_folder_that_hangs_ends_the_association_and_not_the_listener(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drawcli.adapters.dicom_network import storing
+    from drawcli.adapters.receive_folder.incoming_file import IncomingFile
+
+    working, hangs = IncomingFile.finish, Event()
+
+    def hanging(self: IncomingFile) -> Any:
+        hangs.wait(30)
+        return working(self)
+
+    monkeypatch.setattr(storing, "RECEIVE_FOLDER_SECONDS", 0.3)
+    with receiving(tmp_path) as running:
+        monkeypatch.setattr(IncomingFile, "finish", hanging)
+        with running.associated() as sender:
+            sender.send(after(store_command("1.2.1")))
+            sender.send_data(data_set("1.2.1"))
+            assert sender.ends() == ABORT
+        with running.associated() as sender:
+            assert sender.echo() == 0
+        hangs.set()
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+
+
+def test_a_bug_ends_one_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from drawcli.adapters.receive_folder.incoming_file import IncomingFile
+
+    def buggy(_: IncomingFile) -> Any:
+        raise LookupError
+
+    with receiving(tmp_path) as running:
+        with monkeypatch.context() as patched, running.associated() as sender:
+            patched.setattr(IncomingFile, "finish", buggy)
+            sender.send(after(store_command("1.2.1")))
+            sender.send_data(data_set("1.2.1"))
+            sender.ends()
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+    state = read_state(running.settings.state_dir)
+    assert state is not None
+    assert state.tally.refused == {"bug": 1}
 
 
 def test_memory_does_not_grow_with_an_object(tmp_path: Path) -> None:
