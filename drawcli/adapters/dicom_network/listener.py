@@ -37,7 +37,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         if system() == "windows":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE")  # noqa: B009 - of Windows only
+            listening.setsockopt(socket.SOL_SOCKET, exclusive, 1)
         else:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
