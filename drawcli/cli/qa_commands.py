@@ -144,20 +144,15 @@ def _structures(pair: "ComparedPair") -> "Sequence[StructureComparison]":
 
 def _table(pairs: "Sequence[ComparedPair]") -> str:
     """Return one row a structure as CSV."""
-    from dataclasses import fields
-
-    from drawcli.core.qa.outcomes import StructureComparison
+    from drawcli.core.qa.pair_rows import STRUCTURE_COLUMNS, structure_row
     from drawcli.operations.ledger_copies import as_csv
 
-    rows: list[dict[str, Any]] = []
-    for pair in pairs:
-        for one in _structures(pair):
-            plain = one.as_plain()
-            for name in ("shift_mm", "ends_moved"):
-                plain[name] = " ".join(map(str, plain[name] or ()))
-            rows.append({"a": str(pair.a), "b": str(pair.b)} | plain)
-    names = ("a", "b", *(one.name for one in fields(StructureComparison)))
-    return as_csv(rows, names)
+    rows = [
+        {"a": str(pair.a), "b": str(pair.b)} | structure_row(one)
+        for pair in pairs
+        for one in _structures(pair)
+    ]
+    return as_csv(rows, ("a", "b", *STRUCTURE_COLUMNS))
 
 
 def _write_pages(

@@ -53,6 +53,9 @@ def test_two_files_are_compared_without_a_site(
     assert prostate["dice"] is None
     assert [row["outcome"] for row in rows] == ["edited", "untouched", "emptied"]
     assert rows[2]["dice"] == ""
+    back = list(csv.DictReader(io.StringIO(drawcli("qa", "compare", b, a, "--csv").out)))
+    assert float(back[0]["shift_left_mm"]) == pytest.approx(-3, abs=0.01)
+    assert [row["structure"] for row in back][:1] == ["Bladder"]
     html = page.read_text()
     assert html.count("<img") == 6  # three planes of what was edited and of what was emptied
     assert "Bladder, axial" in html

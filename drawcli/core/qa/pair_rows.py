@@ -31,8 +31,15 @@ def export_rows(record: PairRecord) -> Iterator[dict[str, Any]]:
     plain = record.as_plain()
     plain["passed_over"] = " ".join(plain["passed_over"])
     head = {name: plain[name] for name in RECORD_COLUMNS}
-    for structure in plain["structures"] or [{}]:
-        yield head | dict.fromkeys(STRUCTURE_COLUMNS) | dict(_spread(structure))
+    for structure in record.structures:
+        yield head | structure_row(structure)
+    if not record.structures:
+        yield head | dict.fromkeys(STRUCTURE_COLUMNS)
+
+
+def structure_row(structure: StructureComparison) -> dict[str, Any]:
+    """Return a structure with a figure in each column: a list is no number to a spreadsheet."""
+    return dict(_spread(structure.as_plain()))
 
 
 def _spread(structure: dict[str, Any]) -> Iterator[tuple[str, Any]]:
