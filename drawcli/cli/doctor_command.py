@@ -118,12 +118,14 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
     qa = ["contours"] if site.settings.qa.enabled or site.settings.qa.limits else []
     yield from run_checks([(name, of_share(contours.contours)) for name in qa], site)
-    node = ["DICOM node"] if site.settings.deliver.node else []
+    node = ["DICOM node"] if site.settings.deliver.node else delivery.unasked_targets(site)
+    yield from run_checks(delivery.target_checks(site, offline=offline), site)
     if offline:
         yield from server.unasked([*node, "server", "clock", "TLS"])
         yield from server.offline(site)
         return
-    yield from run_checks([(name, delivery.dicom_node) for name in node], site)
+    single = node if site.settings.deliver.node else []
+    yield from run_checks([(name, delivery.dicom_node) for name in single], site)
     yield from server.online(site)
 
 

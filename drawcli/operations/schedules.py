@@ -86,8 +86,9 @@ def place_of(config: Path, settings: "Settings") -> ScheduledSite:
     """Return the facts of a site that a schedule needs."""
     from drawcli.adapters.delivery.folder import made_below
 
-    folder = settings.deliver.folder
-    delivered = [made_below(folder)] if isinstance(folder, Path) else settings.datastore
+    delivered: list[Path] = []
+    for folder in settings.deliver.folders:
+        delivered += [made_below(folder)] if isinstance(folder, Path) else settings.datastore
     figures = settings.metrics.textfile
     kept = [settings.server.token_file.parent, *([figures.parent] if figures else [])]
     user, group = _owner(settings.state_dir)
