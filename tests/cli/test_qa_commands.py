@@ -55,6 +55,8 @@ def test_two_files_are_compared_without_a_site(
     assert rows[2]["dice"] == ""
     assert float(rows[0]["shift_left_mm"]) == pytest.approx(3, abs=0.01)
     assert float(rows[1]["slices_added_below"]) == 0
+    back = list(csv.DictReader(io.StringIO(drawcli("qa", "compare", b, a, "--csv").out)))
+    assert float(back[0]["shift_left_mm"]) == pytest.approx(-3, abs=0.01)  # no text
     assert "HD95, mean, APL, shift in mm. A is the reference." in shown.out
     html = page.read_text()
     assert html.count("<img") == 6  # three planes of what was edited and of what was emptied
