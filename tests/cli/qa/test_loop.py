@@ -182,11 +182,11 @@ def test_two_scans_at_once_are_harmless(ctx: Context, site: Site) -> None:
     assert len(list(records.every())) == 2 * len(cases)
 
 
-def test_a_run_with_nothing_new_is_hardly_longer_with_200_delivered_jobs(
+def test_a_run_with_nothing_new_is_hardly_longer_with_60_delivered_jobs(
     ctx: Context, site: Site
 ) -> None:
     site.add_line("deliver: {keep_days: 36500}")
-    add_cases(ctx, site.store, 200, [only_approved, without_any])
+    add_cases(ctx, site.store, 60, [only_approved, without_any])
     save_catalogue(site.state, [], datetime.now(UTC))  # else the server is asked
     run(site.folder, "qa", "scan")
     run(site.folder, "run-once")  # archives the jobs
