@@ -307,8 +307,8 @@ def reported(port: int, whole: Dataset, event: int = 1, title: str = "TPS") -> i
     )
     if not association.is_established:
         return None
-    (context,) = association.accepted_contexts or [None]
-    assert context is None or context.as_scp
+    (context,) = association.accepted_contexts
+    assert context.as_scp
     status, _ = association.send_n_event_report(whole, event, PUSH_MODEL, PUSH_INSTANCE)
     association.release()
     return int(status.Status) if status else -1
