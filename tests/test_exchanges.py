@@ -813,6 +813,7 @@ _SERVER = (
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
+_ARCHIVES = "see `adapters/delivery/test_stow.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
@@ -845,6 +846,16 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "stow": (
+        f"{_ARCHIVES}: test_an_archive_that_drips_is_given_up",
+        f"{_ARCHIVES}: test_an_answer_that_does_not_confirm_this_file_waits",
+        f"{_ARCHIVES}: test_an_archive_that_contradicts_itself_has_not_stored",
+    ),
+    "stow-check": (
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_reports_credentials_that_are_refused",
+    ),
     "page-request": (
         f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
         f"{_BROWSERS}: test_a_body_without_end_is_given_up",

@@ -53,6 +53,11 @@ def test_two_files_are_compared_without_a_site(
     assert prostate["dice"] is None
     assert [row["outcome"] for row in rows] == ["edited", "untouched", "emptied"]
     assert rows[2]["dice"] == ""
+    assert float(rows[0]["shift_left_mm"]) == pytest.approx(3, abs=0.01)
+    assert float(rows[1]["slices_added_below"]) == 0
+    back = list(csv.DictReader(io.StringIO(drawcli("qa", "compare", b, a, "--csv").out)))
+    assert float(back[0]["shift_left_mm"]) == pytest.approx(-3, abs=0.01)  # no text
+    assert "HD95, mean, APL, shift in mm. A is the reference." in shown.out
     html = page.read_text()
     assert html.count("<img") == 6  # three planes of what was edited and of what was emptied
     assert "Bladder, axial" in html
@@ -76,6 +81,23 @@ def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
     assert folders.answer["status"] == "partial"
     assert "cannot be read" in table.err
     assert "Bladder" in table.out
+
+
+def test_of_many_pairs_the_worst_are_named_and_the_columns_explained(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    same = tmp_path / "pairs" / "same"
+    same.mkdir()
+    (same / "a.dcm").write_bytes(a.read_bytes())
+    (same / "b.dcm").write_bytes(a.read_bytes())
+
+    shown = drawcli("qa", "compare", str(tmp_path / "pairs"))
+
+    assert f"pair 1: {a} and {b}" in shown.out
+    assert "Dice, HD95 (mm): medians." in shown.out
+    assert "sDice" not in shown.out
+    assert "2 pairs; --csv and --json" in shown.out
 
 
 def test_pages_have_the_numbers_of_their_pairs_and_csv_keeps_the_exit_code(

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from drawcli.adapters.dicom_network.connection import HELD_BACK, Phase, connected
 from drawcli.adapters.dicom_network.requests import association_request, command_set
@@ -46,6 +46,9 @@ from drawcli.system.limits import (
     NODE_ECHO_SECONDS,
     NODE_SECONDS,
 )
+
+if TYPE_CHECKING:
+    import ssl
 
 STALL_SECONDS: Final = 60.0  # while sending, without progress
 EARLY_SECONDS: Final = 0.05  # wait before the last fragment; an answer in it is too early
@@ -92,7 +95,12 @@ class Association:
     """An association with a node; released when the block ends, aborted after an exception."""
 
     def __init__(
-        self, node: Node, calling: str, offers: Sequence[ProposedContext], deadlines: Deadlines
+        self,
+        node: Node,
+        calling: str,
+        offers: Sequence[ProposedContext],
+        deadlines: Deadlines,
+        tls: "ssl.SSLContext | None" = None,
     ) -> None:
         """Request an association.
 
@@ -105,7 +113,7 @@ class Association:
         self._unfinished = False  # a request was not sent completely, or not answered
         self._answer = b""  # the last PDU of the answer
         request = association_request(node, calling, offers)
-        self._wire = connected(node, deadlines.connect)
+        self._wire = connected(node, deadlines.connect, tls)
         try:
             self._acceptance = self._accepted(request, offers)
             self._fragment = _fragment_length(self._acceptance.longest_pdu)

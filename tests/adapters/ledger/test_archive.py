@@ -75,9 +75,12 @@ def test_jobs_are_found_by_id_in_the_ledger_and_in_every_month(
     ledger.add(waiting)
     read: list[str] = []
     jobs_of = ledger.archive._jobs_of
-    monkeypatch.setattr(
-        ledger.archive, "_jobs_of", lambda month: (read.append(month), jobs_of(month))[1]
-    )
+
+    def noted(month: str) -> dict[str, Job]:
+        read.append(month)
+        return jobs_of(month)
+
+    monkeypatch.setattr(ledger.archive, "_jobs_of", noted)
 
     found = ledger.find([waiting.id, archived[7].id, archived[1].id, archived[3].id, "0" * 12])
 

@@ -27,9 +27,9 @@ from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.templates.template import Model, Template
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.reidentify import own_uids
 from tests.conftest import NOON
+from tests.operations.qa.clinical.clinic import delivered_file
 from tests.structure_sets import RT_STRUCTURE_SET
 
 SLICES = 4
@@ -409,7 +409,7 @@ def add_delivered(ctx: Context, patient: Patient) -> Job:
     (ctx.work.folder(job.id) / AS_SENT).write_bytes(sent.as_json(only_given=True).encode())
     own = own_uids(job, ctx)
     data = file_bytes(dataset(patient, SOPInstanceUID=own.sop, SeriesInstanceUID=own.series))
-    path = delivery_path(job, ctx)
+    path = delivered_file(job, ctx)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()

@@ -32,11 +32,16 @@ from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.update import Update
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.clinic import (
+    APPROVED,
+    deliver,
+    delivered_file,
+    exported,
+    move_first_roi,
+)
 from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
@@ -293,7 +298,7 @@ def test_a_delivered_file_that_was_moved_or_edited_is_made_again(
     real_job: Job, ctx: Context, change: Callable[[Path], None]
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    change(delivery_path(real_job, ctx))
+    change(delivered_file(real_job, ctx))
 
     rescan(ctx)
 
@@ -307,7 +312,7 @@ def test_a_delivered_file_that_cannot_be_made_again_is_a_failure_with_a_reason(
     real_job: Job, ctx: Context
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    delivery_path(real_job, ctx).unlink()
+    delivered_file(real_job, ctx).unlink()
     ctx.work.file(real_job.id, "received.dcm").unlink()
 
     rescan(ctx)
@@ -320,7 +325,7 @@ def test_a_delivered_file_that_was_moved_within_the_datastore_is_found_there(
     job: Job, ctx: Context, site: Site
 ) -> None:
     exported(job, ctx, move_first_roi, **APPROVED)
-    delivery_path(job, ctx).rename(site.store / "imported.dcm")
+    delivered_file(job, ctx).rename(site.store / "imported.dcm")
 
     rescan(ctx)
 
@@ -624,7 +629,7 @@ def test_a_set_that_changes_while_it_is_compared_fails_that_pair_and_is_tried_ag
     job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = exported(job, ctx, move_first_roi, **APPROVED)
-    read, asked = clinical_pair.read_whole, []
+    read, asked = read_whole, list[Path]()
 
     def changing(one: Path) -> Any:
         asked.append(one)
@@ -720,7 +725,7 @@ def test_the_files_of_a_job_are_named_for_who_asks(ctx: Context, site: Site) -> 
     found = dict(found_files(case.job, record_of(case.job, ctx), ctx))
 
     roles = {path.name: what for path, what in found.items()}
-    assert roles.pop(delivery_path(case.job, ctx).name) == "delivered by drawcli"
+    assert roles.pop(delivered_file(case.job, ctx).name) == "delivered by drawcli"
     assert roles == {
         "0.dcm": "less preferred",
         "1.dcm": "the clinical set",
