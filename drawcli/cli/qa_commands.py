@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from drawcli.operations.qa.compare import ComparedPair
 
 
-_SUMMARY_LEGEND: Final = (
-    "n: pairs with the structure; same: untouched. Dice, HD95 (mm): medians of the pairs."
-)
+_SUMMARY_LEGEND: Final = "n: pairs with the structure; same: untouched. Dice, HD95 (mm): medians."
 
 
 def register(app: typer.Typer) -> None:
@@ -189,7 +187,7 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
         show_structures(out, _structures(pairs[0]))
         if pairs[0].warning:
             out.print(f"warning: {pairs[0].warning}", soft_wrap=True)
-        out.print(legend([tau], "A is the reference."), soft_wrap=True)
+        out.print(legend([tau], " A is the reference."), soft_wrap=True)
     else:
         _show_summary(out, pairs)
     if not has_scipy():

@@ -95,7 +95,7 @@ def test_of_many_pairs_the_worst_are_named_and_the_columns_explained(
     shown = drawcli("qa", "compare", str(tmp_path / "pairs"))
 
     assert f"pair 1: {a} and {b}" in shown.out
-    assert "medians of the pairs" in shown.out
+    assert "Dice, HD95 (mm): medians." in shown.out
     assert "sDice" not in shown.out
     assert "2 pairs; --csv and --json" in shown.out
 
