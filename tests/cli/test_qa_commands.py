@@ -173,3 +173,18 @@ def test_what_cannot_be_compared_is_said(
 
     assert (ended.code != 0, ended.out) == (True, "")
     assert message in ended.err
+
+
+def test_damaged_references_do_not_stop_a_comparison(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    whole, frame = b.read_bytes(), b"\x20\x00\x52\x00"  # FrameOfReferenceUID, in the first item
+    at = whole.index(frame, whole.index(b"\x06\x30\x10\x00"))
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(whole[: at + 4] + b"\xf0\x7f\x00\x00" + whole[at + 8 :])
+
+    ended = drawcli("qa", "compare", str(a), str(bad), "--json")
+
+    assert ended.code == 0
+    assert [one["outcome"] for one in ended.answer["data"]["structures"]][:1] == ["edited"]
