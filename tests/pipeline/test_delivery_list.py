@@ -9,6 +9,9 @@ import pytest
 from pynetdicom import evt
 
 from drawcli.adapters.delivery.confirmations import Confirmations
+from drawcli.adapters.dicom_network import commitments
+from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+from drawcli.core.delivery.commitment import CommitmentReport
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError
 from drawcli.pipeline.actions import release
@@ -19,6 +22,8 @@ from drawcli.pipeline.step_report import StepReport
 from tests.conftest import Clock, Site, opened
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.fake_draw import FakeDraw
+from tests.scripted_peer import Talk, scripted
+from tests.storage_commitment import requested
 from tests.web_archive import FAILED, STORED, WebArchive, archive
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
@@ -378,6 +383,46 @@ def test_a_record_that_is_damaged_sends_again_and_loses_nothing(
 
     assert done.state is State.DONE
     assert len(set(peer.received)) == 1
+
+
+@pytest.mark.parametrize("use", ["all", "first"])
+def test_the_server_waits_for_the_commitment_that_arrives_between_two_runs(
+    site: Site, draw: FakeDraw, clock: Clock, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", 0.05)
+
+    def stores(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer()
+        talk.release()
+
+    with scripted(stores) as node:
+        committing = f"node: 'TPS@127.0.0.1:{node.port}', commitment: true"
+        with targets(site, [committing, STOW], use=use) as (_, web):
+            with opened(site, draw, clock) as ctx:
+                reports = steps(ctx)
+                waiting, before = only(ctx), list(draw.confirmed)
+            asked = requested(node.talks[1].asked.data)
+            uid = asked.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            report = CommitmentReport(str(asked.TransactionUID), frozenset([str(uid)]), {})
+            assert CommitmentFolder.of(site.state).store(report)
+            clock.advance(minutes=16)
+            with opened(site, draw, clock) as ctx:
+                steps(ctx, "reidentify")
+                done = only(ctx)
+
+    assert (waiting.state, waiting.held, waiting.reason_code) == (
+        State.FETCHED,
+        False,
+        "commitment",
+    )
+    assert str(reports[-1].undelivered).endswith("has not reported yet that it keeps it")
+    assert before == []
+    assert done.state is State.DONE
+    assert [talk.asked.command for talk in node.talks] == [0x0001, 0x0130]
+    assert len(web.received) == (use == "all")  # what waits for its commitment is no failure
+    assert len(draw.confirmed) == 1
 
 
 def breaks_off(event: evt.Event) -> int:

@@ -13,8 +13,10 @@ from math import inf
 
 from drawcli.adapters.dicom_network.message_stream import Command, MessageStream
 from drawcli.adapters.dicom_network.peer_stream import Ended, PeerStream
+from drawcli.adapters.dicom_network.reporting import report_answer
 from drawcli.adapters.dicom_network.service import Service
 from drawcli.adapters.dicom_network.storing import Storing
+from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom.upper_layer import Pdu
 from drawcli.core.dicom_service.association_answer import (
     RELEASED,
@@ -139,8 +141,11 @@ class ServedAssociation:
         if request.command == CANCEL:  # of a request that has been answered
             self._messages.answered()
             return
-        outcome = await self._outcome(context, request)
-        answer = response(context.context, request, outcome.status, outcome.comment)
+        if context.sop_class == PUSH_MODEL:
+            answer = await report_answer(self._service, self._messages, context, command)
+        else:
+            outcome = await self._outcome(context, request)
+            answer = response(context.context, request, outcome.status, outcome.comment)
         await self._peer.send(answer)
         self.served += 1
         self._messages.answered()
