@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -654,17 +653,24 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
     for day in range(15, 21):
         exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
     scan(ctx)
-    read = read_whole
+    call = clinical_pair.call_while_heard
+    signs: list[float] = []
 
-    def slowly(path: Path) -> Any:
-        time.sleep(0.2)
-        return read(path)
+    def listen(read: Callable[[Callable[[], None]], object], seconds: float) -> object:
+        def read_and_count(heard: Callable[[], None]) -> object:
+            def count() -> None:
+                heard()
+                signs.append(seconds)
 
-    monkeypatch.setattr(clinical_pair, "read_whole", slowly)
-    slow = ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=0.8))
+            return read(count)
 
-    scan_pairs(replace(ctx, settings=slow))
+        return call(read_and_count, seconds)
 
+    monkeypatch.setattr(clinical_pair, "call_while_heard", listen)
+
+    scan_pairs(ctx)
+
+    assert signs == [ctx.settings.scan.answer_seconds] * 7  # one a file, and ours
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert record_of(job, ctx).others == 5
 
