@@ -132,7 +132,14 @@ class DicomListener:
             return
         serving = asyncio.create_task(self._serve(connection, address))
         self._tasks[serving] = None
-        serving.add_done_callback(lambda task: self._tasks.pop(task, None))
+        serving.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Forget a connection; a bug has ended this one, and not the listener."""
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (err := task.exception()) is not None:
+            self._service.tally.refuse("bug")
+            _log.error("receive=association outcome=bug", exc_info=err)
 
     async def _serve(self, connection: socket.socket, address: Address) -> None:
         task = asyncio.current_task()
@@ -168,9 +175,6 @@ class DicomListener:
         try:
             await association.run(request_by, admit)
             await peer.close()
-        except Exception as err:  # noqa: BLE001 - a bug ends one association, not the listener
-            self._service.tally.refuse("bug")
-            _log.error("receive=association outcome=bug", exc_info=err)
         finally:
             peer.cut()
             if counted.is_association:
