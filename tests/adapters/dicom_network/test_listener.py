@@ -288,10 +288,12 @@ BREAKS: dict[str, bytes] = {
 def test_what_is_no_request_for_an_association_ends_the_connection(
     shared: Receiving, names: Callable[[], str], what: str
 ) -> None:
+    began = time.monotonic()
     with shared.sender() as sender:
         sender.send(BREAKS[what])
         assert sender.ends() == ABORT
 
+    assert time.monotonic() - began < 5.0  # at once, and not at a deadline
     assert is_served(shared, names())
 
 
@@ -325,10 +327,12 @@ IN_MESSAGE: dict[str, bytes] = {
 def test_a_message_that_breaks_the_standard_ends_the_association(
     shared: Receiving, names: Callable[[], str], what: str
 ) -> None:
+    began = time.monotonic()
     with shared.associated() as sender:
         sender.send(IN_MESSAGE[what])
         assert sender.ends() == ABORT
 
+    assert time.monotonic() - began < 5.0
     assert is_served(shared, names())
     assert shared.hidden() == []
     assert [one for one in shared.stored() if one.stem == "1.2.78"] == []
