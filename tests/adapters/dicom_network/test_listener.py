@@ -334,7 +334,7 @@ def test_a_message_that_breaks_the_standard_ends_the_association(
 
     assert time.monotonic() - began < 5.0
     assert is_served(shared, names())
-    assert shared.hidden() == []
+    wait_until(lambda: shared.hidden() == [])
     assert [one for one in shared.stored() if one.stem == "1.2.78"] == []
 
 
@@ -392,7 +392,8 @@ def test_without_room_an_object_is_read_to_its_end_and_refused(tmp_path: Path) -
             uid = "1.2.4"
             assert sender.store(uid, data_set(uid, pixels=bytes(400_000))) == 0xA700
             assert sender.echo() == 0
-            assert (running.stored(), running.hidden()) == ([], [])
+            wait_until(lambda: running.hidden() == [])
+            assert running.stored() == []
 
 
 @pytest.mark.parametrize("phase", ["nothing", "half a request", "associated", "half an object"])
@@ -524,6 +525,7 @@ def test_a_flood_leaves_room_in_the_log(tmp_path: Path) -> None:
                 with running.sender() as sender:
                     sender.associate(calling="NOBODY")
             assert is_served(running, "1.2.3")
+            wait_until(lambda: any("stored=1" in line for line in lines))
         finally:
             logging.getLogger("drawcli").removeHandler(handler)
     assert sum("unknown-caller" in line for line in lines) <= 60
