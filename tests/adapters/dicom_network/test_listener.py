@@ -307,6 +307,8 @@ IN_MESSAGE: dict[str, bytes] = {
     "a context that was not negotiated": pdu("data", fragment(9, echo_command())),
     "a data set in another context": after(STORE, pdu("data", fragment(3, b"xx", 0))),
     "a command in a data set": after(STORE, pdu("data", fragment(1, echo_command()))),
+    "a release in a command": pdu("data", fragment(1, STORE[:30], OF_COMMAND))
+    + pdu("release", bytes(4)),
     "a release in a data set": after(
         STORE, pdu("data", fragment(1, b"xx", 0)), pdu("release", bytes(4))
     ),
