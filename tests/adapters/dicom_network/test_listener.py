@@ -488,7 +488,7 @@ def test_thousands_of_silent_connections_keep_nobody_out(tmp_path: Path) -> None
                 assert is_served(running, f"1.2.{number}")
             if len(silent) > 400:
                 silent.pop(0).close()
-        wait_until(lambda: sum(map(is_open, silent)) <= limits.RECEIVE_WAITING)
+        wait_until(lambda: sum(map(is_open, silent)) <= limits.RECEIVE_WAITING, seconds=2.0)
         assert sum(map(is_open, silent)) > 100  # silence alone closes none so soon
         for one in silent:
             one.close()
