@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
+from drawcli.operations.qa import compare
 from tests.cli.conftest import Run
 from tests.structure_sets import structure_set
 
@@ -81,6 +82,17 @@ def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
     assert folders.answer["status"] == "partial"
     assert "cannot be read" in table.err
     assert "Bladder" in table.out
+
+
+def test_without_scipy_the_table_says_how_to_get_distances(
+    drawcli: Run, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "has_scipy", lambda: False)
+
+    shown = drawcli("qa", "compare", *map(str, pair))
+
+    assert "distances need SciPy, which is not installed\n  Install it: " in shown.out
+    assert "pip install scipy" in shown.out
 
 
 def test_of_many_pairs_the_worst_are_named_and_the_columns_explained(

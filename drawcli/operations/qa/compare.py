@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.deidentify_folder import FolderContents
 
 _A_PAIR: Final = 2
-DISTANCES_NEED: Final = "distances need SciPy, which is not installed (extra 'qa')"
+DISTANCES_NEED: Final = "distances need SciPy, which is not installed"
 
 
 @dataclass(frozen=True)
