@@ -360,6 +360,8 @@ def test_a_missing_folder_is_reported_and_the_datastore_is_still_used(
 
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert [err.code for err in done.warnings] == ["datastore-missing"]
+    assert str(done.warnings[0]).startswith("the folder of qa.folders ")
+    assert "qa.folders" in done.warnings[0].hint
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
