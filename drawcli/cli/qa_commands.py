@@ -182,6 +182,7 @@ def _write_pages(
 
 def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> None:
     from drawcli.operations.qa.compare import DISTANCES_NEED, has_scipy
+    from drawcli.system.packages import install_hint
 
     if len(pairs) == 1:
         show_structures(out, _structures(pairs[0]))
@@ -191,7 +192,7 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
     else:
         _show_summary(out, pairs)
     if not has_scipy():
-        out.print(DISTANCES_NEED, soft_wrap=True)
+        out.print(f"{DISTANCES_NEED}\n  {install_hint('scipy')}", soft_wrap=True)
     if html is not None:
         out.print(f"written: {html}", soft_wrap=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
+from drawcli.operations.qa import compare
 from tests.cli.conftest import Run
 from tests.structure_sets import structure_set
 
@@ -81,6 +82,17 @@ def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
     assert folders.answer["status"] == "partial"
     assert "cannot be read" in table.err
     assert "Bladder" in table.out
+
+
+def test_without_scipy_the_table_says_how_to_get_distances(
+    drawcli: Run, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "has_scipy", lambda: False)
+
+    shown = drawcli("qa", "compare", *map(str, pair))
+
+    assert "distances need SciPy, which is not installed\n  Install it: " in shown.out
+    assert "pip install scipy" in shown.out
 
 
 def test_of_many_pairs_the_worst_are_named_and_the_columns_explained(
@@ -161,3 +173,18 @@ def test_what_cannot_be_compared_is_said(
 
     assert (ended.code != 0, ended.out) == (True, "")
     assert message in ended.err
+
+
+def test_damaged_references_do_not_stop_a_comparison(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    whole, frame = b.read_bytes(), b"\x20\x00\x52\x00"  # FrameOfReferenceUID, in the first item
+    at = whole.index(frame, whole.index(b"\x06\x30\x10\x00"))
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(whole[: at + 4] + b"\xf0\x7f\x00\x00" + whole[at + 8 :])
+
+    ended = drawcli("qa", "compare", str(a), str(bad), "--json")
+
+    assert ended.code == 0
+    assert [one["outcome"] for one in ended.answer["data"]["structures"]][:1] == ["edited"]

@@ -110,6 +110,10 @@ class StowTarget:
             answer = self.ask()
         except WebFailure as err:
             raise self.judge.away(str(err), err.hint) from None
+        return self.judge_check(answer)
+
+    def judge_check(self, answer: Answer) -> Remark | None:
+        """Return a remark on the answer of `ask`, or None; raise TryLater if it stores nothing."""
         refuses = answer.status in _CREDENTIALS | _NO_SUCH
         if refuses or answer.is_redirect or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise self._not_now(answer)

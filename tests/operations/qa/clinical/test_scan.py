@@ -361,6 +361,8 @@ def test_a_missing_folder_is_reported_and_the_datastore_is_still_used(
 
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert [err.code for err in done.warnings] == ["datastore-missing"]
+    assert str(done.warnings[0]).startswith("the folder of qa.folders ")
+    assert "qa.folders" in done.warnings[0].hint
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
@@ -414,6 +416,32 @@ def test_a_comparison_from_before_a_second_delivery_stays(job: Job, ctx: Context
 
     assert record_of(job, ctx) == before
     assert record_of(job, ctx).structures
+
+
+@pytest.mark.parametrize("gone", ["clinical", "delivered"])
+def test_a_comparison_stays_when_its_files_are_moved_away(
+    job: Job, ctx: Context, gone: str
+) -> None:
+    clinical = exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    before = record_of(job, ctx)
+    (clinical if gone == "clinical" else delivered_file(job, ctx)).unlink()
+
+    rescan(ctx, again=True)
+
+    assert record_of(job, ctx) == before
+    assert before.structures
+
+
+def test_a_comparison_gives_way_to_a_set_that_is_not_approved(job: Job, ctx: Context) -> None:
+    clinical = exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    clinical.unlink()
+    exported(job, ctx, move_first_roi, **APPROVED | {"ApprovalStatus": "UNAPPROVED"})
+
+    rescan(ctx)
+
+    assert record_of(job, ctx).status is PairStatus.WAITING
 
 
 def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
