@@ -665,6 +665,7 @@ def test_git_is_bounded_and_its_word_is_no_commit(
     script: str, site: Site, monkeypatch: pytest.MonkeyPatch, hurry: Callable[[str, float], None]
 ) -> None:
     hurry("git", 1.0)
+    (site.folder / ".git").mkdir()
     stub = site.folder / "bin" / "git"
     stub.parent.mkdir()
     stub.write_text(f"#!/bin/sh\n{script}\n")
