@@ -34,6 +34,7 @@ from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.update import Update
+from drawcli.system.threads import call_while_heard
 from tests.conftest import PELVIS, Clock, Site
 from tests.operations.qa.clinical.clinic import (
     APPROVED,
@@ -681,7 +682,6 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
     for day in range(15, 21):
         exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
     scan(ctx)
-    call = clinical_pair.call_while_heard
     signs: list[float] = []
 
     def listen(read: Callable[[Callable[[], None]], object], seconds: float) -> object:
@@ -692,7 +692,7 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
 
             return read(count)
 
-        return call(read_and_count, seconds)
+        return call_while_heard(read_and_count, seconds)
 
     monkeypatch.setattr(clinical_pair, "call_while_heard", listen)
 
