@@ -45,7 +45,8 @@ SWEEPS = tuple(
         *"torture deidentification releases documents/test_blocks test_bench test_wheel".split(),
         *"pipeline/survey/test_fuzz test_round_trip test_server_faults cli/test_real_data".split(),
         *"core/rules/test_prefilter core/test_identity cli/test_start_up".split(),
-        *"test_home_and_away core/qa/test_chart_year".split(),
+        *"test_home_and_away core/qa/test_chart_year core/qa/test_chart_peers".split(),
+        "adapters/delivery/test_orthanc",
     )
 )
 
@@ -100,6 +101,12 @@ class Site:
         """Append to drawcli.yaml."""
         with self.config.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Do not wait for the disk in `make test`: power cuts are for the sweep."""
+    if config.option.markexpr == "not sweep":
+        pytest.MonkeyPatch().setattr(os, "fsync", os.fstat)  # it needs an open file, too
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

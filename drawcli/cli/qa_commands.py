@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from drawcli.operations.qa.compare import ComparedPair
 
 
-_SUMMARY_LEGEND: Final = (
-    "n: pairs with the structure; same: untouched. Dice, HD95 (mm): medians of the pairs."
-)
+_SUMMARY_LEGEND: Final = "n: pairs with the structure; same: untouched. Dice, HD95 (mm): medians."
 
 
 def register(app: typer.Typer) -> None:
@@ -184,16 +182,17 @@ def _write_pages(
 
 def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> None:
     from drawcli.operations.qa.compare import DISTANCES_NEED, has_scipy
+    from drawcli.system.packages import install_hint
 
     if len(pairs) == 1:
         show_structures(out, _structures(pairs[0]))
         if pairs[0].warning:
             out.print(f"warning: {pairs[0].warning}", soft_wrap=True)
-        out.print(legend([tau], "A is the reference."), soft_wrap=True)
+        out.print(legend([tau], " A is the reference."), soft_wrap=True)
     else:
         _show_summary(out, pairs)
     if not has_scipy():
-        out.print(DISTANCES_NEED, soft_wrap=True)
+        out.print(f"{DISTANCES_NEED}\n  {install_hint('scipy')}", soft_wrap=True)
     if html is not None:
         out.print(f"written: {html}", soft_wrap=True)
 

@@ -78,6 +78,8 @@ deliver:
         ("{targets: [{folder: /y}, {folder: /y}]}", "are the same"),
         ("{targets: [{stow: 'https://a/b'}, {stow: 'https://a/b/'}]}", "are the same"),
         ("{targets: [{stow: 'https://a', token_file: x, token_command: y}]}", "choose one"),
+        ("{targets: [{sender: yes}]}", "needs the table senders"),
+        ("{targets: [{folder: /x}], senders: {CT1: CT1}}", "AE_TITLE@host:port"),
         ("{targets: [{stow: 'http://localhost', tls: true}]}", "https"),
         ("{targets: [{node: A@h:1, tls: {key: x}}]}", "set both"),
     ],

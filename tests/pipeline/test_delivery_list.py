@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pynetdicom import evt
 
 from drawcli.adapters.delivery.confirmations import Confirmations
+from drawcli.adapters.dicom_network import commitments
+from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+from drawcli.core.delivery.commitment import CommitmentReport
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError
 from drawcli.pipeline.actions import release
@@ -19,6 +23,8 @@ from drawcli.pipeline.step_report import StepReport
 from tests.conftest import Clock, Site, opened
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.fake_draw import FakeDraw
+from tests.scripted_peer import Talk, scripted
+from tests.storage_commitment import requested
 from tests.web_archive import FAILED, STORED, WebArchive, archive
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
@@ -378,6 +384,69 @@ def test_a_record_that_is_damaged_sends_again_and_loses_nothing(
 
     assert done.state is State.DONE
     assert len(set(peer.received)) == 1
+
+
+@pytest.mark.parametrize(("title", "known"), [("CT1", True), ("CT2", False), (None, False)])
+def test_a_structure_set_returns_to_the_node_that_sent_its_images(
+    site: Site, draw: FakeDraw, clock: Clock, title: str | None, *, known: bool
+) -> None:
+    for path in site.store.rglob("*.dcm"):
+        image = dcmread(path)
+        if title is not None:
+            image.file_meta.SourceApplicationEntityTitle = title
+        image.save_as(path)
+    with targets(site, ["sender: true"]) as (peer, web), listening(Peer()) as other:
+        table = f"CT1: 'TPS@127.0.0.1:{peer.port}', MR1: 'MR1@127.0.0.1:{other.port}'"
+        site.add_line(f"  senders: {{{table}}}")
+        with opened(site, draw, clock) as ctx:
+            steps(ctx)
+            job = only(ctx)
+
+    assert (len(peer.received), len(other.received), len(web.received)) == (known, 0, 0)
+    outcome = (State.DONE, False) if known else (State.FETCHED, True)
+    assert (job.state, job.held) == outcome
+    assert job.reason_code == (None if known else "no-sender")
+    assert len(draw.confirmed) == known
+
+
+@pytest.mark.parametrize("use", ["all", "first"])
+def test_the_server_waits_for_the_commitment_that_arrives_between_two_runs(
+    site: Site, draw: FakeDraw, clock: Clock, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", 0.05)
+
+    def stores(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer()
+        talk.release()
+
+    with scripted(stores) as node:
+        committing = f"node: 'TPS@127.0.0.1:{node.port}', commitment: true"
+        with targets(site, [committing, STOW], use=use) as (_, web):
+            with opened(site, draw, clock) as ctx:
+                reports = steps(ctx)
+                waiting, before = only(ctx), list(draw.confirmed)
+            asked = requested(node.talks[1].asked.data)
+            uid = asked.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            report = CommitmentReport(str(asked.TransactionUID), frozenset([str(uid)]), {})
+            assert CommitmentFolder.of(site.state).store(report)
+            clock.advance(minutes=16)
+            with opened(site, draw, clock) as ctx:
+                steps(ctx, "reidentify")
+                done = only(ctx)
+
+    assert (waiting.state, waiting.held, waiting.reason_code) == (
+        State.FETCHED,
+        False,
+        "commitment",
+    )
+    assert str(reports[-1].undelivered).endswith("has not reported yet that it keeps it")
+    assert before == []
+    assert done.state is State.DONE
+    assert [talk.asked.command for talk in node.talks] == [0x0001, 0x0130]
+    assert len(web.received) == (use == "all")  # what waits for its commitment is no failure
+    assert len(draw.confirmed) == 1
 
 
 def breaks_off(event: evt.Event) -> int:

@@ -47,9 +47,13 @@ def opened(target: "Target", settings: "Settings") -> "DeliveryTarget":
     if target.node:
         from drawcli.adapters.delivery.dicom_node import opened_target
 
-        return opened_target(target, settings.deliver.ae_title)
+        return opened_target(target, settings.deliver.ae_title, settings.state_dir)
     if target.stow:
         from drawcli.adapters.delivery.stow import opened_stow
 
         return opened_stow(target)
+    if target.sender:
+        from drawcli.adapters.delivery.sender import opened_sender
+
+        return opened_sender(target, settings)
     return folder_of(settings, target.folder)

@@ -9,13 +9,15 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from drawcli.adapters.delivery.judgement import DUPLICATE, SUCCESS, TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import RECORD, Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.dicom_network.association import Association, Deadlines
+from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import (
     EXPLICIT_LITTLE,
@@ -32,11 +34,14 @@ from drawcli.system.packages import not_installed
 if TYPE_CHECKING:
     import ssl
 
+    from drawcli.adapters.delivery.commitment import Commitment
     from drawcli.config.sections_delivery import Deliver
     from drawcli.config.sections_targets import Target
 
 _STRUCTURE_SETS: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
 _VERIFICATION: Final = "1.2.840.10008.1.1"
+_NO_COMMITMENT: Final = "does not offer storage commitment"
+_NO_COMMITMENT_HINT: Final = "Switch it on at the node, or remove 'commitment: true'."
 _EXPLICIT_ONLY: Final = (
     "accepts structure sets in Explicit VR Little Endian only; those that the server makes in "
     "Implicit VR Little Endian, the default of DICOM, cannot be sent to it"
@@ -55,6 +60,7 @@ class DicomNode:
     deadlines: Deadlines = field(default_factory=Deadlines)
     tls: "ssl.SSLContext | None" = None
     record: str = RECORD  # the file in the work folder of a job that records what was sent
+    commitment: "Commitment | None" = None  # None: a file counts as delivered once it is stored
     judge: TargetJudge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,9 +85,46 @@ class DicomNode:
 
     def send(self, delivery: Delivery) -> str:
         """Send a structure set; return a report, or the warning of the node."""
-        if said := self.store(delivery.data, delivery.work_folder / self.record):
+        store = partial(self.store, delivery.data, delivery.work_folder / self.record)
+        if said := store() if self.commitment is None else self._committed(delivery, store):
             return f"warning: {self.describe()} {said}"
         return f"sent to {self.describe()}"
+
+    def _committed(self, delivery: Delivery, store: Callable[[], str]) -> str:
+        """Send a file, unless the node has it, and wait for its commitment."""
+        header = header_of(delivery.data)
+        uids = header.text(tags.SOPClassUID), header.text(tags.SOPInstanceUID)
+        wanted = cast("Commitment", self.commitment)
+        ask = partial(self._ask, *uids)
+        return wanted.deliver(self.describe(), delivery, uids[1], store, ask)
+
+    def _ask(self, sop_class: str, instance: str, transaction: str) -> int | None:
+        """Ask for storage commitment; return the result if the node reports at once."""
+        from drawcli.adapters.dicom_network.commitments import (
+            COMMITMENT,
+            REPORT_SECONDS,
+            CommitmentAssociation,
+        )
+
+        self.judge.check_reachable()
+        reports = cast("Commitment", self.commitment).reports
+        try:
+            association = CommitmentAssociation(self.node, self.calling, self.deadlines, self.tls)
+        except NodeTrouble as err:
+            raise self.judge.away(str(err), err.hint) from None
+        try:
+            with association:
+                if not association.accepts(COMMITMENT):
+                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
+                status = association.ask(transaction, sop_class, instance)
+                if status not in (SUCCESS, DUPLICATE):  # asked before: the report will come
+                    why = f"does not take the request to keep it (status {status:04X})"
+                    raise self.judge.later(why)
+                association.report(REPORT_SECONDS, reports.store)
+        except NodeTrouble as err:
+            raise self.judge.unanswered(str(err), err.hint, may_have=False) from None
+        self.judge.answered()
+        return reports.result(transaction)
 
     def store(self, data: bytes, record: Path) -> str:
         """Send a file; return the warning of the node, or "".
@@ -133,13 +176,17 @@ class DicomNode:
         explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
         default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
         verification = ProposedContext(5, _VERIFICATION, IMPLICIT_LITTLE)
-        association = self._associated([explicit, default, verification])
+        keeping = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
+        offers = [explicit, default, verification, *([keeping] if self.commitment else [])]
+        association = self._associated(offers)
         try:
             with association:
                 if not (association.accepts(explicit) or association.accepts(default)):
                     raise self.judge.later("does not accept structure sets")
                 if not association.accepts(verification):
                     raise self.judge.later("does not accept C-ECHO")
+                if self.commitment is not None and not association.accepts(keeping):
+                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
                 status = association.echo(verification)
         except NodeTrouble as err:
             raise self.judge.away(str(err), err.hint) from None
@@ -189,7 +236,7 @@ def opened(deliver: "Deliver") -> DicomNode:
     return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
-def opened_target(target: "Target", calling: str) -> DicomNode:
+def opened_target(target: "Target", calling: str, state_dir: Path) -> DicomNode:
     """Return a node of `deliver.targets`.
 
     Raises
@@ -204,7 +251,14 @@ def opened_target(target: "Target", calling: str) -> DicomNode:
 
         tls = client_context(TlsFiles(target.tls.ca_file, target.tls.cert, target.tls.key))
     node = parse_node(target.node)
-    return DicomNode(node, calling, tls=tls, record=record_of(node))
+    commitment = None
+    if target.commitment:
+        from drawcli.adapters.delivery.commitment import Commitment
+        from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+
+        name = record_of(node).replace("node", "commitment", 1)
+        commitment = Commitment(CommitmentFolder.of(state_dir), name)
+    return DicomNode(node, calling, tls=tls, record=record_of(node), commitment=commitment)
 
 
 def _check_installed(what: str, or_else: str) -> None:

@@ -65,13 +65,7 @@ class _Parts(NamedTuple):
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the request."""
-        kind = f'multipart/related; type="application/dicom"; boundary={self.boundary}'
-        length = len(self.head) + len(self.data) + len(self.tail)
-        return {
-            "content-type": kind,
-            "content-length": str(length),
-            "accept": "application/dicom+json, application/dicom+xml;q=0.5",
-        }
+        return _headers(self.boundary, len(self.head) + len(self.data) + len(self.tail))
 
     def pieces(self, before_last: Callable[[], None]) -> Iterator[bytes]:
         """Yield the body; the archive cannot have the file before `before_last` was called."""
@@ -83,6 +77,14 @@ class _Parts(NamedTuple):
         before_last()
         yield bytes(data[last:])
         yield self.tail
+
+
+def _headers(boundary: str, length: int) -> dict[str, str]:
+    return {
+        "content-type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+        "content-length": str(length),
+        "accept": "application/dicom+json, application/dicom+xml;q=0.5",
+    }
 
 
 @dataclass(slots=True)
@@ -108,19 +110,33 @@ class StowTarget:
             answer = self.ask()
         except WebFailure as err:
             raise self.judge.away(str(err), err.hint) from None
-        is_missing = answer.status in _CREDENTIALS | {HTTPStatus.NOT_FOUND}
-        if is_missing or answer.is_redirect or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return self.judge_check(answer)
+
+    def judge_check(self, answer: Answer) -> Remark | None:
+        """Return a remark on the answer of `ask`, or None; raise TryLater if it stores nothing."""
+        refuses = answer.status in _CREDENTIALS | _NO_SUCH
+        if refuses or answer.is_redirect or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise self._not_now(answer)
-        if answer.status in _NO_SUCH or not answer.accepts_post:
+        if not answer.accepts_post:
             text = "answers; whether it stores structure sets is known with the first"
             return Remark(text, "Nothing, if its documentation names STOW-RS.")
         return None
 
     def ask(self) -> Answer:
-        """Send an OPTIONS request, which changes nothing; raise WebFailure without an answer."""
-        deadline = Deadline(EXCHANGES["stow-check"].seconds)
+        """Send requests that store nothing; raise WebFailure without an answer.
+
+        A server that knows no OPTIONS is sent a STOW-RS request without an instance.
+        """
+        deadline, url = Deadline(EXCHANGES["stow-check"].seconds), f"{self.url}/studies"
         with open_target_client(self.web) as client:
-            return exchange(client, WebRequest("OPTIONS", f"{self.url}/studies"), deadline)
+            answer = exchange(client, WebRequest("OPTIONS", url), deadline)
+            if answer.status not in _NO_SUCH:
+                return answer
+            boundary = secrets.token_hex(24)
+            body = f"--{boundary}--\r\n".encode("ascii")
+            headers = _headers(boundary, len(body))
+            empty = WebRequest("POST", url, headers, lambda: iter([body]))
+            return exchange(client, empty, deadline)
 
     def send(self, delivery: Delivery) -> str:
         """Send a structure set; return a report, or the warning of the archive."""

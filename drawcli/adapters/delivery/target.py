@@ -25,6 +25,7 @@ class Delivery:
     job_id: str
     data: bytes
     destination_in: Callable[[Path | None], Destination]  # of a folder's pattern; None: beside
+    sender: Callable[[], str]  # AE title that sent the images; "" if it is not known
     work_folder: Path  # of the job; a target may keep a record in it
 
 

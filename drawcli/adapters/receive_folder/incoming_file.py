@@ -43,9 +43,13 @@ class IncomingFile:
         except OSError as err:
             raise NotStored(failure(err)) from None
         self._is_open = True
-        self.write(self._head)
+        try:
+            self.write(self._head)
+        except NotStored:
+            self._remove()
+            raise
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append to the data set.
 
         Raises

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import groupby
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -198,13 +199,13 @@ def _show(
         out.print()
         show_structures(out, record.structures)
         taus = sorted({one.tau_mm for one in record.structures if one.tau_mm is not None})
-        out.print(legend(taus, "A: delivered, B: clinical."), soft_wrap=True)
+        out.print(legend(taus, "\nA: delivered, B: clinical."), soft_wrap=True)
     if record.unpaired:
         what = counted(record.unpaired, "clinical structure")
         out.print(f"{what} without a delivered one: not listed; see qa.aliases", soft_wrap=True)
     for (roi, state), same in groupby(charts, lambda one: (one.roi, one.state)):
         metrics = [METRICS[one.metric].label for one in same if one.metric in METRICS]
-        out.print(f"charts to {state}: {roi}, {', '.join(metrics)}", soft_wrap=True)
+        out.print(fill(f"charts to {state}: {roi}, {', '.join(metrics)}", out.width))
     if record.status in _SEARCHED and not files:
         out.print(f"'drawcli qa show {record.job} --identify' {_NAMES_FILES}", soft_wrap=True)
 

@@ -58,7 +58,7 @@ def legend(taus: "Sequence[float]", reference: str) -> str:
     """Return what the columns of the table mean; `reference` says what A is."""
     tolerance = " or ".join(f"{tau:g}" for tau in taus)
     within = f"sDice, APL: tolerance {tolerance} mm. " if tolerance else ""
-    return f"{within}HD95, mean, APL, shift in mm. {reference}"
+    return f"{within}HD95, mean, APL, shift in mm.{reference}"
 
 
 def _volume(cm3: float | None) -> str:

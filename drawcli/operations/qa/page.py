@@ -68,7 +68,7 @@ def render_comparison(pair: "ComparedPair", tau_mm: float, images: "Scene | None
     warning = f"\n<p>Warning: {escape(pair.warning)}.</p>" if pair.warning else ""
     sections = "" if images is None else "\n".join(_sections(compared, images))
     main = f"""<h1>Contours compared</h1>
-<p><b class="a">A</b> {escape(pair.a.name)}</p>
+<p><b class="a">A</b> {escape(pair.a.name)}, the reference</p>
 <p><b class="b">B</b> {escape(pair.b.name)}</p>{warning}
 <div class="table"><table>
 <tr><th>structure</th><th>outcome</th>{"".join(f"<th>{title}</th>" for title, _, _ in _COLUMNS)}

@@ -28,7 +28,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tls.Authority:
 
 def at(port: int, authority: tls.Authority, **files: Any) -> DicomNode:
     settings = {"ca_file": authority.file, **files}
-    return opened_target(Target(node=f"TPS@127.0.0.1:{port}", tls=settings), "WARD7")
+    return opened_target(Target(node=f"TPS@127.0.0.1:{port}", tls=settings), "WARD7", Path("state"))
 
 
 def store(node: DicomNode, path: Path) -> str:
@@ -142,13 +142,13 @@ def test_a_file_of_tls_that_is_none_is_an_error_of_the_settings(
 ) -> None:
     (tmp_path / "none.pem").write_text("none")
     with pytest.raises(ConfigError, match="cannot be read") as told:
-        opened_target(Target(node="T@h:1", tls={"ca_file": tmp_path / "none.pem"}), "W")
+        opened_target(Target(node="T@h:1", tls={"ca_file": tmp_path / "none.pem"}), "W", tmp_path)
     assert told.value.hint.startswith("tls.ca_file")
 
     cert, key = authority.certificate()
     key.chmod(0o644)
     with pytest.raises(ConfigError, match="others can read"):
-        opened_target(Target(node="T@h:1", tls={"cert": cert, "key": key}), "W")
+        opened_target(Target(node="T@h:1", tls={"cert": cert, "key": key}), "W", tmp_path)
 
 
 @needs_storescp

@@ -2,8 +2,9 @@
 
 import hashlib
 import socket
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -362,6 +363,26 @@ def test_a_check_sends_nothing_but_a_question() -> None:
     assert "known with the first" in remark.text
 
 
+@pytest.mark.parametrize(("studies", "accepts"), [(200, True), (400, True), (404, False)])
+def test_an_archive_without_options_is_asked_without_an_instance(
+    studies: int,
+    accepts: bool,  # noqa: FBT001
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(404 if request.method == "OPTIONS" else studies)
+
+    with tls.serving(answer) as port:
+        target = at(f"http://127.0.0.1:{port}/dicom-web")
+        with nullcontext() if accepts else pytest.raises(TryLater, match="no STOW-RS"):
+            assert target.check() is None
+
+    assert [request.method for request in asked] == ["OPTIONS", "POST"]
+    assert b"dicom" not in asked[1].content
+
+
 @pytest.mark.parametrize("flood", [b" " * 100_000, b" "])
 def test_a_check_of_an_archive_that_drips_or_floods_ends(
     flood: bytes, monkeypatch: pytest.MonkeyPatch
@@ -369,7 +390,8 @@ def test_a_check_of_an_archive_that_drips_or_floods_ends(
     def answers(talk: Talk) -> None:
         talk.line.recv(65_536)
         talk.send(b"HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n" + flood)
-        talk.wait_until_closed()
+        time.sleep(0.6)
+        talk.line.close()
 
     limit = EXCHANGES["stow-check"]._replace(seconds=0.3)
     monkeypatch.setitem(EXCHANGES, "stow-check", limit)

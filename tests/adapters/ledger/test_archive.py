@@ -303,10 +303,10 @@ def test_a_change_costs_the_same_with_an_archive_of_any_size(path: Path) -> None
         small = path.stat().st_size
         ledger.add(*(a_job(number) for number in range(1000, 3000)))
         ledger.archive_finished(LATER)
-        begun = time.monotonic()
+        begun = time.process_time()
         for number in range(20):
             ledger.commit(ledger.get(a_job(number).id) or a_job(number))
-        assert time.monotonic() - begun < 60
+        assert time.process_time() - begun < 60
 
         assert path.stat().st_size < 1.2 * small
 

@@ -265,7 +265,7 @@ def test_a_comparison_that_takes_too_long_is_left_and_reported(
     released = Event()
     limit = limits.EXCHANGES["clinical"]._replace(seconds=0.05)
     monkeypatch.setitem(limits.EXCHANGES, "clinical", limit)
-    monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(5))
+    monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(60))
     ran = drawcli("run-once", "--json")
     released.set()
 

@@ -52,14 +52,14 @@ def bow_tie() -> RoiContours:
     return roi([[(0, 0, z), (20, 20, z), (20, 0, z), (0, 20, z)] for z in AT])
 
 
-def many_parts(count: int = 500) -> RoiContours:
+def many_parts(count: int = 150) -> RoiContours:
     at = [(2 * (n % 20), 2 * (n // 20 % 20), 3 * (n // 400)) for n in range(count)]
     return roi([circle(12, 0.8) + one for one in at])
 
 
 def comb() -> RoiContours:
-    teeth = [(n * 0.3 + x, y, 0) for n in range(200) for x, y in ((0, 0), (0.15, 50))]
-    return roi([[*teeth, (60, -1, 0), (0, -1, 0)]])
+    teeth = [(n * 0.3 + x, y, 0) for n in range(60) for x, y in ((0, 0), (0.15, 50))]
+    return roi([[*teeth, (18, -1, 0), (0, -1, 0)]])
 
 
 def one_point_more_than(count: int) -> RoiContours:
@@ -93,7 +93,7 @@ COMPARED: dict[str, RoiContours] = {
     "crossing itself": bow_tie(),
     "many parts": many_parts(),
     "a comb": comb(),
-    "many points": one_point_more_than(20_000),
+    "many points": one_point_more_than(5_000),
     "one slice": roi([circle(40)]),
     "each slice twice": roi([one for one in GOOD.contours for _ in range(2)]),
     "between slices": roi([*GOOD.contours, circle(40, 12, 1.5)]),
@@ -101,8 +101,8 @@ COMPARED: dict[str, RoiContours] = {
         [[(0, 0, z), (90, 0, z), (90, 1e-9, z), (0, 1e-9, z)] for z in AT]
     ),
     "tiny": roi([circle(40, 1e-4, z) for z in AT]),
-    "many slices": roi([circle(12, 10, 0.25 * n) for n in range(300)]),
-    "slices apart by rounding": roi([circle(40, 10, 0.21 * n) for n in range(60)]),
+    "many slices": roi([circle(12, 10, 0.25 * n) for n in range(100)]),
+    "slices apart by rounding": roi([circle(40, 10, 0.21 * n) for n in range(40)]),
     "negative zeros": roi([np.where(one == 0, -0.0, one) for one in GOOD.contours]),
 }
 
@@ -180,7 +180,8 @@ def test_time_grows_no_faster_than_the_points() -> None:
 
     seconds(1000)
 
-    assert seconds(40_000) < 16 * max(seconds(5_000), 0.05)  # 8 times, n log n, and a margin
+    # 8 times, n log n, and a margin for other work of the machine; the square would be 64 times.
+    assert seconds(40_000) < 32 * max(seconds(5_000), 0.05)
 
 
 def test_a_contour_between_slices_takes_half_the_way_to_both_neighbours() -> None:

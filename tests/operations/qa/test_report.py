@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from drawcli.adapters.state.golden_store import GoldenStore
 from drawcli.adapters.state.qa_records import QaRatings, QaRecords
+from drawcli.core.qa.golden import GoldenCase, GoldenOutcome, GoldenResult
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
@@ -160,6 +162,22 @@ def test_signals_come_with_their_words_explained_and_with_the_commands_that_show
     assert "'drawcli qa list --template Prostate_OAR'" in where
     assert f"'drawcli qa show {job(71)}'" in where
     assert "signals of the charts" not in dict(sections(reported(site, *cases(0, 60))))
+
+
+def test_a_golden_case_that_came_back_changed_is_among_the_changes(site: Site) -> None:
+    store = GoldenStore(site.state)
+    facts = {"models": (1,), "zip_sha256": "", "zip_bytes": 1, "template_digest": ""}
+    store.add(GoldenCase(id="c" * 12, template="Prostate_OAR", added_at=NOON, **facts))  # type: ignore[arg-type]
+    store.note(
+        GoldenResult(
+            at=at(30), case="c" * 12, template="Prostate_OAR", outcome=GoldenOutcome.CHANGED
+        )
+    )
+
+    made = reported(site, *cases(0, 60))
+
+    (change,) = dict(sections(made))["changes"]
+    assert "a golden case came back with other contours" in change
 
 
 def test_ratings_of_the_time_have_a_line_for_each_template(site: Site) -> None:

@@ -98,7 +98,8 @@ class _Scan:
         state_dir = self.ctx.settings.state_dir
         known = read_watch(state_dir)
         self.is_first = known is None  # or the list was lost
-        self.watched = known or {}
+        now = self.ctx.now()
+        self.watched = {job: one.known_at(now) for job, one in (known or {}).items()}
         self.before = dict(self.watched)
         self.records = QaRecords(state_dir)
         self.folders = frozenset(self.ctx.work.job_ids())
@@ -220,6 +221,8 @@ class _Scan:
             frame_is_shared=shares_frame(watched, self.watched.values()),
         )
         record = self._made(job, maker)
+        if record is not None and _stays(earlier, record, maker):
+            record = None
         for_, since = "", None
         if record is not None and record.status is PairStatus.WAITING:
             for_ = maker.choice.chosen.contours if maker.choice.chosen else ""
@@ -267,6 +270,16 @@ class _Scan:
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)
         return known is None or known.content != record.content_digest
+
+
+def _stays(earlier: PairRecord, record: PairRecord, maker: "PairMaker") -> bool:
+    """Return whether a comparison stays, because only its files were moved away since."""
+    if earlier.status is not PairStatus.COMPARED:
+        return False
+    if record.status is PairStatus.FAILED:
+        return record.b_sha256 == earlier.b_sha256
+    seen = {one.facts.digest for one in maker.candidates if one.facts is not None}
+    return record.status is PairStatus.MISSING and earlier.b_sha256 not in seen
 
 
 def _is_delivered(job: Job) -> bool:

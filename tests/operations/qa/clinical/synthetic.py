@@ -302,6 +302,12 @@ def half_written(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
     return [whole[:-200], file_bytes(made)], Expected("missing", None, ("unreadable",))
 
 
+def with_a_number_twice(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
+    made = edit(dataset(p, **APPROVED))
+    made.StructureSetROISequence[1].ROINumber = 1  # whose contours are these?
+    return _of(made), Expected("missing", None, ("unreadable",))
+
+
 def in_other_encodings(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
     deflated = in_syntax(edit(dataset(p, **APPROVED)), DeflatedExplicitVRLittleEndian)
     big = in_syntax(dataset(p, StructureSetDate="20261101"), ExplicitVRBigEndian)
@@ -356,6 +362,7 @@ KINDS: tuple[Kind, ...] = (
     *(of_a_changed_series, of_another_series, without_preference, without_any, half_written),
     *(in_other_encodings, by_its_planes, of_other_structures),
     *(drawn_on_another_series, of_last_year_without_a_date, with_a_withdrawn_approval),
+    with_a_number_twice,
 )
 
 
