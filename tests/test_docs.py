@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -89,10 +90,15 @@ def test_the_page_of_the_protocol_has_every_endpoint_and_word_of_the_code() -> N
 def test_every_reason_is_explained() -> None:
     listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", REASONS))
 
-    told = {code for path in PACKAGE.rglob("*.py") for code in reason_codes(path)}
+    told = codes_of_the_package()
     assert len(told) > 40
     missing = (told | set(CHECKS)) - listed
     assert missing == set(), "add a row for each to docs/reasons.md, then renew the generated pages"
+
+
+@cache
+def codes_of_the_package() -> frozenset[str]:
+    return frozenset(code for path in PACKAGE.rglob("*.py") for code in reason_codes(path))
 
 
 def reason_codes(path: Path) -> Iterator[str]:
@@ -214,7 +220,7 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
 
 def test_every_reason_says_why_what_to_look_at_and_what_to_do() -> None:
     known = entries()
-    told = {code for path in PACKAGE.rglob("*.py") for code in reason_codes(path)}
+    told = codes_of_the_package()
     classes = {kind.code for kind in all_errors(errors.DrawcliError)} - {"error"}
 
     assert told | classes | RUN_CODES <= known.keys()
