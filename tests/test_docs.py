@@ -23,6 +23,7 @@ from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
 from drawcli.core.deid.profile import EDITION
 from drawcli.core.protocol import task_status
+from drawcli.core.rtstruct.contour_table import CHECKS
 from tests import reference
 from tests.pictures import NAMES as DRAWN
 
@@ -83,7 +84,7 @@ def test_the_page_of_the_protocol_has_every_endpoint_and_word_of_the_code() -> N
         assert re.search(rf"^\| `{name}` \| `(GET|POST) {re.escape(path)}`", page, re.MULTILINE)
     assert words == (
         task_status.READY | task_status.DELIVERED | task_status.FAILED | task_status.RUNNING
-    ) - {""}
+    ) - {""}, "docs/protocol.md, 'Status words': add or remove the words that differ"
 
 
 def test_every_reason_is_explained() -> None:
@@ -91,7 +92,8 @@ def test_every_reason_is_explained() -> None:
 
     told = codes_of_the_package()
     assert len(told) > 40
-    assert told - listed == set()
+    missing = (told | set(CHECKS)) - listed
+    assert missing == set(), "add a row for each to docs/reasons.md, then renew the generated pages"
 
 
 @cache
