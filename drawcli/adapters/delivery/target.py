@@ -1,7 +1,7 @@
 """The interface of delivery targets: a folder, a DICOM node and any other.
 
-A new target is a class with these three methods, a key of `deliver.targets` and a line in
-`delivery.targets_of`.
+A new target is a class with these three methods, a key of `deliver.targets` and a branch in
+`delivery.opened`.
 """
 
 from collections.abc import Callable
