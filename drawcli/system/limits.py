@@ -25,6 +25,7 @@ NODE_SECONDS: Final = {  # of each phase of a C-STORE; a node may answer after s
     "rest": 15.0,  # from the first byte of the answer to the last
     "release": 5.0,
 }
+NODE_REPORT_SECONDS: Final = 5.0  # for a report of commitment in the association of the request
 NODE_ECHO_SECONDS: Final = 15.0  # until a C-ECHO is answered
 NODE_BYTES_PER_SECOND: Final = 10_000  # the line also carries images
 NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of one answer
@@ -169,6 +170,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=sum(NODE_SECONDS.values()) - NODE_SECONDS["answer"] + NODE_ECHO_SECONDS,
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
+    ),
+    "commitment": Limit(
+        peer="DICOM node",
+        content="a request for storage commitment, and its report in the same association",
+        seconds=sum(NODE_SECONDS.values()) + NODE_SECONDS["rest"] + NODE_REPORT_SECONDS,
+        largest=2 * NODE_ANSWER_BYTES,
+        consequence="the job waits; exit 7",
     ),
     "stow": Limit(
         peer="DICOMweb archive",
