@@ -141,6 +141,8 @@ def test_with_tls_only_callers_with_a_certificate_are_served(site: Site, tmp_pat
     with running(site) as node:
         assert call(site, "storescu", node, *unknown, *source).returncode != 0
         assert call(site, "storescu", node, *source).returncode != 0
+        anonymous = ["+tla", "+cf", str(authority.file)]
+        assert call(site, "storescu", node, *anonymous, *source).returncode != 0
         pushed = call(site, "storescu", node, *known, *source)
         assert pushed.returncode == 0, pushed.stderr
     assert len(read_datastore([site.store]).slices) == 2
