@@ -58,7 +58,6 @@ OF_DIAGONAL: Final = {  # how far a mean may be off
     "plastimatch": 0.4,
     "platipy": 0.4,
 }
-COUNTS_VOXELS: Final = ("plastimatch", "platipy")  # instead of weighting them by area
 SQUARE_MM: Final = 10.0  # the side of the part that an edit adds: 40 mm a slice are added
 _BESIDE_PYTHON: Final = Path(sys.executable).with_name("plastimatch")
 PLASTIMATCH: Final = str(_BESIDE_PYTHON) if _BESIDE_PYTHON.exists() else which("plastimatch")
@@ -222,16 +221,13 @@ def ranges_of(a: Solid, b: Solid, spacing: tuple[float, float, float]) -> dict[s
         sum(weight[away <= TAU_MM + sign * off].sum() for away, weight in directed) / area
         for sign in (-1, 1)
     ]
-    shares = {
-        f"hd{share}": max(_percentile(*one, share / 100) for one in directed)
-        for share in (90, 93, 97)
-    }
+    shares = {share: [_percentile(*one, share / 100) for one in directed] for share in (90, 93, 97)}
     added = [path_lengths(a, b, TAU_MM + sign * 2 * spacing[1]).added for sign in (1, -1)]
     return {
         "surface_dice": (close[0], close[1]),
         "apl": (added[0], added[1]),
-        "hd95": (shares[93], shares[97]),
-        "hd95 counted": (shares[90], shares[97]),
+        "hd95": (max(shares[93]), max(shares[97])),
+        "hd95, mean": (sum(shares[90]) / 2, sum(shares[97]) / 2),
     }
 
 
@@ -362,7 +358,7 @@ def allowed(judge: str, figure: str, case: Case) -> Range:
         off = 0.10 if judge == "platipy" else 0.05
         return low - off, high + off
     if figure == "hd95":
-        low, high = case.ranges["hd95 counted" if judge in COUNTS_VOXELS else "hd95"]
+        low, high = case.ranges["hd95, mean" if judge == "plastimatch" else "hd95"]
         return low - case.diagonal, high + case.diagonal
     if figure == "dice":
         off = 0.002 + 0.12 * pixel / case.width_mm
@@ -384,9 +380,13 @@ class Agreement:
     room: float  # the median of what is allowed to either side
 
 
-def agreements(cases: Sequence[Case], python: str | None) -> Iterator[Agreement]:
+def agreements(
+    cases: Sequence[Case], python: str | None, only: str | None = None
+) -> Iterator[Agreement]:
     """Yield how far each judge's figures are from ours."""
     for judge, ask in judges(python).items():
+        if only not in (None, judge):
+            continue
         told = ask(cases)
         for figure in FIGURES:
             if figure not in told[0]:
@@ -433,10 +433,11 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--platipy", metavar="PYTHON")
     parser.add_argument("--most", type=int, default=5)
+    parser.add_argument("--only", metavar="JUDGE")
     parser.add_argument("--worst", action="store_true", help="name the pairs outside")
     given = parser.parse_args()
     cases = list(cases_of(rois_in(given.folders), given.most))
-    found = list(agreements(cases, given.platipy))
+    found = list(agreements(cases, given.platipy, given.only))
     known = known_paths(cases)
     files = sorted({case.name.split(",")[0] for case in cases})
     print(f"{len(cases)} pairs of {len(files)} files: {'; '.join(files)}\n")

@@ -198,7 +198,8 @@ class SourceUnsettled(TryLater):
 
 DELIVERY: Final = "delivery"  # the structure set could not be written to its folder
 NODE: Final = "dicom-node"  # it is in its folder; the DICOM node has not accepted it yet
-UNDELIVERED: Final = frozenset({DELIVERY, NODE})
+COMMITMENT: Final = "commitment"  # a node has it, and has not committed to keep it yet
+UNDELIVERED: Final = frozenset({DELIVERY, NODE, COMMITMENT})
 SILENT: Final = "datastore-silent"  # the file server of the images does not answer
 MODEL_CHANGED: Final = "model-changed"  # a golden case of the template has come back different
 FIRST_RUN: Final = "first-run"  # a new site would send more than match.first_run_limit

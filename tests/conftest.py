@@ -45,7 +45,8 @@ SWEEPS = tuple(
         *"torture deidentification releases documents/test_blocks test_bench test_wheel".split(),
         *"pipeline/survey/test_fuzz test_round_trip test_server_faults cli/test_real_data".split(),
         *"core/rules/test_prefilter core/test_identity cli/test_start_up".split(),
-        *"test_home_and_away core/qa/test_chart_year".split(),
+        *"test_home_and_away core/qa/test_chart_year core/qa/test_chart_peers".split(),
+        "adapters/delivery/test_orthanc",
     )
 )
 

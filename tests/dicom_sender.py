@@ -222,13 +222,14 @@ class Receiving:
 
 
 def site_that_receives(folder: Path, callers: Sequence[str] = (), **wanted: Any) -> Settings:
-    """Return the settings of a site whose listener takes any free port."""
+    """Return the settings of a site whose listener takes any free port; `more` is other lines."""
+    more = wanted.pop("more", "")
     (folder / "store").mkdir(parents=True, exist_ok=True)
     facts = {"listen": "127.0.0.1:0", "folder": "store/in", "keep_free_gib": 0} | wanted
     lines = "\n".join(f"  {name}: {value}" for name, value in facts.items())
     named = ", ".join(callers or ["CT1@127.0.0.0/8"])
     (folder / "drawcli.yaml").write_text(
-        f"datastore: store\nstate_dir: state\nreceive:\n  callers: [{named}]\n{lines}\n"
+        f"datastore: store\nstate_dir: state\nreceive:\n  callers: [{named}]\n{lines}\n{more}"
     )
     return load_settings(folder / "drawcli.yaml", {})
 
@@ -264,7 +265,7 @@ def receiving(folder: Path, callers: Sequence[str] = (), **wanted: Any) -> Itera
         assert not thread.is_alive()
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -126,7 +126,8 @@ class Talk:
                 ended = bool(control & LAST) and (not data_set or not control & OF_COMMAND)
         fields = _fields(command)
         self.asked.command, self.asked.message_id = fields[0x100], fields[0x110]
-        self.asked.sop_class, self.asked.sop_instance = fields[0x02], fields.get(0x1000, "")
+        self.asked.sop_class = fields.get(0x02) or fields[0x03]  # requested, of an N-ACTION
+        self.asked.sop_instance = fields.get(0x1000) or fields.get(0x1001, "")
         self.asked.data = data
 
     def elements(self, **lies: Any) -> bytes:
@@ -241,6 +242,6 @@ def _fields(command: bytes) -> dict[int, Any]:
         _, number, length = struct.unpack_from("<HHI", command, offset)
         offset += 8 + length
         value = command[offset - length : offset]
-        is_uid = number in (0x02, 0x1000)
+        is_uid = number in (0x02, 0x03, 0x1000, 0x1001)
         found[number] = value.rstrip(b"\0").decode() if is_uid else int.from_bytes(value, "little")
     return found

@@ -32,7 +32,7 @@ from tests.phantoms.planning import write_planning_ct
 from tests.torture.test_processes import started
 
 ALL = Selection()
-PATIENCE = 20.0  # seconds, for what takes milliseconds
+PATIENCE = 60.0  # seconds, for what takes milliseconds
 
 
 class Busy:

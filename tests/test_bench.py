@@ -115,6 +115,18 @@ def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() 
         assert memory["ours"] < 30  # of 80
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ends a process by a signal")
+def test_receiving_is_measured_beside_a_bare_node_that_syncs_each_object() -> None:
+    bare, *rest = rows_of("network.py", "--slices 6 --size 64 --repeat 1")
+
+    assert bare["name"] == "6 objects of 64 x 64: receive / a bare SCP of pynetdicom with fsync"
+    assert bare["ratio"] > 0
+    assert bare["asked"] == "at most 1.2"
+    if sys.platform == "linux":
+        assert rest[0]["met"]
+    assert rest[-1]["ratio"] or rest[-1]["asked"].startswith("not installed")
+
+
 def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
     rows = rows_of("scan.py", "--files 300 --growth 200 400 --repeat 1 --million 500")
 

@@ -589,7 +589,7 @@ def test_what_a_token_command_started_ends_with_it(tmp_path: Path) -> None:
 def has_ended(noted: Path) -> bool:
     """Tell whether a process, whose number is noted in a file, ends soon."""
     pid = int(noted.read_text())
-    for _ in range(200):
+    for _ in range(1200):
         if not is_running(pid):
             return True
         time.sleep(0.05)
@@ -720,15 +720,21 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(watchdog, "_end", ended.append)
-    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
+    come = threading.Event()
+
+    def end(what: str) -> None:
+        ended.append(what)
+        come.set()
+
+    monkeypatch.setattr(watchdog, "_end", end)
+    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
 
     with ctx.turns.taken(), watchdog.watch_step(ctx, "reidentify"):
         with ctx.turns.released():  # a node with a slow line, or a server that drips
-            time.sleep(5 * SHORT)
+            time.sleep(2.0)
         assert ctx.turns.quiet_seconds() < LONG
         before = list(ended)
-        time.sleep(5 * SHORT)  # and now it is the file server
+        assert come.wait(LONG)  # and now it is the file server
 
     assert (before, ended) == ([], ["reidentify"])
 
@@ -736,10 +742,10 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
 def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
     monkeypatch.setattr(watchdog, "_end", ended.append)
-    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
+    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 2.0 / ctx.settings.scan.answer_seconds)
 
     with ctx.progress.step("match"), watchdog.watch_step(ctx, "match"):
-        for _ in ctx.progress.count_items(range(20), "files read"):
+        for _ in ctx.progress.count_items(range(30), "files read"):
             time.sleep(0.1)
 
     assert ended == []
@@ -764,7 +770,7 @@ def test_a_folder_for_structure_sets_that_hangs_is_given_up_and_gets_no_name_lat
     assert (caught.value.code, caught.value.exit_code) == ("delivery", 6)
     goes_on.set()
     assert written.wait(LONG)
-    for _ in range(100):
+    for _ in range(3000):
         if not list(tmp_path.iterdir()):
             break
         time.sleep(0.02)
@@ -807,6 +813,7 @@ _SERVER = (
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
+_ARCHIVES = "see `adapters/delivery/test_stow.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
@@ -839,6 +846,16 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "stow": (
+        f"{_ARCHIVES}: test_an_archive_that_drips_is_given_up",
+        f"{_ARCHIVES}: test_an_answer_that_does_not_confirm_this_file_waits",
+        f"{_ARCHIVES}: test_an_archive_that_contradicts_itself_has_not_stored",
+    ),
+    "stow-check": (
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
+        f"{_ARCHIVES}: test_a_check_reports_credentials_that_are_refused",
+    ),
     "page-request": (
         f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
         f"{_BROWSERS}: test_a_body_without_end_is_given_up",

@@ -120,7 +120,7 @@ def serving(draw: Answering, tls: ssl.SSLContext | None = None) -> Iterator[int]
             self.end_headers()
             self.wfile.write(answer.content)
 
-        do_GET = do_POST = answer  # noqa: N815 - the names are http.server's
+        do_GET = do_POST = do_OPTIONS = answer  # noqa: N815 - the names are http.server's
 
         def do_CONNECT(self) -> None:
             self.close_connection = True

@@ -13,6 +13,7 @@ from drawcli.cli import (
     ledger_commands,
     logs_command,
     migration_command,
+    nodes_command,
     notify_command,
     open_command,
     pause_command,
@@ -61,6 +62,7 @@ key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
 audit_command.register(app)
+nodes_command.register(app)
 notify_command.register(app)
 receive_command.register(app)
 dashboard_command.register(app)

@@ -112,18 +112,22 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
 
 
 def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
-    from drawcli.operations.doctor import contours, delivery, local, outward, server
+    from drawcli.operations.doctor import contours, delivery, local, outward, receiver, server
     from drawcli.operations.doctor.outcome import of_share, run_checks
 
     yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
     qa = ["contours"] if site.settings.qa.enabled or site.settings.qa.limits else []
     yield from run_checks([(name, of_share(contours.contours)) for name in qa], site)
-    node = ["DICOM node"] if site.settings.deliver.node else []
+    receives = ["receive"] if site.settings.receive.folder else []
+    yield from run_checks([(name, of_share(receiver.receiver)) for name in receives], site)
+    node = ["DICOM node"] if site.settings.deliver.node else delivery.unasked_targets(site)
+    yield from run_checks(delivery.target_checks(site, offline=offline), site)
     if offline:
         yield from server.unasked([*node, "server", "clock", "TLS"])
         yield from server.offline(site)
         return
-    yield from run_checks([(name, delivery.dicom_node) for name in node], site)
+    single = node if site.settings.deliver.node else []
+    yield from run_checks([(name, delivery.dicom_node) for name in single], site)
     yield from server.online(site)
 
 

@@ -93,6 +93,11 @@ def _path_of(part: JobPart, job: "Job", ctx: "Context") -> Path:
 
     if part is JobPart.FILE:
         path = delivery_path(job, ctx) if job.delivered_sha256 else None
+        if path is None and job.delivered_sha256:
+            raise UsageError(
+                f"the structure set of job {job.id} is in no folder: it was delivered by DICOM",
+                hint=f"'drawcli redeliver {job.id} --to DIR' writes it into one.",
+            )
         if path is None or not path.is_file():
             gone = "was delivered, and is not there any more" if path else "is not delivered yet"
             again = f"'drawcli redeliver {job.id}' delivers it again."

@@ -170,9 +170,11 @@ def _cycle(door: Door, run: RunOptions, ctx: "Context") -> Result:
 
 def _add_qa(result: Result, found: dict[str, Any], *, always: bool) -> None:
     """Add what the comparison of contours found; the exit code stays as it is."""
+    from drawcli.operations.qa.summary_text import counts_text
+
     result.data["qa"] = found
     before = result.show
-    counts = ", ".join(f"{count} {status}" for status, count in found["recorded"].items())
+    counts = counts_text(found["recorded"])
     said = [f"contours: {counts}"] if counts else []
     if left := found.get("left"):
         said.append(f"contours: {counted(left, 'pair')} left for the next run")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,7 +19,7 @@ from drawcli.cli.qa import (
     report_command,
     scan_command,
 )
-from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
+from drawcli.cli.qa.tables import LONGEST_NAME, legend, show_structures
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
 from drawcli.core.qa import DEFAULT_TAU_MM
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from drawcli.core.qa.outcomes import StructureComparison
     from drawcli.operations.qa.compare import ComparedPair
+
+
+_SUMMARY_LEGEND: Final = "n: pairs with the structure; same: untouched. Dice, HD95 (mm): medians."
 
 
 def register(app: typer.Typer) -> None:
@@ -144,20 +147,15 @@ def _structures(pair: "ComparedPair") -> "Sequence[StructureComparison]":
 
 def _table(pairs: "Sequence[ComparedPair]") -> str:
     """Return one row a structure as CSV."""
-    from dataclasses import fields
-
-    from drawcli.core.qa.outcomes import StructureComparison
+    from drawcli.core.qa.pair_rows import FIGURE_COLUMNS, spread
     from drawcli.operations.ledger_copies import as_csv
 
-    rows: list[dict[str, Any]] = []
-    for pair in pairs:
-        for one in _structures(pair):
-            plain = one.as_plain()
-            for name in ("shift_mm", "ends_moved"):
-                plain[name] = " ".join(map(str, plain[name] or ()))
-            rows.append({"a": str(pair.a), "b": str(pair.b)} | plain)
-    names = ("a", "b", *(one.name for one in fields(StructureComparison)))
-    return as_csv(rows, names)
+    rows = [
+        {"a": str(pair.a), "b": str(pair.b)} | dict(spread(one.as_plain()))
+        for pair in pairs
+        for one in _structures(pair)
+    ]
+    return as_csv(rows, ("a", "b", *FIGURE_COLUMNS))
 
 
 def _write_pages(
@@ -184,19 +182,17 @@ def _write_pages(
 
 def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> None:
     from drawcli.operations.qa.compare import DISTANCES_NEED, has_scipy
+    from drawcli.system.packages import install_hint
 
     if len(pairs) == 1:
         show_structures(out, _structures(pairs[0]))
         if pairs[0].warning:
             out.print(f"warning: {pairs[0].warning}", soft_wrap=True)
+        out.print(legend([tau], " A is the reference."), soft_wrap=True)
     else:
         _show_summary(out, pairs)
-    out.print(
-        f"sDice, APL: tolerance {tau:g} mm. HD95, mean, APL, shift in mm. A is the reference.",
-        soft_wrap=True,
-    )
     if not has_scipy():
-        out.print(DISTANCES_NEED, soft_wrap=True)
+        out.print(f"{DISTANCES_NEED}\n  {install_hint('scipy')}", soft_wrap=True)
     if html is not None:
         out.print(f"written: {html}", soft_wrap=True)
 
@@ -209,11 +205,12 @@ def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
     for number, pair in enumerate(pairs, start=1):
         for one in _structures(pair):
             by_name[one.name].append((one, number))
-    rows = []
+    rows, named = [], set[int]()
     for name, found in by_name.items():
         dice = [(one.dice, number) for one, number in found if one.dice is not None]
         hd95 = [one.hd95_mm for one, _ in found if one.hd95_mm is not None]
         worst = min(dice, default=(None, 0))
+        named.add(worst[1])
         kinds = [str(one.outcome) for one, _ in found]
         rows.append(
             (
@@ -229,6 +226,9 @@ def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
         )
     titles = ("structure", "n", "same", "edited", "redrawn", "Dice", "HD95", "worst Dice")
     render.columns(titles, rows, numbers_from=1)(out)
+    out.print(_SUMMARY_LEGEND, soft_wrap=True)
     for number, pair in enumerate(pairs, start=1):
-        warning = f"; warning: {pair.warning}" if pair.warning else ""
-        out.print(f"pair {number}: {pair.a} and {pair.b}{warning}", soft_wrap=True)
+        if number in named or pair.warning:
+            warning = f"; warning: {pair.warning}" if pair.warning else ""
+            out.print(f"pair {number}: {pair.a} and {pair.b}{warning}", soft_wrap=True)
+    out.print(f"{len(pairs)} pairs; --csv and --json have the figures of each", soft_wrap=True)

@@ -43,11 +43,13 @@ def _checked(door: Door) -> Result:
     """Return what was checked."""
     from datetime import UTC, datetime
 
-    from drawcli.operations.receive.check import check, last_text
+    from drawcli.operations.receive.check import check
+    from drawcli.operations.receive.health import ReceiverHealth
 
-    settings = door.settings()
-    found = check(settings, datetime.now(UTC))
-    facts = [*found.facts, ("received", last_text(settings) or "nothing yet")]
+    settings, now = door.settings(), datetime.now(UTC)
+    found = check(settings, now)
+    counts = "; ".join(ReceiverHealth.of(settings.state_dir).counts(now))
+    facts = [*found.facts, ("received", counts or "nothing yet")]
     facts += [("notice", f"{what}. {remedy}") for what, remedy in found.remarks]
     remarks = [{"what": what, "remedy": remedy} for what, remedy in found.remarks]
     data = {**dict(found.facts), "running": found.is_running, "remarks": remarks}

@@ -73,10 +73,13 @@ def scan(
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:
     """Scan at each change; print each result, and each error once."""
+    from drawcli.adapters.state.receive_state import mark_file
     from drawcli.pipeline.follow import follow, watch_datastore
 
+    site = door.settings()
+    marks = [mark_file(site.state_dir).parent] if site.receive.folder else []
     until = None if max_minutes is None else time.monotonic() + max_minutes * 60
-    changes = watch_datastore(door.settings().datastore)
+    changes = watch_datastore(site.datastore, marks)
     if changes.blind and door.to_person:
         render.say(f"{changes.blind}: looking from time to time, too")
     reported: list[str] = []

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,6 +12,7 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
+from drawcli.cli.site_schedule import runs, scheduled, service
 from drawcli.errors import UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.operations.schedules import Schedule
 
 _ON: Final = "\n     "  # the next line of a step
 _NEW_RULE: Final = (
@@ -35,6 +36,10 @@ _Practice = Annotated[
         "--practice",
         help="For invented patients: example rules enabled, any study date, no waiting.",
     ),
+]
+_OfReceive = Annotated[
+    bool,
+    typer.Option("--receive", help="With --cron: only the service of 'drawcli receive'."),
 ]
 _Monitoring = Annotated[
     Path | None,
@@ -71,6 +76,7 @@ def init(
     install: Annotated[
         bool, typer.Option("--install", help="With --cron: install and start the schedule.")
     ] = False,
+    of_receive: _OfReceive = False,
     monitoring: _Monitoring = None,
     dry_run: DryRunOption = False,
 ) -> Result:
@@ -80,9 +86,11 @@ def init(
     if monitoring is not None:
         return _monitoring(monitoring, dry_run=dry_run)
     if cron:
-        return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
-    if install or scheduler:
-        raise UsageError("--install and --scheduler need --cron")
+        what = service if of_receive else runs
+        config = (folder / SITE_FILES[0]).absolute()
+        return scheduled(door, config, partial(what, scheduler), install=install, dry_run=dry_run)
+    if install or scheduler or of_receive:
+        raise UsageError("--install, --scheduler and --receive need --cron")
     adapt = _for_practice if practice else _guarded
     texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
     return _new_site(door, folder, texts, dry_run=dry_run)
@@ -114,61 +122,6 @@ def _monitoring(folder: Path, *, dry_run: bool) -> Result:
         out.print(f"README.md says how to load them; metrics: {_METRICS}", soft_wrap=True)
 
     return Result(data={"made": made, "kept": kept, "dry_run": dry_run}, show=show)
-
-
-def _scheduled(
-    door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
-) -> Result:
-    """Show the schedule of a site, or install it."""
-    from drawcli.operations import schedule_install, schedules
-
-    config = (folder / SITE_FILES[0]).absolute()
-    scheduler = chosen or schedules.usual_here()
-    place = schedules.place_of(config, door.settings(config))
-    what = schedules.schedule(scheduler, place)
-    line = what.by_hand
-    if install and not dry_run:
-        schedule_install.install(what)
-        if scheduler in (Scheduler.CRONTAB, Scheduler.CRON):
-            line = schedule_install.install_cron_line(line, schedule_install.crontab_of(place.user))
-    data = {
-        "scheduler": str(scheduler),
-        "files": {str(path): text for path, text in what.files.items()},
-        "commands": [list(words) for words in what.commands],
-        "by_hand": what.by_hand,
-        "installed": install and not dry_run,
-    }
-    show = _told(what, line, "would be " if dry_run else "") if install else _printed(what)
-    return Result(data=data, show=show)
-
-
-def _printed(what: "Schedule") -> "Callable[[Console], None]":
-    """Return a renderer of the schedule's files and commands."""
-
-    def show(out: "Console") -> None:
-        for path, text in what.files.items():
-            out.print(f"# {path}\n\n{text}", soft_wrap=True)
-        for words in what.commands:
-            out.print(f"# {shlex.join(words)}", soft_wrap=True)
-        if what.by_hand:
-            out.print(what.by_hand, soft_wrap=True)
-
-    return show
-
-
-def _told(what: "Schedule", line: str, would: str) -> "Callable[[Console], None]":
-    """Return a renderer of what was or would be installed."""
-
-    def show(out: "Console") -> None:
-        for path in what.files:
-            out.print(f"{would}in place  {path}", soft_wrap=True)
-        for words in what.commands:
-            out.print(f"{would}called  {shlex.join(words)}", soft_wrap=True)
-        if line:
-            place = "to be called by you" if what.files else f"{would}in the crontab"
-            out.print(f"{place}  {line}", soft_wrap=True)
-
-    return show
 
 
 def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:

@@ -161,7 +161,11 @@ def _picture(
     from drawcli.operations.overview import RunHealth, newest_delivery
 
     return Picture(
-        pulse=RunHealth.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
+        pulse=RunHealth.of(
+            ctx.settings.state_dir,
+            ctx.settings.notify.run_hours,
+            receives=ctx.settings.receive.folder is not None,
+        ),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),

@@ -22,7 +22,7 @@ _OF_LIBRARY: Final = r"(?s)Input should be (?:a )?(?:valid )?(\w+)([^,]*)(?:, .*
 def run(command: Callable[..., Any], words: list[str]) -> int:
     """Run the command line that typer made; return its exit code."""
     try:
-        code = command(standalone_mode=False)
+        code = command(prog_name="drawcli", standalone_mode=False)
     except WRONG_USAGE as err:
         if _asks_for_help(err) and not _wants_json(words):
             err.show()

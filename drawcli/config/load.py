@@ -59,7 +59,9 @@ class Settings(Record):
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
         folder = self.deliver.folder
-        deliver = {} if folder == "beside" else {"folder": base / folder}
+        deliver: dict[str, Any] = {} if folder == "beside" else {"folder": base / folder}
+        if self.deliver.targets:
+            deliver["targets"] = [target.anchored(base) for target in self.deliver.targets]
         return self.replace(
             datastore=[base / path for path in self.datastore],
             state_dir=base / self.state_dir,

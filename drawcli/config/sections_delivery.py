@@ -1,62 +1,42 @@
 """The settings sections for delivery and acceptance."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.config.sections_targets import (
+    PLACE_FACTS,
+    Target,
+    filled_pattern,
+    read_folder,
+    read_node,
+)
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
-from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
-from drawcli.system.kinds import TEXT, choice, keyed, number, read_path, text, whole
+from drawcli.core.protocol.dicom_address import check_ae_title
+from drawcli.system.kinds import TEXT, choice, keyed, listed, number, section, text, whole
 from drawcli.system.records import Kind, Record, setting
 
 if TYPE_CHECKING:
     from drawcli.core.gate.acceptance import Severity
 
-PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
-
-
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]")
 _UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
-def _pattern(text: str, facts: Mapping[str, str]) -> str:
-    """Return a pattern with its fields filled in; raise ValueError for other braces."""
-    try:
-        return text.format_map(facts)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        names = ", ".join(f"{{{name}}}" for name in facts)
-        raise ValueError(f"may contain {names}, and no other braces") from None
-
-
 def _label(text: str) -> str:
-    made = _pattern(text, {"template": "T", "date": "20260131", "modality": "CT"})
+    made = filled_pattern(text, {"template": "T", "date": "20260131", "modality": "CT"})
     if not (made.isascii() and made.isprintable()) or "\\" in made or not made.strip():
         raise ValueError("should be plain ASCII without a backslash, and not empty")
     return text
 
 
 def _file_name(text: str) -> str:
-    made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
+    made = filled_pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
     if "{job}" not in text:
         raise ValueError("should contain {job}, so that no two structure sets have the same name")
     if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
         raise ValueError("should be a file name of letters, digits, blanks and . _ -")
     return text
-
-
-def _folder(value: Any) -> Any:
-    if value == "beside":
-        return value
-    _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
-    path = Path(str(value))
-    if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
-        raise ValueError("should begin with an existing folder, without braces")
-    return read_path(value)
-
-
-def _node(text: str) -> str:
-    return str(parse_node(text)) if text else ""
 
 
 def _root(uid: str) -> str:
@@ -68,8 +48,10 @@ def _root(uid: str) -> str:
 class Deliver(Record):
     """Delivery targets and names of structure sets."""
 
-    folder: str | Path = setting("beside", Kind(_folder))
-    node: str = setting("", text(check=_node))  # AE_TITLE@host:port, for C-STORE
+    folder: str | Path = setting("beside", Kind(read_folder))
+    node: str = setting("", text(check=read_node))  # AE_TITLE@host:port, for C-STORE
+    targets: list[Target] = setting([], listed(section(Target)))  # in place of folder and node
+    use: str = setting("all", choice("all", "first"))  # of targets
     ae_title: str = setting("DRAWCLI", text(check=check_ae_title))  # our AE title
     name: str = setting("RS.{patient_id}.{template}.{job}.dcm", text(check=_file_name))
     label: str = setting("{template}", text(check=_label))  # truncated to 16 characters
@@ -80,6 +62,30 @@ class Deliver(Record):
     keep_days: float = setting(30.0, number(above=0, most=36_500))
     # Below it, the oldest work folders are removed.
     keep_free_gib: float = setting(2.0, number(least=0, most=100_000))
+
+    def check(self) -> None:
+        """Refuse two forms of targets, and a list that could confirm without a delivery."""
+        if not self.targets:
+            return
+        short = [key for key in ("folder", "node") if key in self.given and getattr(self, key)]
+        problems = [f"targets and {key} are two forms; put {key} into targets" for key in short]
+        chosen = [target for target in self.targets if "required" in target.given]
+        if self.use == "first" and chosen:
+            problems.append("with use: first any target is enough; leave out required")
+        if not any(target.required for target in self.targets):
+            problems.append("at least one of the targets should be required")
+        names = [target.name for target in self.targets]
+        if len(set(names)) < len(names):
+            problems.append("two of the targets are the same")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def folders(self) -> list[str | Path]:
+        """The folders of structure sets, in order: `beside`, or paths that may have fields."""
+        if not self.targets:
+            return [self.folder]
+        return [target.folder for target in self.targets if target.folder is not None]
 
 
 def _known_checks(choices: dict[str, str]) -> dict[str, str]:

@@ -74,7 +74,8 @@ class SiteReader:
     def health(self) -> RunHealth:
         """The health of the runs."""
         settings = self.ctx.settings
-        return RunHealth.of(settings.state_dir, settings.notify.run_hours)
+        receives = settings.receive.folder is not None
+        return RunHealth.of(settings.state_dir, settings.notify.run_hours, receives=receives)
 
     def snapshot(self) -> Snapshot:
         """Return the present ledger."""

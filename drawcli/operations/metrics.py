@@ -82,6 +82,7 @@ def metrics_text(ctx: Context) -> str:
         single("free_bytes", "Free on the disk of state_dir.", ctx.work.free_bytes()),
         single("disclosures", "Lines of the audit log.", ctx.audit.head().number),
         *_of_contours(ctx.settings.state_dir, now),
+        *(_of_receiver(ctx.settings.state_dir) if ctx.settings.receive.folder else ()),
     ]
     return "\n".join(line for gauge in gauges for line in gauge.lines()) + "\n"
 
@@ -158,6 +159,12 @@ def _of_contours(state_dir: Path, now: datetime) -> Iterator[Gauge]:
         from drawcli.operations.qa.metrics import contour_gauges
 
         yield from contour_gauges(summary, now)
+
+
+def _of_receiver(state_dir: Path) -> Iterator[Gauge]:
+    from drawcli.operations.receive.metrics import receive_gauges
+
+    yield from receive_gauges(state_dir)
 
 
 def _escaped(text: str) -> str:

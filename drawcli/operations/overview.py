@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.state.pause import Pause, read_pause
@@ -23,6 +23,9 @@ from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of
 from drawcli.system.platforms import is_alive
+
+if TYPE_CHECKING:
+    from drawcli.operations.receive.health import ReceiverHealth
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
 _ENDED: Final = {
@@ -75,9 +78,12 @@ class RunHealth(NamedTuple):
     answered: Run | None  # the newest that got an answer from the server
     longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     pause: Pause | None = None  # uploads are paused
+    receiver: "ReceiverHealth | None" = None  # if the site receives by DICOM
 
     @classmethod
-    def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
+    def of(
+        cls, state_dir: Path, run_hours: float = RUN_HOURS, *, receives: bool = False
+    ) -> "RunHealth":
         """Read the health of a site's runs; a run longer than `run_hours` is overdue."""
         runs = _newest(RunLog(state_dir).newest_first())
         return cls(
@@ -89,6 +95,7 @@ class RunHealth(NamedTuple):
             server=runs.get("server"),
             answered=runs.get("answered"),
             pause=read_pause(state_dir),
+            receiver=_receiver(state_dir) if receives else None,
         )
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
@@ -113,7 +120,7 @@ class RunHealth(NamedTuple):
         return self.runner is not None and now - self.runner.since > self.longest
 
     def sentences(self, now: datetime) -> Iterator[HealthLine]:
-        """Yield the lines "paused", "run", "step", "success", "server", as far as they apply."""
+        """Yield the lines "paused", "run", "step", "success", "server", "receive" that apply."""
         if self.pause is not None:
             yield HealthLine("paused", self.pause.notice(now), is_alarm=True)
         failed = self.last is not None and not self.last.went_well
@@ -126,6 +133,9 @@ class RunHealth(NamedTuple):
             yield HealthLine("success", f"{since}: the last run that ended normally")
         silent = self.server is not None and self.server.server != ANSWERED
         yield HealthLine("server", self._server(now), is_alarm=silent)
+        if self.receiver is not None:
+            is_down = not self.receiver.is_running
+            yield HealthLine("receive", self.receiver.text(now), is_alarm=is_down)
 
     def _is_late(self, now: datetime) -> bool:
         return self.runner is None and self.last is not None and now - self.last.ended > RUNS_LATE
@@ -199,6 +209,12 @@ def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
         with suppress(LedgerError):  # 'ledger check' reports the damage
             found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
     return max(filter(None, map(delivered_at, found)), default=None)
+
+
+def _receiver(state_dir: Path) -> "ReceiverHealth":
+    from drawcli.operations.receive.health import ReceiverHealth
+
+    return ReceiverHealth.of(state_dir)
 
 
 def _how_ended(run: Run) -> str:

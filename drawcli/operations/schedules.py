@@ -48,6 +48,7 @@ class ScheduledSite:
     writable: tuple[Path, ...] = ()  # in addition to state_dir: tokens, structure sets
     user: str = "drawcli"
     group: str = "drawcli"
+    command: str = "run-once"
 
     @property
     def name(self) -> str:
@@ -62,8 +63,8 @@ class ScheduledSite:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The command of one run."""
-        return (*self.program, "run-once", "--config", str(self.config))
+        """The command line."""
+        return (*self.program, self.command, "--config", str(self.config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,9 @@ def place_of(config: Path, settings: "Settings") -> ScheduledSite:
     """Return the facts of a site that a schedule needs."""
     from drawcli.adapters.delivery.folder import made_below
 
-    folder = settings.deliver.folder
-    delivered = [made_below(folder)] if isinstance(folder, Path) else settings.datastore
+    delivered: list[Path] = []
+    for folder in settings.deliver.folders:
+        delivered += [made_below(folder)] if isinstance(folder, Path) else settings.datastore
     figures = settings.metrics.textfile
     kept = [settings.server.token_file.parent, *([figures.parent] if figures else [])]
     user, group = _owner(settings.state_dir)
@@ -141,7 +143,7 @@ def _runs(unit: Path, place: ScheduledSite) -> bool:
         text = unit.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
-    command = " ".join(map(_unit_word, place.words[len(place.program) :]))
+    command = " ".join(map(unit_word, place.words[len(place.program) :]))
     return text.find(f" {command}\n") >= 0
 
 
@@ -150,15 +152,13 @@ def _for_crontab(place: ScheduledSite) -> Schedule:
 
 
 def _for_systemd(place: ScheduledSite) -> Schedule:
-    has_own = place.state_dir.parent == _VAR_LIB
-    state = f"StateDirectory={_unit_word(place.state_dir.name)}\nStateDirectoryMode=0700"
     writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
     facts = {
         "name": place.name,
         "user": place.user,
-        "command": " ".join(map(_unit_word, place.words)),
-        "state": state if has_own else "# state_dir is not below /var/lib: named in the next line.",
-        "writable": " ".join(_unit_word(one, dollars=False) for one in writable),
+        "command": " ".join(map(unit_word, place.words)),
+        "state": state_lines(place),
+        "writable": " ".join(unit_word(one, dollars=False) for one in writable),
     }
     service, timer = (f"{place.name}.{kind}" for kind in ("service", "timer"))
     return Schedule(
@@ -174,12 +174,19 @@ def _for_systemd(place: ScheduledSite) -> Schedule:
     )
 
 
+def state_lines(place: ScheduledSite) -> str:
+    """Return the lines of a unit that let systemd make a state folder below /var/lib."""
+    if place.state_dir.parent != _VAR_LIB:
+        return "# state_dir is not below /var/lib: named in the next line."
+    return f"StateDirectory={unit_word(place.state_dir.name)}\nStateDirectoryMode=0700"
+
+
 def _for_launchd(place: ScheduledSite) -> Schedule:
     path = Path(f"~/Library/LaunchAgents/{place.name}.plist").expanduser()
     facts = {
         "name": place.name,
-        "words": "\n".join(f"    <string>{_xml(word)}</string>" for word in place.words),
-        "errors": _xml(str(place.state_dir / "launchd.log")),
+        "words": "\n".join(f"    <string>{xml_text(word)}</string>" for word in place.words),
+        "errors": xml_text(str(place.state_dir / "launchd.log")),
     }
     return Schedule(
         files={path: text_of("drawcli.plist", facts)},
@@ -191,9 +198,9 @@ def _for_launchd(place: ScheduledSite) -> Schedule:
 def _for_windows(place: ScheduledSite) -> Schedule:
     folder = place.config.parent
     facts = {
-        "command": _xml(place.words[0]),
-        "arguments": _xml(subprocess.list2cmdline(place.words[1:])),
-        "folder": _xml(str(folder)),
+        "command": xml_text(place.words[0]),
+        "arguments": xml_text(subprocess.list2cmdline(place.words[1:])),
+        "folder": xml_text(str(folder)),
     }
     script = folder / "install-task.ps1"
     return Schedule(
@@ -214,12 +221,12 @@ def _for_logrotate(place: ScheduledSite) -> Schedule:
     return Schedule(files={LOGROTATE / place.name: text_of("logrotate", facts)})
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Escape a text for an XML element."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _unit_word(word: str, *, dollars: bool = True) -> str:
+def unit_word(word: str, *, dollars: bool = True) -> str:
     """Escape a word for systemd: % and, in commands, $ are special."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     plain = plain.replace("$", "$$") if dollars else plain

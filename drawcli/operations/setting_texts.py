@@ -18,13 +18,26 @@ def setting_text(key: str, value: Any) -> str:
     if isinstance(value, Bandwidth):
         value = [f"{rate or 'off'} from {start:%H:%M} on" for start, rate in value.since]
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(_item_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {item}" for name, item in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     value = f"{value:g}" if isinstance(value, float) else value
     return "none" if value in (None, "") else str(value)
+
+
+def _item_text(item: Any) -> str:
+    """Return an item of a list; of a record, as a target, the keys that are set."""
+    if not isinstance(item, dict):
+        return str(item)
+    shown = {key: value for key, value in item.items() if value not in (None, "", [], False)}
+    texts = (f"{key}: {SECRET.get(key) or _inner_text(value)}" for key, value in shown.items())
+    return f"{{{', '.join(texts)}}}"
+
+
+def _inner_text(value: Any) -> str:
+    return _item_text(value) if isinstance(value, dict) else setting_text("", value)
 
 
 def setting_plain(key: str, value: Any) -> Any:

@@ -152,8 +152,9 @@ def _masks(site: CheckContext) -> Masks:
         str(Path(__file__).parents[1]): "<drawcli>",
     }
     names |= {str(store): f"<datastore {n}>" for n, store in enumerate(settings.datastore, 1)}
-    if isinstance(settings.deliver.folder, Path):
-        names[str(settings.deliver.folder)] = "<deliver.folder>"
+    for folder in settings.deliver.folders:
+        if isinstance(folder, Path):
+            names[str(folder)] = "<deliver.folder>"
     names |= {os.path.realpath(path): name for path, name in names.items()}
     names |= {json.dumps(path, ensure_ascii=False)[1:-1]: name for path, name in names.items()}
     return Masks({path: name for path, name in names.items() if len(path) > 1})

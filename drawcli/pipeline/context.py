@@ -28,7 +28,7 @@ from drawcli.errors import (
 from drawcli.system.mounts_and_locks import check_local_disk
 
 if TYPE_CHECKING:
-    from drawcli.adapters.delivery.target import DeliveryTarget
+    from drawcli.adapters.delivery.target import SiteTarget
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
     from drawcli.adapters.server.token_store import TokenStore
@@ -93,8 +93,8 @@ class Context:
         return site_rulebook(self.settings)
 
     @cached_property
-    def targets(self) -> "list[Callable[[], DeliveryTarget]]":
-        """Functions that open the delivery targets, in order; the first is the folder."""
+    def targets(self) -> "list[SiteTarget]":
+        """The delivery targets, in order."""
         from drawcli.adapters.delivery import targets_of
 
         return targets_of(self.settings)

@@ -1,53 +1,171 @@
-"""Deliver a finished structure set to each target of the site."""
+"""Deliver a finished structure set to the targets of the site.
 
+Of a list, a target that has confirmed is recorded in the work folder before the next is tried, and
+is not sent the file again. The structure set is delivered when every required target has confirmed,
+or, with `use: first`, one of them.
+"""
+
+import hashlib
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from drawcli.adapters.delivery import folder_of
+from drawcli.adapters.delivery.confirmations import Confirmations
 from drawcli.adapters.delivery.folder import filled, made_below
-from drawcli.adapters.delivery.target import Delivery, Destination
+from drawcli.adapters.delivery.target import Delivery, Destination, SiteTarget
 from drawcli.adapters.state.workdir import RECEIVED
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.errors import NeedsPerson
+from drawcli.errors import COMMITMENT, ConfigError, DrawcliError, JobError, NeedsPerson
 from drawcli.pipeline.context import Context
 
+_AGAIN: Final = "it is not tried again for this job: 'drawcli redeliver' sends it"
 
-def deliver(
-    job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context, to: Path | None = None
+
+def deliver(  # noqa: PLR0913 - what, and where to
+    job: Job,
+    data: bytes,
+    crosswalk: Crosswalk,
+    ctx: Context,
+    to: Path | None = None,
+    *,
+    again: bool = False,
 ) -> list[str]:
     """Deliver a structure set to the site's targets in order; return their reports.
 
-    With `to`, or a folder of a one-off job, that folder is the only target.
+    Parameters
+    ----------
+    job, data, crosswalk, ctx
+        The job, its finished structure set, its identity and the site.
+    to
+        The only folder to deliver to. A folder of a one-off job is the only target, too.
+    again
+        Whether targets of a list that have confirmed the file before get it once more.
     """
-    place = destination(job, crosswalk, ctx)
-    if to is not None:
-        place = place._replace(folder=to, below=None)
-    work_folder = ctx.work.file(job.id, RECEIVED).parent
-    delivery = Delivery(job_id=job.id, data=data, destination=place, work_folder=work_folder)
-    is_elsewhere = to is not None or crosswalk.deliver_to
-    targets = [partial(folder_of, ctx.settings)] if is_elsewhere else ctx.targets
+    is_elsewhere = bool(to is not None or crosswalk.deliver_to)
+    delivery = Delivery(
+        job_id=job.id,
+        data=data,
+        destination_in=partial(_destination_in, job, crosswalk, ctx, to),
+        work_folder=ctx.work.file(job.id, RECEIVED).parent,
+    )
+    if ctx.settings.deliver.targets and not is_elsewhere:
+        with ctx.turns.released():
+            return _deliver_to_list(delivery, ctx, again=again)
+    targets = [target.open for target in ctx.targets]
+    targets = [partial(folder_of, ctx.settings)] if is_elsewhere else targets
     with ctx.turns.released():  # targets have their own deadlines
         reports = [open_target().send(delivery) for open_target in targets]
     return [report for report in reports if report]
 
 
-def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
+def _deliver_to_list(delivery: Delivery, ctx: Context, *, again: bool) -> list[str]:
+    """Deliver a structure set; return the reports of the targets, and warnings.
+
+    Raises
+    ------
+    NeedsPerson
+        If a required target refuses it, or, with `use: first`, all do.
+    TryLater
+        If a required target cannot store it now; the others were tried all the same.
+    """
+    confirmed = Confirmations(delivery.work_folder, hashlib.sha256(delivery.data).hexdigest())
+    if again:
+        confirmed.forget()
+    if ctx.settings.deliver.use == "first":
+        return _to_first(delivery, ctx.targets, confirmed)
+    return _to_all(delivery, ctx.targets, confirmed)
+
+
+def _to_all(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+    """Deliver to every target; raise the error of a required one after all were tried."""
+    reports, failures = [], list[DrawcliError]()
+    for target in targets:
+        try:
+            reports.append(_sent(delivery, target, confirmed))
+        except (JobError, ConfigError) as err:
+            if target.required:
+                failures.append(err)
+            else:
+                reports.append(f"warning: optional target: {err}; {_AGAIN}")
+    _raise_worst(failures)
+    return [report for report in reports if report]
+
+
+def _to_first(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+    """Deliver to the first target that confirms; the failures of those before are warnings."""
+    had = [target for target in targets if target.name in confirmed.names()]
+    failures = list[DrawcliError]()
+    for target in had or targets:
+        try:
+            report = _sent(delivery, target, confirmed)
+        except (JobError, ConfigError) as err:
+            if err.code == COMMITMENT:
+                raise  # it has the file, and its report may still come
+            failures.append(err)
+        else:
+            warnings = [f"warning: another target was used: {err}" for err in failures]
+            return [*warnings, *filter(None, [report])]
+    _raise_worst(failures)
+    return []
+
+
+def _sent(delivery: Delivery, target: SiteTarget, confirmed: Confirmations) -> str:
+    """Return the report of a target: of now, or of the time when it confirmed."""
+    earlier = confirmed.report_of(target.name)
+    if earlier is not None:
+        return earlier
+    report = target.open().send(delivery)
+    confirmed.add(target.name, report)
+    return report
+
+
+def _raise_worst(failures: list[DrawcliError]) -> None:
+    """Raise the failure that says most: settings that cannot be used, then what needs a person."""
+    for kind in (ConfigError, NeedsPerson, DrawcliError):
+        for failure in failures:
+            if isinstance(failure, kind):
+                raise failure
+
+
+def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination | None:
     """Return the folder and file name of a job's structure set: the same each time.
+
+    None if it is in no folder: no target of the site is a folder, or none has confirmed it.
 
     Raises
     ------
     NeedsPerson
         If the images came in a zip and no folder is set.
     """
-    deliver = ctx.settings.deliver
-    facts = {**facts_of(job), "patient_id": crosswalk.patient_id, "job": job.id}
-    name = filled(deliver.name, facts)
     if crosswalk.deliver_to:
-        return Destination(Path(crosswalk.deliver_to), name)
-    if isinstance(deliver.folder, Path):
-        folder = Path(filled(str(deliver.folder), facts))
-        return Destination(folder, name, made_below(deliver.folder))
+        return _destination_in(job, crosswalk, ctx, None, None)
+    folders = ctx.settings.deliver.folders
+    confirmed = confirmations_of(job, ctx).names() if ctx.settings.deliver.targets else set()
+    held = [folder for folder in folders if str(folder) in confirmed] if confirmed else folders
+    if not held:
+        return None
+    folder = held[0]
+    return _destination_in(job, crosswalk, ctx, None, folder if isinstance(folder, Path) else None)
+
+
+def confirmations_of(job: Job, ctx: Context) -> Confirmations:
+    """Return the record of which targets have confirmed the delivered file of a job."""
+    work_folder = ctx.work.file(job.id, RECEIVED).parent
+    return Confirmations(work_folder, job.delivered_sha256 or "")
+
+
+def _destination_in(
+    job: Job, crosswalk: Crosswalk, ctx: Context, to: Path | None, pattern: Path | None
+) -> Destination:
+    """Return the destination in a folder: `to`, that of a one-off job, or that of a pattern."""
+    facts = {**facts_of(job), "patient_id": crosswalk.patient_id, "job": job.id}
+    name = filled(ctx.settings.deliver.name, facts)
+    if to is not None or crosswalk.deliver_to:
+        return Destination(to or Path(crosswalk.deliver_to), name)
+    if pattern is not None:
+        return Destination(Path(filled(str(pattern), facts)), name, made_below(pattern))
     beside = Path(crosswalk.files[0].path).parent
     if ctx.work.holds(beside):
         raise NeedsPerson(

@@ -37,9 +37,18 @@ class ScanTick:
         return self.report.scanned is not None and bool(self.report.scanned.lost)
 
 
-def watch_datastore(datastore: Sequence[Path]) -> Changes:
-    """Watch the datastore for changes; raise ConfigError if watchfiles is not installed."""
-    return Changes(datastore, {kind for folder in datastore if (kind := remote_disk(folder))})
+def watch_datastore(datastore: Sequence[Path], marks: Sequence[Path] = ()) -> Changes:
+    """Watch the datastore for changes; raise ConfigError if watchfiles is not installed.
+
+    Parameters
+    ----------
+    datastore
+        Its folders.
+    marks
+        Local folders in which a file changes when images have come, also to a share.
+    """
+    shares = {kind for folder in datastore if (kind := remote_disk(folder))}
+    return Changes([*datastore, *marks], shares)
 
 
 def follow(

@@ -61,6 +61,8 @@ def whereabouts(job: "Job", ctx: "Context") -> str:
     when = f"delivered {duration(now - came)} ago"
     try:
         path = delivery_path(job, ctx)
+        if path is None:
+            return f"{when} to DICOM targets: 'drawcli show {job.id}' names them"
         there = call_with_timeout(path.is_file, _ANSWER_SECONDS)
     except TimeoutError:
         return f"{when}; its folder does not answer now: {readable(str(path))}"
@@ -88,7 +90,9 @@ def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     ]
     if job.delivered_sha256:
         with suppress(JobError):  # the settings have changed since it was delivered
-            facts.append(("delivered to", readable(str(delivery_path(job, ctx)))))
+            path = delivery_path(job, ctx)
+            to = "DICOM targets, see the events" if path is None else readable(str(path))
+            facts.append(("delivered to", to))
     elif crosswalk.deliver_to:
         facts.append(("to be delivered to", crosswalk.deliver_to))
     return facts

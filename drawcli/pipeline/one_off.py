@@ -70,7 +70,8 @@ def check_request(request: OneOffRequest, ctx: Context) -> None:
 
 def _check_target(request: OneOffRequest, ctx: Context) -> None:
     """Raise UsageError if structure sets cannot be written."""
-    if isinstance(ctx.settings.deliver.folder, Path) and not request.deliver_to:
+    folders = ctx.settings.deliver.folders
+    if "beside" not in folders and not request.deliver_to:
         return
     if not request.deliver_to and not all(path.is_dir() for path in request.paths):
         raise UsageError(

@@ -57,11 +57,12 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is not a folder", hint="Create it first.")
     check_sources(crosswalk, job)
-    if to is None and _is_there(delivery_path(job, ctx), job):
-        data = delivery_path(job, ctx).read_bytes()  # another version may have written it
+    path = delivery_path(job, ctx) if to is None else None
+    if path is not None and _is_there(path, job):
+        data = path.read_bytes()  # another version may have written it
     else:
         data, _, _ = finish_structure_set(job, received.read_bytes(), crosswalk, ctx)
-    reports = deliver(job, data, crosswalk, ctx, to)
+    reports = deliver(job, data, crosswalk, ctx, to, again=True)
     return Redelivered(hashlib.sha256(data).hexdigest(), reports)
 
 
@@ -91,10 +92,13 @@ def compare_finished(job: Job, ctx: Context) -> list[ElementDiff]:
     return compare_headers(data, whole)
 
 
-def delivery_path(job: Job, ctx: Context) -> Path:
-    """Return the path of a delivered structure set; it may contain the patient's name."""
+def delivery_path(job: Job, ctx: Context) -> Path | None:
+    """Return the path of a delivered structure set; it may contain the patient's name.
+
+    None if the targets that have it are no folders.
+    """
     place = destination(job, ctx.crosswalk(job), ctx)
-    return place.folder / place.name
+    return None if place is None else place.folder / place.name
 
 
 def verifiable_jobs(ctx: Context) -> list[Job]:
@@ -114,8 +118,11 @@ def verify(job: Job, ctx: Context) -> list[Finding]:
     return [*check_file(delivery_path(job, ctx), job, crosswalk, ctx), *_sources(crosswalk, job)]
 
 
-def check_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
+def check_file(path: Path | None, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
     """Return the findings on a delivered file; its images are not checked."""
+    if path is None:
+        text = "it was delivered to DICOM targets only; there is no file to check"
+        return [Finding(Severity.WARN, "not-there", text)]
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -183,8 +190,11 @@ def structure_set_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Head
 def _delivered(job: Job, ctx: Context) -> Header | None:
     if job.state not in _PAST_DELIVERY or not job.delivered_sha256:
         return None
+    path = delivery_path(job, ctx)
+    if path is None:
+        return None
     try:
-        return read_header(delivery_path(job, ctx).read_bytes(), complete=True)
+        return read_header(path.read_bytes(), complete=True)
     except (OSError, NotDicom, Incomplete):  # reported among the findings
         return None
 

@@ -168,6 +168,22 @@ EXCHANGES: Final[dict[str, Limit]] = {
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
     ),
+    "stow": Limit(
+        peer="DICOMweb archive",
+        content="a structure set by STOW-RS",
+        seconds=sum(NODE_SECONDS.values()),
+        grows=True,
+        rate=NODE_BYTES_PER_SECOND,
+        largest=NODE_ANSWER_BYTES,
+        consequence="the job waits; exit 7",
+    ),
+    "stow-check": Limit(
+        peer="DICOMweb archive",
+        content="an OPTIONS request, by `doctor` and `nodes check`",
+        seconds=30.0,
+        largest=NODE_ANSWER_BYTES,
+        consequence="`doctor` reports it",
+    ),
     "clinical": Limit(
         peer="file server",
         content="clinical structure sets, at the end of a run without its lock (`qa.enabled`)",

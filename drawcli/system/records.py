@@ -220,6 +220,8 @@ def _plain(value: Any, only_given: bool) -> Any:  # noqa: FBT001 - of as_plain
         return value.as_plain(only_given=only_given)
     if isinstance(value, dict):
         return {key: _plain(item, only_given) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, only_given) for item in value]
     return value
 
 

@@ -52,7 +52,7 @@ def test_it_serves_until_it_is_interrupted_and_then_ends_well(site: Site) -> Non
     ):
         status, first = page.status, stream.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
 
     assert (status, first) == (200, b"retry: 3000\n")
     assert (process.returncode, err) == (0, "")

@@ -200,7 +200,7 @@ def test_130_interrupted(site: Site, tmp_path: Path) -> None:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait(path):\n"
         f"    pathlib.Path({str(started)!r}).touch()\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
         "shutil.disk_usage = wait\n"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "PYTHONPATH": str(tmp_path)}
@@ -216,7 +216,7 @@ def test_130_interrupted(site: Site, tmp_path: Path) -> None:
         time.sleep(0.02)
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert out == ""

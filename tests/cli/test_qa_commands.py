@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
+from drawcli.operations.qa import compare
 from tests.cli.conftest import Run
 from tests.structure_sets import structure_set
 
@@ -53,6 +54,11 @@ def test_two_files_are_compared_without_a_site(
     assert prostate["dice"] is None
     assert [row["outcome"] for row in rows] == ["edited", "untouched", "emptied"]
     assert rows[2]["dice"] == ""
+    assert float(rows[0]["shift_left_mm"]) == pytest.approx(3, abs=0.01)
+    assert float(rows[1]["slices_added_below"]) == 0
+    back = list(csv.DictReader(io.StringIO(drawcli("qa", "compare", b, a, "--csv").out)))
+    assert float(back[0]["shift_left_mm"]) == pytest.approx(-3, abs=0.01)  # no text
+    assert "HD95, mean, APL, shift in mm. A is the reference." in shown.out
     html = page.read_text()
     assert html.count("<img") == 6  # three planes of what was edited and of what was emptied
     assert "Bladder, axial" in html
@@ -76,6 +82,34 @@ def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
     assert folders.answer["status"] == "partial"
     assert "cannot be read" in table.err
     assert "Bladder" in table.out
+
+
+def test_without_scipy_the_table_says_how_to_get_distances(
+    drawcli: Run, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "has_scipy", lambda: False)
+
+    shown = drawcli("qa", "compare", *map(str, pair))
+
+    assert "distances need SciPy, which is not installed\n  Install it: " in shown.out
+    assert "pip install scipy" in shown.out
+
+
+def test_of_many_pairs_the_worst_are_named_and_the_columns_explained(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    same = tmp_path / "pairs" / "same"
+    same.mkdir()
+    (same / "a.dcm").write_bytes(a.read_bytes())
+    (same / "b.dcm").write_bytes(a.read_bytes())
+
+    shown = drawcli("qa", "compare", str(tmp_path / "pairs"))
+
+    assert f"pair 1: {a} and {b}" in shown.out
+    assert "Dice, HD95 (mm): medians." in shown.out
+    assert "sDice" not in shown.out
+    assert "2 pairs; --csv and --json" in shown.out
 
 
 def test_pages_have_the_numbers_of_their_pairs_and_csv_keeps_the_exit_code(
@@ -139,3 +173,18 @@ def test_what_cannot_be_compared_is_said(
 
     assert (ended.code != 0, ended.out) == (True, "")
     assert message in ended.err
+
+
+def test_damaged_references_do_not_stop_a_comparison(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    whole, frame = b.read_bytes(), b"\x20\x00\x52\x00"  # FrameOfReferenceUID, in the first item
+    at = whole.index(frame, whole.index(b"\x06\x30\x10\x00"))
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(whole[: at + 4] + b"\xf0\x7f\x00\x00" + whole[at + 8 :])
+
+    ended = drawcli("qa", "compare", str(a), str(bad), "--json")
+
+    assert ended.code == 0
+    assert [one["outcome"] for one in ended.answer["data"]["structures"]][:1] == ["edited"]

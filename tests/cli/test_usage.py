@@ -43,6 +43,17 @@ def test_wrong_usage_with_json_is_json(drawcli: Run, words: str) -> None:
     assert error["hint"]
 
 
+def test_the_program_has_its_name_when_python_runs_it_as_a_module(
+    drawcli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", "drawcli")
+
+    ended = drawcli("show", "--json")
+
+    assert ended.answer["command"] == "show"
+    assert "'drawcli show -h'" in ended.answer["errors"][0]["hint"]
+
+
 @pytest.mark.parametrize("words", [words for words in WRONG if words])
 def test_wrong_usage_is_a_message_with_a_way_to_the_help(drawcli: Run, words: str) -> None:
     ended = drawcli(*words.split())

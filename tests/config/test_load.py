@@ -11,7 +11,7 @@ from drawcli.config import locate
 from drawcli.config.load import Settings, load_settings
 from drawcli.config.locate import find_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings
-from drawcli.config.sections_delivery import _folder
+from drawcli.config.sections_targets import read_folder
 from drawcli.core.gate.acceptance import Severity
 from drawcli.errors import ConfigError
 
@@ -359,13 +359,13 @@ def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
 def test_a_share_has_no_pattern_in_its_own_name(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    for module in ("system.kinds", "config.sections_delivery"):
+    for module in ("system.kinds", "config.sections_targets"):
         monkeypatch.setattr(f"drawcli.{module}.Path", PureWindowsPath)
     monkeypatch.setattr(PureWindowsPath, "expanduser", lambda path: path, raising=False)
 
     with pytest.raises(ValueError, match="begin with an existing folder"):
-        _folder(folder)
-    assert _folder(r"\\srv\tps\{patient_id}") == PureWindowsPath(r"\\srv\tps\{patient_id}")
+        read_folder(folder)
+    assert read_folder(r"\\srv\tps\{patient_id}") == PureWindowsPath(r"\\srv\tps\{patient_id}")
 
 
 def test_a_state_folder_beside_the_datastore_is_right(tmp_path: Path) -> None:

@@ -198,9 +198,9 @@ def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
     served.ctx.ledger.add(
         Job(id="00000000000a-1", state=State.MATCHED, since=NOON, template="Thorax_OAR")
     )
-    page.get_by_role("link", name="00000000000a-1").wait_for(timeout=5000)
+    page.get_by_role("link", name="00000000000a-1").wait_for()
     page.get_by_label("Search").press_sequentially("thorax")
-    page.get_by_text("1 to 1 of 1 matching jobs").wait_for(timeout=5000)
+    page.get_by_text("1 to 1 of 1 matching jobs").wait_for()
 
     assert page.get_by_role("link", name=served.home.id).count() == 0
     assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")
@@ -218,7 +218,7 @@ def test_sliders_move_through_the_contours_and_structures_are_gone_to(
     before = int(slider.input_value())
     slider.press("ArrowLeft")
     image = page.locator(f'img[src*="/axial/{before - 1}.png"]')
-    image.wait_for(timeout=10_000)
+    image.wait_for()
     moved = told.inner_text()
     page.get_by_label("Bladder").check()
     page.wait_for_function("one => one.textContent !== " + repr(moved), arg=told.element_handle())

@@ -13,6 +13,7 @@ import pytest
 
 from drawcli.errors import ConfigError, UsageError
 from drawcli.operations import schedules
+from drawcli.operations.receive.service import receive_service, service_at
 from drawcli.operations.schedule_install import crontab_of, install, install_cron_line
 from drawcli.operations.schedules import (
     Schedule,
@@ -49,8 +50,15 @@ def cron_files() -> dict[str, str]:
         for path, text in schedule(one, EXAMPLE).files.items()
     }
     (rotation,) = schedule(Scheduler.LOGROTATE, EXAMPLE).files.values()
+    for maker in (Scheduler.SYSTEMD, Scheduler.LAUNCHD, Scheduler.WINDOWS):
+        made |= {path.name: text for path, text in of_receive(maker, EXAMPLE).files.items()}
     crontab = text_of("crontab", {"line": cron_line(EXAMPLE.words)})
     return made | {"crontab": crontab, "logrotate": rotation}
+
+
+def of_receive(scheduler: Scheduler, place: ScheduledSite, port: int = 11112) -> Schedule:
+    """Return the service of the listener of a site."""
+    return service_at(scheduler, replace(place, command="receive"), port)
 
 
 @unix
@@ -85,16 +93,20 @@ def test_launchd_and_the_task_scheduler_get_the_same_words() -> None:
 
 @unix
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
+@pytest.mark.parametrize("receives", [False, True], ids=["runs", "receives"])
 @pytest.mark.parametrize("place", [EXAMPLE, ODD], ids=["usual", "odd"])
 def test_systemd_finds_nothing_to_say_and_little_exposed(
-    place: ScheduledSite, tmp_path: Path
+    place: ScheduledSite,
+    tmp_path: Path,
+    receives: bool,  # noqa: FBT001 - a table
 ) -> None:
     program = tmp_path / "draw cli"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     place = ScheduledSite(program=(str(program),), config=place.config, state_dir=place.state_dir)
     units = []
-    for path, text in schedule(Scheduler.SYSTEMD, place).files.items():
+    files = of_receive(Scheduler.SYSTEMD, place, 104).files if receives else {}
+    for path, text in (files or schedule(Scheduler.SYSTEMD, place).files).items():
         (tmp_path / path.name).write_text(text)
         units.append(str(tmp_path / path.name))
 
@@ -113,6 +125,32 @@ def test_systemd_finds_nothing_to_say_and_little_exposed(
 
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     assert judged.returncode == 0, judged.stdout.splitlines()[-1:]
+
+
+@unix
+def test_the_service_of_the_listener_gets_its_words_on_every_system() -> None:
+    words = replace(ODD, command="receive").words
+    (plist,) = of_receive(Scheduler.LAUNCHD, ODD).files.values()
+    task = next(iter(of_receive(Scheduler.WINDOWS, ODD).files.values()))
+    names = {"": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+    root = ET.fromstring(task)  # noqa: S314 - our own
+    arguments = root.findtext(".//Arguments", namespaces=names)
+
+    assert words[1] == "receive"
+    assert tuple(plistlib.loads(plist.encode())["ProgramArguments"]) == words
+    assert arguments == subprocess.list2cmdline(words[1:])
+    assert root.findtext(".//ExecutionTimeLimit", namespaces=names) == "PT0S"
+
+
+def test_the_service_of_the_listener_may_write_its_state_and_its_folder(site: Site) -> None:
+    site.add_line("receive: {folder: store/in, callers: [CT1@10.0.0.0/8], listen: '10.1.2.3:104'}")
+    made = receive_service(Scheduler.SYSTEMD, site.config, site.settings())
+
+    assert made is not None
+    (unit,) = made.files.values()
+    assert f"\nReadWritePaths=-{site.state} -{site.store / 'in'}\n" in unit
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in unit
+    assert receive_service(Scheduler.CRON, site.config, site.settings()) is None
 
 
 def test_the_service_may_write_what_a_run_writes_and_nothing_else(site: Site) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.datastore.watch import Changes
+from drawcli.adapters.receive_folder.folder import ReceiveFolder
+from drawcli.adapters.receive_folder.known_objects import KnownObjects
+from drawcli.adapters.state.receive_state import mark_file
 from drawcli.core.jobs.job import State
 from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
@@ -104,6 +107,28 @@ def test_shares_among_the_folders_are_known(
     monkeypatch.setattr("drawcli.pipeline.follow.remote_disk", lambda _folder: "nfs4")
 
     assert "nfs4" in watch_datastore([tmp_path]).blind
+
+
+def test_the_end_of_an_association_ends_the_wait_also_for_a_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.pipeline.follow.remote_disk", lambda _folder: "nfs4")
+    monkeypatch.setattr("drawcli.adapters.datastore.watch.CALM_SECONDS", 0.1)
+    store = tmp_path / "store"
+    store.mkdir()
+    mark = mark_file(tmp_path / "state")
+    changes = watch_datastore([store], [mark.parent])
+    folder = ReceiveFolder(
+        store,
+        KnownObjects(tmp_path / "known", store),
+        keep_free=0,
+        most_unfinished=0,
+        mark=mark,
+    )
+    for _ in range(2):
+        assert not changes.wait(0.1)
+        folder.association_ended()
+        assert changes.wait(30)
 
 
 @pytest.mark.usefixtures("pelvis")

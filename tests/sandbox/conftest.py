@@ -125,7 +125,7 @@ def ended() -> Callable[[httpx.Client, str], dict[str, str]]:
     """Return a function that asks for the status of a task until it has ended."""
 
     def wait(client: httpx.Client, task_id: str) -> dict[str, str]:
-        deadline = monotonic() + 20
+        deadline = monotonic() + 60
         while monotonic() < deadline:
             answer: dict[str, str] = client.get(f"/api/upload/{task_id}/status/").json()
             if answer["status"] not in ("PENDING", "PROCESSING"):

@@ -106,6 +106,6 @@ def test_a_process_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         url = process.stdout.readline().strip()
         answer = httpx.get(f"{url}/api/health", trust_env=False)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert answer.status_code == 200

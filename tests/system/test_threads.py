@@ -14,7 +14,7 @@ from drawcli.system.threads import (
     run_in_thread,
 )
 
-PATIENCE = 20.0  # seconds, for what takes milliseconds
+PATIENCE = 60.0  # seconds, for what takes milliseconds
 
 
 def numbers(count: int) -> Generator[int, None, None]:
@@ -215,16 +215,31 @@ def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.Mon
         turns.share(numbers(5), lambda _number: None, lanes=2)
 
 
-def test_a_call_that_reports_progress_may_take_its_time_and_a_silent_one_may_not() -> None:
-    over = threading.Event()
+def test_a_call_that_reports_progress_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes 0.3 s each time that the caller looks whether the call has ended."""
+    seconds, looked, went_on = [0.0], threading.Semaphore(0), threading.Semaphore(0)
 
     def slow(heard: Callable[[], None]) -> int:
         for _ in range(12):
-            time.sleep(0.05)
+            assert looked.acquire(timeout=PATIENCE)
+            seconds[0] += 0.3
             heard()
+            went_on.release()
         return 7
 
-    assert call_while_heard(slow, 0.4) == 7  # 0.6 s in all
+    def look(_futures: object, _timeout: float) -> None:
+        looked.release()
+        went_on.acquire(timeout=0.1 if seconds[0] > 3.5 else PATIENCE)  # the last time it ends
+
+    monkeypatch.setattr("drawcli.system.threads.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("drawcli.system.threads.wait", look)
+
+    assert call_while_heard(slow, 0.4) == 7  # 3.6 s in all
+
+
+def test_a_call_that_reports_no_progress_may_not_take_its_time() -> None:
+    over = threading.Event()
+
     with pytest.raises(TimeoutError):
         call_while_heard(lambda _heard: over.wait(PATIENCE), 0.02)
     with pytest.raises(ZeroDivisionError):

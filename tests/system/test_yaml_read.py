@@ -131,12 +131,12 @@ def test_a_merged_key_may_be_set_anew(tmp_path: Path) -> None:
 def test_aliases_that_grow_without_end_are_refused_at_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    begun = time.monotonic()
+    begun = time.process_time()
 
     told = problems(tmp_path, "\n".join(lines))
 
     assert told == ["rules.yaml: more than 100000 values with aliases expanded"]
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 20
 
 
 def test_brackets_without_end_are_refused(tmp_path: Path) -> None:

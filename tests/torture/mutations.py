@@ -58,16 +58,16 @@ FAULTS: Final = (
     ),
     Fault(
         "whatever a DICOM node says counts as stored",
-        "adapters/delivery/dicom_node.py",
-        "        if status == _SUCCESS:\n",
-        "        if status >= _SUCCESS:\n",
+        "adapters/delivery/judgement.py",
+        "        if status == SUCCESS:\n",
+        "        if status >= SUCCESS:\n",
         (NODE,),
     ),
     Fault(
         "a structure set that a DICOM node has no room for keeps all others from it",
-        "adapters/delivery/dicom_node.py",
-        'raise self._later(f"is out of resources (status {status:04X})")',
-        'raise self._gone(NodeTrouble("is out of resources"))',
+        "adapters/delivery/judgement.py",
+        'raise self.later(f"is out of resources (status {status:04X})")',
+        'raise self.away("is out of resources")',
         (NODE,),
     ),
     Fault(

@@ -9,45 +9,43 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from drawcli.adapters.delivery.sendings import RECORD, Sendings
+from drawcli.adapters.delivery.judgement import DUPLICATE, SUCCESS, TargetJudge, header_of
+from drawcli.adapters.delivery.sendings import RECORD, Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.dicom_network.association import Association, Deadlines
+from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.dimse import is_success
 from drawcli.core.dicom.header import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     Header,
-    Incomplete,
     NotDicom,
-    read_header,
 )
 from drawcli.core.dicom.implicit_vr import encode_implicit_vr
 from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node, parse_node
-from drawcli.errors import NODE, BadStructureSet, NeedsPerson, TryLater
-from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
+from drawcli.errors import TryLater
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
+    import ssl
+
+    from drawcli.adapters.delivery.commitment import Commitment
     from drawcli.config.sections_delivery import Deliver
+    from drawcli.config.sections_targets import Target
 
 _STRUCTURE_SETS: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
 _VERIFICATION: Final = "1.2.840.10008.1.1"
-_SUCCESS: Final = 0x0000
-_CHANGED: Final = frozenset({0xB000, 0xB006, 0xB007})  # stored, with elements changed or left out
-_FULL: Final = range(0xA700, 0xA800)
-_NOT_AUTHORISED: Final = 0x0124
-_DUPLICATE: Final = 0x0111
-_PENDING: Final = frozenset({0xFF00, 0xFF01})
+_NO_COMMITMENT: Final = "does not offer storage commitment"
+_NO_COMMITMENT_HINT: Final = "Switch it on at the node, or remove 'commitment: true'."
 _EXPLICIT_ONLY: Final = (
     "accepts structure sets in Explicit VR Little Endian only; those that the server makes in "
     "Implicit VR Little Endian, the default of DICOM, cannot be sent to it"
 )
-_HINT: Final = "Run 'drawcli doctor' to test the node. The checked file is kept with the job."
 
 
 @dataclass(slots=True)
@@ -60,9 +58,14 @@ class DicomNode:
     node: Node
     calling: str  # our own AE title
     deadlines: Deadlines = field(default_factory=Deadlines)
-    _away: NodeTrouble | None = field(default=None, init=False)
-    _silent: int = field(default=0, init=False)  # number of files in a row without an answer
-    _silences: int = field(default=0, init=False)  # number of files without an answer
+    tls: "ssl.SSLContext | None" = None
+    record: str = RECORD  # the file in the work folder of a job that records what was sent
+    commitment: "Commitment | None" = None  # None: a file counts as delivered once it is stored
+    judge: TargetJudge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the judge of its answers."""
+        self.judge = TargetJudge(self.describe(), has_folder=self.record == RECORD)
 
     def describe(self) -> str:
         """Return the name of the node for messages."""
@@ -82,9 +85,46 @@ class DicomNode:
 
     def send(self, delivery: Delivery) -> str:
         """Send a structure set; return a report, or the warning of the node."""
-        if said := self.store(delivery.data, delivery.work_folder / RECORD):
+        store = partial(self.store, delivery.data, delivery.work_folder / self.record)
+        if said := store() if self.commitment is None else self._committed(delivery, store):
             return f"warning: {self.describe()} {said}"
         return f"sent to {self.describe()}"
+
+    def _committed(self, delivery: Delivery, store: Callable[[], str]) -> str:
+        """Send a file, unless the node has it, and wait for its commitment."""
+        header = header_of(delivery.data)
+        uids = header.text(tags.SOPClassUID), header.text(tags.SOPInstanceUID)
+        wanted = cast("Commitment", self.commitment)
+        ask = partial(self._ask, *uids)
+        return wanted.deliver(self.describe(), delivery, uids[1], store, ask)
+
+    def _ask(self, sop_class: str, instance: str, transaction: str) -> int | None:
+        """Ask for storage commitment; return the result if the node reports at once."""
+        from drawcli.adapters.dicom_network.commitments import (
+            COMMITMENT,
+            REPORT_SECONDS,
+            CommitmentAssociation,
+        )
+
+        self.judge.check_reachable()
+        reports = cast("Commitment", self.commitment).reports
+        try:
+            association = CommitmentAssociation(self.node, self.calling, self.deadlines, self.tls)
+        except NodeTrouble as err:
+            raise self.judge.away(str(err), err.hint) from None
+        try:
+            with association:
+                if not association.accepts(COMMITMENT):
+                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
+                status = association.ask(transaction, sop_class, instance)
+                if status not in (SUCCESS, DUPLICATE):  # asked before: the report will come
+                    why = f"does not take the request to keep it (status {status:04X})"
+                    raise self.judge.later(why)
+                association.report(REPORT_SECONDS, reports.store)
+        except NodeTrouble as err:
+            raise self.judge.unanswered(str(err), err.hint, may_have=False) from None
+        self.judge.answered()
+        return reports.result(transaction)
 
     def store(self, data: bytes, record: Path) -> str:
         """Send a file; return the warning of the node, or "".
@@ -103,9 +143,8 @@ class DicomNode:
         NeedsPerson
             If it refuses this file, or has another with the same SOP Instance UID.
         """
-        if self._away is not None:
-            raise self._gone(self._away)
-        header = _header(data)
+        self.judge.check_reachable()
+        header = header_of(data)
         sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.node)
         had_before = sendings.are_only(sha256)
         offers = _offers_for(header)
@@ -114,12 +153,13 @@ class DicomNode:
             with association:
                 status = self._sent(association, header, offers, lambda: sendings.add(sha256))
         except NodeTrouble as err:
-            raise self._unanswered(err, may_have=sendings.include(sha256)) from None
-        self._silent = 0
-        if status == _DUPLICATE and not had_before:
+            may_have = sendings.include(sha256)
+            raise self.judge.unanswered(str(err), err.hint, may_have=may_have) from None
+        self.judge.answered()
+        if status == DUPLICATE and not had_before:
             sendings.settle(sha256)  # the hint asks the user to compare before a release
-            raise self._has_another()
-        said = self._judged(status)
+            raise self.judge.has_another()
+        said = self.judge.judged(status)
         sendings.settle(sha256)
         return said
 
@@ -136,27 +176,31 @@ class DicomNode:
         explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
         default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
         verification = ProposedContext(5, _VERIFICATION, IMPLICIT_LITTLE)
-        association = self._associated([explicit, default, verification])
+        keeping = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
+        offers = [explicit, default, verification, *([keeping] if self.commitment else [])]
+        association = self._associated(offers)
         try:
             with association:
                 if not (association.accepts(explicit) or association.accepts(default)):
-                    raise self._later("does not accept structure sets")
+                    raise self.judge.later("does not accept structure sets")
                 if not association.accepts(verification):
-                    raise self._later("does not accept C-ECHO")
+                    raise self.judge.later("does not accept C-ECHO")
+                if self.commitment is not None and not association.accepts(keeping):
+                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
                 status = association.echo(verification)
         except NodeTrouble as err:
-            raise self._gone(err) from None
-        if status != _SUCCESS:
-            raise self._later(f"answers a C-ECHO with status {status:04X}")
+            raise self.judge.away(str(err), err.hint) from None
+        if status != SUCCESS:
+            raise self.judge.later(f"answers a C-ECHO with status {status:04X}")
         if association.accepts(default):
             return ""
         return _EXPLICIT_ONLY
 
     def _associated(self, offers: Sequence[ProposedContext]) -> Association:
         try:
-            return Association(self.node, self.calling, offers, self.deadlines)
+            return Association(self.node, self.calling, offers, self.deadlines, self.tls)
         except NodeTrouble as err:
-            raise self._gone(err) from None
+            raise self.judge.away(str(err), err.hint) from None
 
     def _sent(
         self,
@@ -168,7 +212,7 @@ class DicomNode:
         """Send a file in the first transfer syntax that the node accepts; return the status."""
         offer = next(filter(association.accepts, offers), None)
         if offer is None:
-            raise self._later(
+            raise self.judge.later(
                 "does not accept structure sets as they are coded or in Implicit VR Little Endian"
             )
         if offer.transfer_syntax == header.transfer_syntax:
@@ -183,73 +227,46 @@ class DicomNode:
             return encode_implicit_vr(header)
         except NotDicom as err:
             why = f"accepts Implicit VR Little Endian only; a file cannot be converted to it: {err}"
-            raise self._later(why) from None
-
-    def _unanswered(self, err: NodeTrouble, *, may_have: bool) -> TryLater:
-        """Return the error for a missing answer; after several the node counts as unreachable."""
-        self._silent, self._silences = self._silent + 1, self._silences + 1
-        if self._silent >= SILENT_IN_A_ROW or self._silences >= SILENT_IN_ALL:
-            self._away = err
-        unsure = "; it may have the structure set, which is sent again" if may_have else ""
-        return self._later(f"{err}{unsure}", err.hint)
-
-    def _judged(self, status: int) -> str:
-        """Return the warning of a C-STORE status (PS3.4 table B.2-1), or ""; raise if refused."""
-        if status == _SUCCESS:
-            return ""
-        if status in _CHANGED:
-            return f"stored it with changes of its own (status {status:04X})"
-        if status == _DUPLICATE:
-            return f"has it from an earlier try (status {status:04X})"
-        if is_success(status):  # of the class "warning": it is stored (PS3.7 annex C)
-            return f"stored it with an unknown warning (status {status:04X})"
-        if status in _FULL:
-            raise self._later(f"is out of resources (status {status:04X})")
-        if status == _NOT_AUTHORISED:
-            raise self._later(f"is not authorised to store it (status {status:04X})")
-        what = "does not confirm that it has stored" if status in _PENDING else "refuses"
-        raise NeedsPerson(
-            f"the DICOM node {self.node} {what} the structure set (status {status:04X})",
-            code="node-refused",
-            hint="See its log. Release the job to send it again; the file is in its folder.",
-        )
-
-    def _has_another(self) -> NeedsPerson:
-        return NeedsPerson(
-            f"the DICOM node {self.node} already has a structure set with this SOP Instance UID "
-            f"(status {_DUPLICATE:04X}), and drawcli has no record that it is this file",
-            code="node-duplicate",
-            hint="Compare the two in the planning system. If they are the same, or after you have "
-            "removed the other, release the job.",
-        )
-
-    def _gone(self, trouble: NodeTrouble) -> TryLater:
-        self._away = trouble
-        return self._later(str(trouble), trouble.hint)
-
-    def _later(self, why: str, hint: str = "") -> TryLater:
-        return TryLater(f"the DICOM node {self.node} {why}", code=NODE, hint=hint or _HINT)
+            raise self.judge.later(why) from None
 
 
 def opened(deliver: "Deliver") -> DicomNode:
     """Return the node of a site; raise ConfigError if pynetdicom is not installed."""
-    try:
-        import pynetdicom
-    except ImportError as err:
-        or_else = "Or remove deliver.node."
-        raise not_installed("deliver.node", "dicom-net", code="dicom-net", or_else=or_else) from err
-    logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may log patient data
+    _check_installed("deliver.node", "Or remove deliver.node.")
     return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
-def _header(data: bytes) -> Header:
+def opened_target(target: "Target", calling: str, state_dir: Path) -> DicomNode:
+    """Return a node of `deliver.targets`.
+
+    Raises
+    ------
+    ConfigError
+        If pynetdicom is not installed, or the files of `tls` cannot be used.
+    """
+    _check_installed("a node of deliver.targets", "Or remove it.")
+    tls = None
+    if target.tls is not None:
+        from drawcli.system.network.client_tls import TlsFiles, client_context
+
+        tls = client_context(TlsFiles(target.tls.ca_file, target.tls.cert, target.tls.key))
+    node = parse_node(target.node)
+    commitment = None
+    if target.commitment:
+        from drawcli.adapters.delivery.commitment import Commitment
+        from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+
+        name = record_of(node).replace("node", "commitment", 1)
+        commitment = Commitment(CommitmentFolder.of(state_dir), name)
+    return DicomNode(node, calling, tls=tls, record=record_of(node), commitment=commitment)
+
+
+def _check_installed(what: str, or_else: str) -> None:
     try:
-        header = read_header(data, complete=True)
-    except (NotDicom, Incomplete):
-        raise BadStructureSet("the delivered file cannot be read", code="not-dicom") from None
-    if not (header.text(tags.SOPClassUID) and header.text(tags.SOPInstanceUID)):
-        raise BadStructureSet("the delivered file has no SOP UIDs", code="not-dicom")
-    return header
+        import pynetdicom
+    except ImportError as err:
+        raise not_installed(what, "dicom-net", code="dicom-net", or_else=or_else) from err
+    logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may log patient data
 
 
 def _offers_for(header: Header) -> list[ProposedContext]:

@@ -62,7 +62,7 @@ class DeliveryFolder:
 
     def send(self, delivery: Delivery) -> str:
         """Write a structure set to its destination; return "": there is nothing to report."""
-        folder, name, below = delivery.destination
+        folder, name, below = delivery.destination_in(self.folder)
         data, job_id = delivery.data, delivery.job_id
         deliver(folder, name, data, job_id, below=below, seconds=self.seconds)
         return ""

@@ -1,5 +1,6 @@
-"""The record of the files of one job that a DICOM node may have."""
+"""The record of the files of one job that a DICOM target may have."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,23 @@ from drawcli.system.files import write_durably
 RECORD: Final = "node.json"  # in the work folder: which files of the job the node may have
 
 
+def record_of(target: Node | str) -> str:
+    """Return the name of the record of one of several targets."""
+    return f"node-{hashlib.sha256(str(target).encode('utf-8')).hexdigest()[:8]}.json"
+
+
 @dataclass(frozen=True, slots=True)
 class Sendings:
-    """The SHA-256 digests of the files of one job that a node may have, in its work folder.
+    """The SHA-256 digests of the files of one job that a target may have, in its work folder.
+
+    One of several targets that has no record yet has that of `deliver.node`, if it was the same.
 
     A node that answers 0111 (duplicate SOP instance) has the file that is being sent only if no
     other file was sent with that UID.
     """
 
     path: Path
-    node: Node
+    node: Node | str  # or the address of a DICOMweb target
 
     def include(self, sha256: str) -> bool:
         """Return whether a file was sent to this node before."""
@@ -42,8 +50,9 @@ class Sendings:
             self._write({sha256})
 
     def _digests(self) -> set[str]:
+        path = self.path if self.path.exists() else self.path.with_name(RECORD)
         try:
-            plain = json.loads(self.path.read_bytes())
+            plain = json.loads(path.read_bytes())
             return set(map(str, plain["sha256"])) if plain["node"] == str(self.node) else set()
         except (OSError, ValueError, KeyError, TypeError):
             return set()

@@ -1,9 +1,10 @@
 """The interface of delivery targets: a folder, a DICOM node and any other.
 
-A new target is a class with these three methods, a setting, a line in `delivery.targets_of` and a
-line in the checks of `doctor`.
+A new target is a class with these three methods, a key of `deliver.targets` and a line in
+`delivery.targets_of`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -23,7 +24,7 @@ class Delivery:
 
     job_id: str
     data: bytes
-    destination: Destination
+    destination_in: Callable[[Path | None], Destination]  # of a folder's pattern; None: beside
     work_folder: Path  # of the job; a target may keep a record in it
 
 
@@ -55,3 +56,11 @@ class DeliveryTarget(Protocol):
         NeedsPerson
             If it refuses it, or has another file in its place.
         """
+
+
+class SiteTarget(NamedTuple):
+    """A target of a site, which is opened when it is first needed."""
+
+    name: str  # in records: the address, or the pattern of the folder
+    open: Callable[[], DeliveryTarget]
+    required: bool = True

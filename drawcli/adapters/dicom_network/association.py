@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from drawcli.adapters.dicom_network.connection import HELD_BACK, Phase, connected
+from drawcli.adapters.dicom_network.connection import HELD_BACK, Phase, Wire, connected
 from drawcli.adapters.dicom_network.requests import association_request, command_set
 from drawcli.core.dicom.dimse import ECHO, STORE, DimseRequest, is_success, status_of
 from drawcli.core.dicom.upper_layer import (
@@ -46,6 +46,9 @@ from drawcli.system.limits import (
     NODE_ECHO_SECONDS,
     NODE_SECONDS,
 )
+
+if TYPE_CHECKING:
+    import ssl
 
 STALL_SECONDS: Final = 60.0  # while sending, without progress
 EARLY_SECONDS: Final = 0.05  # wait before the last fragment; an answer in it is too early
@@ -91,10 +94,17 @@ class Deadlines:
 class Association:
     """An association with a node; released when the block ends, aborted after an exception."""
 
-    def __init__(
-        self, node: Node, calling: str, offers: Sequence[ProposedContext], deadlines: Deadlines
+    def __init__(  # noqa: PLR0913 - two ends, a connection and its limits
+        self,
+        node: Node,
+        calling: str,
+        offers: Sequence[ProposedContext],
+        deadlines: Deadlines,
+        tls: "ssl.SSLContext | None" = None,
+        *,
+        wire: Wire | None = None,
     ) -> None:
-        """Request an association.
+        """Request an association, on a new connection or on `wire`.
 
         Raises
         ------
@@ -105,7 +115,7 @@ class Association:
         self._unfinished = False  # a request was not sent completely, or not answered
         self._answer = b""  # the last PDU of the answer
         request = association_request(node, calling, offers)
-        self._wire = connected(node, deadlines.connect)
+        self._wire = wire or connected(node, deadlines.connect, tls)
         try:
             self._acceptance = self._accepted(request, offers)
             self._fragment = _fragment_length(self._acceptance.longest_pdu)

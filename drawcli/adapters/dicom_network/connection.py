@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from drawcli.core.dicom.upper_layer import PDU_HEAD, NodeTrouble, Pdu
 from drawcli.core.protocol.dicom_address import Node
@@ -18,6 +18,9 @@ from drawcli.errors import ServerSilent
 from drawcli.system.failures import in_words
 from drawcli.system.pacing import Deadline, with_deadline
 from drawcli.system.threads import LISTEN_SECONDS
+
+if TYPE_CHECKING:
+    import ssl
 
 SEND_BUFFER: Final = 131_072  # bytes; Linux doubles it
 HELD_BACK: Final = 2 * SEND_BUFFER  # bytes that the system has buffered and not sent yet
@@ -112,11 +115,15 @@ class Wire:
             if not (left and self._wait(EVENT_READ, left)):
                 raise phase.late()
             wanted = min(size - len(read), _LARGEST_PIECE)
-            piece = self._tried(partial(self._socket.recv, wanted))
+            piece = self._received(wanted)
             if piece == b"":
                 raise NodeTrouble("closed the connection before it answered")
             read += piece or b""
         return bytes(read)
+
+    def _received(self, size: int) -> bytes | None:
+        """Return up to `size` bytes; b"" at the end, None if there are none now."""
+        return self._tried(partial(self._socket.recv, size))
 
     @staticmethod
     def _tried(call: Callable[[], _T]) -> _T | None:
@@ -140,15 +147,17 @@ class Wire:
                 return 0
 
 
-def connected(node: Node, seconds: float) -> Wire:
+def connected(node: Node, seconds: float, tls: "ssl.SSLContext | None" = None) -> Wire:
     """Resolve the name of a node and connect to the first address that answers.
+
+    With `tls` the handshake is part of connecting, and within the same time.
 
     Raises
     ------
     NodeTrouble
-        If the name has no address, or no address accepts the connection.
+        If the name has no address, no address accepts the connection, or TLS fails.
     """
-    phase = Phase("", seconds)
+    phase = Phase("did not finish the TLS handshake", seconds)
     addresses = _addresses(node, phase)
     why = "no answer in time"
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -159,14 +168,21 @@ def connected(node: Node, seconds: float) -> Wire:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.connect(address)
-            return Wire(connection)
         except OSError as err:
             connection.close()
             why = err.strerror or why
         except BaseException:
             connection.close()
             raise
+        else:
+            return Wire(connection) if tls is None else _secured(connection, node, tls, phase)
     raise NodeTrouble(f"cannot be reached: {why}")
+
+
+def _secured(connection: socket.socket, node: Node, tls: "ssl.SSLContext", phase: Phase) -> Wire:
+    from drawcli.adapters.dicom_network.tls_wire import secured
+
+    return secured(connection, node.host, tls, phase)
 
 
 def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:

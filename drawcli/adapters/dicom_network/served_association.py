@@ -13,8 +13,10 @@ from typing import Final
 
 from drawcli.adapters.dicom_network.message_stream import Command, MessageStream
 from drawcli.adapters.dicom_network.peer_stream import Ended, PeerStream
+from drawcli.adapters.dicom_network.reporting import report_answer
 from drawcli.adapters.dicom_network.service import Service
 from drawcli.adapters.dicom_network.storing import Storing
+from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom.upper_layer import Pdu
 from drawcli.core.dicom_service.association_answer import (
     RELEASED,
@@ -133,6 +135,11 @@ class ServedAssociation:
             self._messages.complete()
             return
         self.served += 1
+        if context.sop_class == PUSH_MODEL:
+            answer = await report_answer(self._service, self._messages, context, command)
+            await self._peer.send(answer)
+            self._messages.complete()
+            return
         outcome = await self._outcome(context, request)
         answer = response(context.context, request, outcome.status, outcome.comment)
         await self._peer.send(answer)

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from drawcli.adapters.dicom_network.commitments import CommitmentFolder
 from drawcli.core.dicom_service.association_answer import (
     NO_SUCH_APPLICATION,
     NO_SUCH_CALLER,
@@ -34,6 +35,7 @@ class Service:
     first_request_seconds: float
     idle_seconds: float
     largest: int  # bytes of a data set
+    reports: CommitmentFolder | None = None  # of storage commitment; None: not taken
     tally: Tally = field(default_factory=Tally)
 
     def objection(self, request: AssociationRequest, address: Address) -> Rejection | None:

@@ -43,7 +43,11 @@ class IncomingFile:
         except OSError as err:
             raise NotStored(failure(err)) from None
         self._is_open = True
-        self.write(self._head)
+        try:
+            self.write(self._head)
+        except NotStored:
+            self._remove()
+            raise
 
     def write(self, data: bytes) -> None:
         """Append to the data set.

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -46,6 +46,11 @@ class WatchedJob:
             waits_for=str(plain["waits_for"]),
             waits_since=None if since is None else datetime.fromisoformat(since),
         )
+
+    def known_at(self, now: datetime) -> Self:
+        """Return the job, without a time to come: the clock may have been wrong."""
+        is_wrong = self.waits_since is not None and self.waits_since > now
+        return replace(self, waits_since=now) if is_wrong else self
 
     def as_plain(self) -> dict[str, Any]:
         """Return the job as a JSON object."""

@@ -17,6 +17,7 @@ from drawcli.system.files import PRIVATE, make_private, write_durably
 FOLDER: Final = "receive"
 STATE: Final = "state.json"
 _LOCK: Final = "lock"
+_LOCK_SECONDS: Final = 1.0  # `status` holds it for a moment
 _MARKS: Final = "ended"
 _FORMAT: Final = 1
 
@@ -54,8 +55,8 @@ def write_state(state_dir: Path, state: ReceiveState) -> None:
 
 
 def mark_file(state_dir: Path) -> Path:
-    """Return the file that is touched at the end of an association; its folder exists then."""
-    make_private(state_dir / FOLDER)
+    """Return the file that changes at the end of an association; its folder exists then."""
+    make_private(make_private(state_dir) / FOLDER)
     return make_private(state_dir / FOLDER / _MARKS) / "association"
 
 
@@ -67,7 +68,7 @@ def listening(state_dir: Path) -> Iterator[None]:
     folder = make_private(make_private(state_dir) / FOLDER)
     lock = FileLock(folder / _LOCK, mode=PRIVATE)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
         raise AnotherRun("drawcli receive is running already for this site") from None
     try:
@@ -78,13 +79,18 @@ def listening(state_dir: Path) -> Iterator[None]:
 
 def is_listening(state_dir: Path) -> bool:
     """Return whether a listener of the site is running."""
-    if not (state_dir / FOLDER / _LOCK).exists():
+    from filelock import FileLock, Timeout
+
+    path = state_dir / FOLDER / _LOCK
+    if not path.exists():
         return False
     try:
-        with listening(state_dir):
+        with FileLock(path, mode=PRIVATE, timeout=0):
             return False
-    except AnotherRun:
+    except Timeout:
         return True
+    except OSError:  # of another user
+        return False
 
 
 def _tally(plain: Any) -> Tally:

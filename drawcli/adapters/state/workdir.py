@@ -11,6 +11,9 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      received.refused   the same, if the acceptance gate refused it
                      report.json   findings of the acceptance gate
                      node.json     the files of the job that the DICOM node may have
+                     node-<address>.json   the same of one of `deliver.targets`
+                     commitment-<address>.json   what such a node has yet to commit to
+                     deliveries.json   which of them have confirmed the structure set
                      sheet.png, preview.html   preview pictures, if any
                      unpacked/     images of a one-off job that came in a zip
 """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.core.qa.criteria import StructureResult
+    from drawcli.core.qa.criteria import Judgement, StructureResult
     from drawcli.operations.commissioning.results import Commissioned
 
 
@@ -94,7 +94,7 @@ def show_result(
         )
         for result in results
     ]
-    titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95, mm")
+    titles = ("structure", "result", "n", "Dice: median (IQR)", "HD95: the same, mm")
     if rows:
         render.columns(titles, rows, numbers_from=2)(out)
     lines = [*_notes(results), *remarks(done), sentence(done)]
@@ -108,16 +108,22 @@ def show_result(
 
 def _notes(results: "Sequence[StructureResult]") -> "Iterator[str]":
     """Yield the criteria that were not met, and what was not drawn in both sets."""
-    from drawcli.operations.commissioning.report import found
-
     for result in results:
         for one in result.judgements:
             if one.passed is not True:
                 criterion = f"{one.criterion.metric} {one.criterion.text}"
-                yield f"{result.name}: {criterion}: {one.words}, {found(one)}"
+                yield f"{result.name}: {criterion}: {one.words}, {_value(one)}"
         if result.others:
             kinds = ", ".join(f"{count} {kind}" for kind, count in result.others.items())
             yield f"{result.name}: not drawn in both sets: {kinds}"
+
+
+def _value(one: "Judgement") -> str:
+    """Return the figure that a criterion was judged by, and which it is."""
+    from drawcli.operations.commissioning.report import found
+
+    named = one.value is not None and one.criterion.statistic in {"median", "mean", "worst"}
+    return f"{one.criterion.statistic} {found(one)}" if named else found(one)
 
 
 def _charts_text(charts: int) -> str:

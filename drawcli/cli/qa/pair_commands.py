@@ -1,6 +1,8 @@
 """qa list, show and export: the records of delivered and clinical structure sets."""
 
 from dataclasses import dataclass
+from itertools import groupby
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -31,6 +33,9 @@ _CHOSEN: Final = {
     "plan": "a plan refers to it",
     "newest": "it is the newest",
 }
+
+_SEARCHED: Final = frozenset({"missing", "unclear", "closed"})
+_NAMES_FILES: Final = "names the files of the series that were found"
 
 
 def list_(
@@ -150,7 +155,7 @@ def _facts(record: "PairRecord", patient: str) -> list[tuple[str, object]]:
         ("note", record.note),
         ("template", record.template),
         ("delivered", f"{record.delivered_at:%Y-%m-%d %H:%M} UTC, drawcli {record.drawcli}"),
-        ("version", record.version),
+        ("version", f"{record.version} (of template, models and drawcli)"),
         ("clinical set", f"{approval}; chosen because {why}" if why else ""),
         ("other sets", _others_in_words(record)),
         ("compared", f"{record.at:%Y-%m-%d %H:%M} UTC" if record.structures else ""),
@@ -184,7 +189,8 @@ def _show(
     charts: "Sequence[ChartSummary]",
     files: "Sequence[_FoundFile]",
 ) -> None:
-    from drawcli.cli.qa.tables import show_structures
+    from drawcli.cli.qa.tables import legend, show_structures
+    from drawcli.core.qa.chart_limits import METRICS
 
     render.lines(facts)(out)
     for file in files:
@@ -192,11 +198,16 @@ def _show(
     if record.structures:
         out.print()
         show_structures(out, record.structures)
+        taus = sorted({one.tau_mm for one in record.structures if one.tau_mm is not None})
+        out.print(legend(taus, "\nA: delivered, B: clinical."), soft_wrap=True)
     if record.unpaired:
         what = counted(record.unpaired, "clinical structure")
         out.print(f"{what} without a delivered one: not listed; see qa.aliases", soft_wrap=True)
-    for chart in charts:
-        out.print(f"chart: {chart.roi}, {chart.metric}: {chart.state}", soft_wrap=True)
+    for (roi, state), same in groupby(charts, lambda one: (one.roi, one.state)):
+        metrics = [METRICS[one.metric].label for one in same if one.metric in METRICS]
+        out.print(fill(f"charts to {state}: {roi}, {', '.join(metrics)}", out.width))
+    if record.status in _SEARCHED and not files:
+        out.print(f"'drawcli qa show {record.job} --identify' {_NAMES_FILES}", soft_wrap=True)
 
 
 def _patient(job: "Job", ctx: "Context") -> str:

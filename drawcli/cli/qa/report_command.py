@@ -108,12 +108,13 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _show(out: "Console", made: "QaReport", written: "Sequence[str]") -> None:
-    from drawcli.operations.qa.report_text import sections
+    from drawcli.operations.qa.report_text import noted_text, sections
     from drawcli.operations.qa.summary_text import counts_text
 
     span = f"{made.since:%Y-%m-%d} to {made.until:%Y-%m-%d}"
     pairs = counts_text(made.pairs) or f"no delivered structure sets were looked at\n{_NO_PAIRS}"
     head = f"delivered {span}: {pairs}".splitlines()
+    head += [f"to be looked at: {noted_text(made)}"] if made.structures else []
     for line in head:
         out.print(fill(line, max(out.width, _NARROWEST)), soft_wrap=True)
     _show_structures(out, made)

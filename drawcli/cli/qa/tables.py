@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from drawcli.cli import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -52,6 +52,13 @@ def show_structures(out: "Console", structures: "Iterable[StructureComparison]")
         if one.note or one.name_b:
             why = one.note or f"in B {one.name_b}"
             out.print(f"{one.name}: {why}", soft_wrap=True)
+
+
+def legend(taus: "Sequence[float]", reference: str) -> str:
+    """Return what the columns of the table mean; `reference` says what A is."""
+    tolerance = " or ".join(f"{tau:g}" for tau in taus)
+    within = f"sDice, APL: tolerance {tolerance} mm. " if tolerance else ""
+    return f"{within}HD95, mean, APL, shift in mm.{reference}"
 
 
 def _volume(cm3: float | None) -> str:

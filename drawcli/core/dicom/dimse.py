@@ -25,7 +25,9 @@ _SOP_INSTANCE: Final = 0x1000
 _WARNINGS: Final = 0xB  # the first digit
 _OTHER_WARNINGS: Final = frozenset({0x0001, 0x0107, 0x0116})
 _NAMES: Final = {0x8001: "C-STORE", 0x8010: "C-GET", 0x8020: "C-FIND", 0x8021: "C-MOVE"} | {
-    0x8030: "C-ECHO"
+    0x8030: "C-ECHO",
+    0x8100: "N-EVENT-REPORT",
+    0x8130: "N-ACTION",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from drawcli import __version__
 from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
+from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom.header import NATIVE
 from drawcli.core.dicom.upper_layer import PDU_HEAD, Pdu
 from drawcli.core.dicom_service.association_request import (
@@ -61,13 +62,15 @@ class Supported(NamedTuple):
 
     storage_classes: AbstractSet[str]
     transfer_syntaxes: AbstractSet[str]
+    has_reports: bool = False  # of storage commitment
 
     def answer(self, offered: OfferedContext) -> "AnsweredContext":
         """Return the answer to a context: its first transfer syntax that is supported."""
         is_echo = offered.sop_class == VERIFICATION
-        if not is_echo and offered.sop_class not in self.storage_classes:
+        is_report = self.has_reports and offered.sop_class == PUSH_MODEL
+        if not (is_echo or is_report or offered.sop_class in self.storage_classes):
             return AnsweredContext(offered.context, "", "", ContextResult.NO_SUCH_CLASS)
-        known = NATIVE if is_echo else self.transfer_syntaxes
+        known = NATIVE if is_echo or is_report else self.transfer_syntaxes
         for syntax in offered.transfer_syntaxes:
             if syntax in known:
                 result = ContextResult.ACCEPTED
@@ -86,7 +89,7 @@ class AnsweredContext(NamedTuple):
     @property
     def is_storage(self) -> bool:
         """Whether objects may be stored in it."""
-        return self.sop_class not in ("", VERIFICATION)
+        return self.sop_class not in ("", VERIFICATION, PUSH_MODEL)
 
 
 def negotiate(
@@ -102,14 +105,17 @@ def acceptance(
     request: AssociationRequest, answers: Iterable[AnsweredContext], longest_pdu: int
 ) -> bytes:
     """Return an A-ASSOCIATE-AC; `longest_pdu` is the maximum length of what we receive, bytes."""
+    answers = list(answers)
+    reports = any(one.sop_class == PUSH_MODEL for one in answers) and PUSH_MODEL in request.provided
     user = b"".join(
         (
             _item(0x51, longest_pdu.to_bytes(4)),
             _item(0x52, IMPLEMENTATION_CLASS.encode("ascii")),
+            _ROLE_OF_SENDER * reports,
             _item(0x55, VERSION_NAME.encode("ascii")),
         )
     )
-    contexts = b"".join(_context(one) for one in answers)
+    contexts = b"".join(map(_context, answers))
     body = _FIXED.pack(_VERSION_1, request.titles) + _item(0x10, APPLICATION_CONTEXT)
     return _pdu(Pdu.ACCEPT, body + contexts + _item(0x50, user))
 
@@ -131,6 +137,12 @@ def _context(answer: AnsweredContext) -> bytes:
 
 def _item(kind: int, content: bytes) -> bytes:
     return _ITEM_HEAD.pack(kind, len(content)) + content
+
+
+# PS3.7 D.3.3.4: the sender provides the push model, and is not its user.
+_ROLE_OF_SENDER: Final = _item(
+    0x54, len(PUSH_MODEL).to_bytes(2) + PUSH_MODEL.encode("ascii") + bytes((0, 1))
+)
 
 
 def _pdu(kind: Pdu, body: bytes) -> bytes:

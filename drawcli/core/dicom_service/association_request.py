@@ -18,6 +18,8 @@ _ITEM_HEAD: Final = struct.Struct(">BxH")
 _APPLICATION, _CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX, _MAXIMUM_LENGTH = 0x30, 0x40, 0x51
 _CONTEXT_HEAD: Final = 4  # bytes: id, three reserved
+_ROLES: Final = 0x54
+_ROLE_BYTES: Final = 4  # length of the UID, then the roles of user and provider
 _VERSION_1: Final = 1  # a bit; others are ignored (PS3.8 9.3.2)
 _LENGTH_OF_LENGTH: Final = 4
 
@@ -48,6 +50,7 @@ class AssociationRequest(NamedTuple):
     titles: bytes  # the 32 bytes of both AE titles, which the answer repeats
     knows_version: bool
     knows_application: bool
+    provided: frozenset[str] = frozenset()  # SOP classes that the sender proposes to provide
 
 
 def parse_association_request(body: bytes) -> AssociationRequest:
@@ -68,6 +71,7 @@ def parse_association_request(body: bytes) -> AssociationRequest:
     version, called, calling = _FIXED.unpack_from(body)
     contexts: dict[int, OfferedContext] = {}
     applications, longest, informed = list[bytes](), 0, 0
+    provided = frozenset[str]()
     for kind, content in _items(body[FIXED_PART:]):
         if kind == _APPLICATION:
             applications.append(content.rstrip(b"\0 "))
@@ -75,6 +79,7 @@ def parse_association_request(body: bytes) -> AssociationRequest:
             _add(contexts, _context(content))
         elif kind == _USER_INFORMATION:
             longest, informed = _longest_pdu(content), informed + 1
+            provided = frozenset(_provided(content))
     if len(applications) != 1 or informed != 1 or not contexts:
         raise BadMessage("bad-association-request")
     return AssociationRequest(
@@ -85,6 +90,7 @@ def parse_association_request(body: bytes) -> AssociationRequest:
         titles=called + calling,
         knows_version=bool(version & _VERSION_1),
         knows_application=applications[0] == APPLICATION_CONTEXT,
+        provided=provided,
     )
 
 
@@ -117,6 +123,14 @@ def _longest_pdu(content: bytes) -> int:
         if kind == _MAXIMUM_LENGTH and len(value) == _LENGTH_OF_LENGTH:
             longest = int.from_bytes(value)
     return longest
+
+
+def _provided(content: bytes) -> Iterator[str]:
+    """Yield the SOP classes that the sender proposes to provide itself (PS3.7 D.3.3.4)."""
+    for kind, value in _items(content):
+        length = int.from_bytes(value[:2])
+        if kind == _ROLES and len(value) == length + _ROLE_BYTES and value[-1]:
+            yield uid_text(value[2:-2])
 
 
 def _title(raw: bytes) -> str:

@@ -143,7 +143,7 @@ def why_due(
         return "never sent by drawcli qa golden"
     if catalogue_digest and catalogue_digest != last.catalogue_digest:
         return "the catalogue entry of a model has changed"
-    age = now - last.at
+    age = abs(now - last.at)  # of a time to come if the clock was wrong then
     if last.outcome is GoldenOutcome.FAILED and age >= _AFTER_FAILURE:
         return "the last run failed"
     return f"last sent {last.at:%Y-%m-%d}" if age >= every else ""

@@ -18,11 +18,12 @@ _SPREAD: Final = {
     "shift_mm": ("shift_left_mm", "shift_posterior_mm", "shift_superior_mm"),
     "ends_moved": ("slices_added_below", "slices_added_above"),
 }
-STRUCTURE_COLUMNS: Final = tuple(
+FIGURE_COLUMNS: Final = tuple(
     column
     for item in fields(StructureComparison)
-    for column in _SPREAD.get(item.name, (_RENAMED.get(item.name, item.name),))
+    for column in _SPREAD.get(item.name, (item.name,))
 )
+STRUCTURE_COLUMNS: Final = tuple(_RENAMED.get(column, column) for column in FIGURE_COLUMNS)
 _UNCHANGED: Final = frozenset({ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED})
 
 
@@ -32,14 +33,16 @@ def export_rows(record: PairRecord) -> Iterator[dict[str, Any]]:
     plain["passed_over"] = " ".join(plain["passed_over"])
     head = {name: plain[name] for name in RECORD_COLUMNS}
     for structure in plain["structures"] or [{}]:
-        yield head | dict.fromkeys(STRUCTURE_COLUMNS) | dict(_spread(structure))
+        row = {_RENAMED.get(name, name): value for name, value in spread(structure)}
+        yield head | dict.fromkeys(STRUCTURE_COLUMNS) | row
 
 
-def _spread(structure: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def spread(structure: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a compared structure; those of a list with a name for each."""
     for name, value in structure.items():
         columns = _SPREAD.get(name)
         if columns is None:
-            yield _RENAMED.get(name, name), value
+            yield name, value
         else:
             yield from zip(columns, value or (None,) * len(columns), strict=True)
 

@@ -66,14 +66,17 @@ def names_of(header: Header) -> dict[int, str]:
     Raises
     ------
     BadStructureSet
-        If a number or a name cannot be read.
+        If a number or a name cannot be read, or two structures have the same number.
     """
     character_set = header.raw(tags.SpecificCharacterSet) or b""
-    names = {}
+    names = dict[int, str]()
     try:
         for roi in items_of(header, tags.StructureSetROISequence):
             name = decode_text(item_value(header, roi, tags.ROIName) or b"", character_set)
-            names[int(_text(header, roi, tags.ROINumber))] = name.strip(" \0")
+            number = int(_text(header, roi, tags.ROINumber))
+            if number in names:
+                raise BadStructureSet(f"two structures of the RTSTRUCT have the number {number}")
+            names[number] = name.strip(" \0")
     except (NotDicom, ValueError) as err:
         raise unreadable(err) from None
     return names

@@ -82,8 +82,10 @@ def _criteria(
         )
         return
     for key, value in below.items():
-        metric = str(key)
-        for text in value if isinstance(value, list) else [value]:
+        metric, texts = str(key), value if isinstance(value, list) else [value]
+        if not texts:
+            problems.append(f"{document.place((name, metric))}: {metric} of {name} has no limit")
+        for text in texts:
             try:
                 yield read_criterion(metric, str(text))
             except ValueError as err:

@@ -12,7 +12,6 @@ Later lines count. The file of `qa.limits` is YAML:
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _SOURCE: Final = "commissioning"
 _NEEDED: Final = ("centre", "limit", "reason")
+_MOST: Final = 1e6  # mm
 _HINT: Final = "Such as Prostate_OAR: {Bladder: {dice: {centre: 0.94, limit: 0.88, reason: audit}}}"
 
 LimitsKey = tuple[str, str, str, str]  # template, ROI, metric, version; "" for every version
@@ -167,10 +167,11 @@ def _problem(metric: str, values: Mapping[str, Any]) -> str:
     if not isinstance(values.get("reason"), str) or not values["reason"].strip():
         return f"{metric} needs a reason: who set the limit, and from what"
     kind = METRICS[metric]
-    most = 1.0 if kind.kind == "share" else inf
-    for name in ("centre", "limit") if not kind.two_sided else ():
-        if not 0 <= values[name] <= most:
-            return f"{name} of {metric} should be from 0{' to 1' if most == 1 else ' up'}"
+    most = 1.0 if kind.kind == "share" else _MOST
+    least = -most if kind.two_sided else 0
+    for name in ("centre", "limit"):
+        if not least <= values[name] <= most:
+            return f"{name} of {metric} should be from {least:g} to {most:g}"
     centre, limit = kind.scaled(float(values["centre"])), kind.scaled(float(values["limit"]))
     if not kind.two_sided and limit <= centre:
         side = "below" if kind.falls else "above"

@@ -40,7 +40,7 @@ def current_catalogue(ctx: Context, *, recent: timedelta = timedelta()) -> Catal
         The age up to which the stored one is good enough, without a request.
     """
     kept = load_catalogue(ctx.site_dir)
-    if kept is not None and ctx.now() - kept.at < recent:
+    if kept is not None and abs(ctx.now() - kept.at) < recent:
         return kept
     try:
         save_catalogue(ctx.site_dir, ctx.server.models(), ctx.now())

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from drawcli.adapters.datastore.images import open_slice
 from drawcli.adapters.datastore.walk import Walk, read_datastore
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.references import contoured_images, referenced_images
 from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.series.verdict import Readiness
-from drawcli.errors import BadStructureSet, OutOfReach, UsageError
+from drawcli.errors import BadStructureSet, OutOfReach, SeriesRefused, SourceUnsettled, UsageError
 from drawcli.operations.qa.clinical.delivered_set import drawcli_of
 from drawcli.operations.qa.compare import StructureSetFile, read_structure_set
 from drawcli.pipeline.context import Context
@@ -22,6 +24,7 @@ _REJECTED: Final = "REJECTED"
 LEFT_OUT: Final = {
     "no-images": "structure sets whose images are not in the folder",
     "several-series": "structure sets of several series of the folder",
+    "other-images": "structure sets drawn on images that are not in the folder",
     "other-patient": "structure sets of another patient than their images",
     "ours": "structure sets that drawcli delivered",
     "rejected": "structure sets that were rejected in the planning system",
@@ -154,10 +157,37 @@ def _unfit(one: StructureSetFile, seen: SeriesSnapshot, own: set[str]) -> str:
     made_by_us = bool(drawcli_of(one.header)) and not is_approved
     reasons = {
         "ours": one.header.text(tags.SOPInstanceUID) in own or made_by_us,
-        "other-patient": one.header.text(tags.PatientID) != seen.slices[0].patient_id,
+        "other-images": not _on_images(one, seen),
+        "other-patient": not _of_patient(one, seen),
         "rejected": one.header.text(tags.ApprovalStatus) == _REJECTED,
     }
     return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _on_images(one: StructureSetFile, seen: SeriesSnapshot) -> bool:
+    """Return whether a set names no image that the series lacks, and is drawn on it."""
+    here = {file.sop_uid for file in seen.slices}
+    drawn_on = contoured_images(one.header)
+    if not referenced_images(one.header, seen.slices[0].series_uid) <= here:
+        return False
+    return not drawn_on or bool(drawn_on & here)
+
+
+def _of_patient(one: StructureSetFile, seen: SeriesSnapshot) -> bool:
+    first = seen.slices[0]
+    born = one.header.text(tags.PatientBirthDate)
+    same = one.header.text(tags.PatientID) == first.patient_id
+    return same and len({born, _birth_date(first.path) if born else ""} - {""}) <= 1
+
+
+def _birth_date(path: str) -> str:
+    """Return the PatientBirthDate of an image; "" if it is missing."""
+    try:
+        stream, header = open_slice(path)
+    except (SourceUnsettled, SeriesRefused):
+        return ""
+    stream.close()
+    return header.text(tags.PatientBirthDate)
 
 
 def _latest(approved: Sequence[StructureSetFile]) -> StructureSetFile | None:

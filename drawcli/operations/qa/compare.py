@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import item_value
-from drawcli.core.dicom.header import Header, Incomplete, NotDicom, ascii_text
+from drawcli.core.dicom.header import Header, Incomplete, NotDicom
+from drawcli.core.dicom.references import referenced_series
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
 from drawcli.core.qa.structures import RoiContours, read_rois
-from drawcli.core.rtstruct.contours import items_of
 from drawcli.errors import BadStructureSet, DrawcliError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.deidentify_folder import FolderContents
 
 _A_PAIR: Final = 2
-DISTANCES_NEED: Final = "distances need SciPy, which is not installed (extra 'qa')"
+DISTANCES_NEED: Final = "distances need SciPy, which is not installed"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class StructureSetFile:
     @cached_property
     def series(self) -> frozenset[str]:
         """The SeriesInstanceUIDs of the images that it refers to."""
-        return frozenset(_series_in(self.header))
+        return frozenset(referenced_series(self.header))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,6 @@ def read_structure_set(path: Path) -> StructureSetFile:
             f"{path} is not an RT Structure Set", hint="Give two RTSTRUCT files, or folders."
         )
     return StructureSetFile(path, header)
-
-
-def _series_in(header: Header) -> Iterator[str]:
-    for frame in items_of(header, tags.ReferencedFrameOfReferenceSequence):
-        for study in items_of(header, tags.RTReferencedStudySequence, frame):
-            for series in items_of(header, tags.RTReferencedSeriesSequence, study):
-                yield ascii_text(item_value(header, series, tags.SeriesInstanceUID) or b"")
 
 
 def pairs_of(a: Path, b: Path | None) -> list[tuple[Path, Path]]:

@@ -31,6 +31,7 @@ table { border-collapse: collapse; width: 100%; margin: 1rem 0;
   font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .35rem .35rem; border-bottom: 1px solid var(--line);
   font-weight: 400; white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .75rem; margin: 1rem 0; break-inside: avoid; }
@@ -67,11 +68,11 @@ def render_comparison(pair: "ComparedPair", tau_mm: float, images: "Scene | None
     warning = f"\n<p>Warning: {escape(pair.warning)}.</p>" if pair.warning else ""
     sections = "" if images is None else "\n".join(_sections(compared, images))
     main = f"""<h1>Contours compared</h1>
-<p><b class="a">A</b> {escape(pair.a.name)}</p>
+<p><b class="a">A</b> {escape(pair.a.name)}, the reference</p>
 <p><b class="b">B</b> {escape(pair.b.name)}</p>{warning}
 <div class="table"><table>
 <tr><th>structure</th><th>outcome</th>{"".join(f"<th>{title}</th>" for title, _, _ in _COLUMNS)}
-<th>shift L, P, S, mm</th></tr>
+<th>shift L,&nbsp;P,&nbsp;S, mm</th></tr>
 {"".join(map(_row, compared.structures))}
 </table></div>
 <p class="soft">Tolerance of surface Dice and added path length: {tau_mm:g} mm. HD95: the larger of

@@ -13,6 +13,7 @@ from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import RatingRow, rating_rows
 from drawcli.core.qa.records import DRAWN, PairRecord, PairStatus
 from drawcli.core.qa.summary import NOTED, STATES, VersionChange
+from drawcli.operations.commissioning.changes import golden_changes
 from drawcli.operations.commissioning.limits import given_limits
 from drawcli.operations.qa.ratings import site_ratings
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
@@ -166,7 +167,8 @@ def read_report(
     """
     every = [record for record in records if template in (None, record.template)]
     given = given_limits(settings)
-    charts = site_charts(every, settings.qa.charts, settings.qa.baseline, given)
+    golden = golden_changes(settings.state_dir)
+    charts = site_charts(every, settings.qa.charts, settings.qa.baseline, given, golden)
     within = [record for record in every if since <= record.delivered_at <= until]
     summary = summary_of(charts, within, until)
     compared = [record for record in within if record.status is PairStatus.COMPARED]

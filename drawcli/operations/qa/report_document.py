@@ -20,7 +20,7 @@ from drawcli.operations.qa.document import (
     Tone,
 )
 from drawcli.operations.qa.report import QaReport, Quartiles, StructureReport
-from drawcli.operations.qa.report_text import sections
+from drawcli.operations.qa.report_text import noted_text, sections
 from drawcli.operations.qa.site_charts import RoiCharts
 from drawcli.operations.qa.summary_text import counts_text
 
@@ -50,9 +50,7 @@ def _facts(report: QaReport) -> Iterator[tuple[str, str]]:
         taus = " or ".join(f"{tau:g}" for tau in report.tolerances)
         yield "tolerance", f"{taus} mm, of surface Dice and added path length (APL)"
     yield "baseline", f"{report.baseline} cases of each version"
-    noted = [row for row in report.structures if row.state in NOTED]
-    names = ", ".join(f"{row.template} {row.roi} ({row.state})" for row in noted)
-    yield "to be looked at", names or "nothing"
+    yield "to be looked at", noted_text(report)
 
 
 def _blocks(report: QaReport) -> Iterator[Block]:

@@ -3,17 +3,21 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from drawcli.core.qa.summary import NOTED
 from drawcli.operations.qa.report import QaReport, StructureReport
 from drawcli.operations.qa.summary_text import counts_text
 from drawcli.system.printable import counted
 
+_CHANGED: Final = (
+    "a case is changed if its figure is not the best possible: Dice below 1, a distance above 0"
+)
 _MOST_JOBS: Final = 10  # that are named for each reason
 
 
 def sections(made: QaReport) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield what a report says beside its table, each part with its title."""
     parts: tuple[tuple[str, Sequence[str]], ...] = (
-        ("signals of the charts", made.signals),
+        ("signals of the charts", list(_signals(made))),
         ("changes", list(_changes(made))),
         ("not compared", list(_uncompared(made))),
         ("other outcomes", [text for row in made.structures if (text := _others(row))]),
@@ -23,6 +27,25 @@ def sections(made: QaReport) -> Iterator[tuple[str, Sequence[str]]]:
     for title, lines in parts:
         if lines:
             yield title, lines
+
+
+def noted_text(made: QaReport) -> str:
+    """Return the structures that are to be looked at, with their states."""
+    noted = [row for row in made.structures if row.state in NOTED]
+    return ", ".join(f"{row.template} {row.roi} ({row.state})" for row in noted) or "nothing"
+
+
+def _signals(made: QaReport) -> Iterator[str]:
+    yield from made.signals
+    if made.signals:
+        yield _CHANGED
+    found = [(one.template, signal.at, signal.job) for one in made.charts for signal in one.signals]
+    latest = {template: job for template, _, job in sorted(found)}
+    for template, job in latest.items():
+        yield (
+            f"the cases of {template}: 'drawcli qa list --template {template}';"
+            f" the latest with a signal: 'drawcli qa show {job}'"
+        )
 
 
 def _changes(made: QaReport) -> Iterator[str]:

@@ -234,8 +234,9 @@ def _rounded(value: float) -> float:
 def _of_catalogue(before: str, after: str) -> str:
     if before and after:
         return "the server's catalogue entry of a model changed"
-    known = "is known from here on" if after else "is not known any more"
-    return f"the server's catalogue entry of the models {known}"
+    if after:  # no model need have changed
+        return "the server's catalogue is known from here on; before, drawcli had not read it"
+    return "the server's catalogue entry of the models is not known any more"
 
 
 def _signal_of(shift: VersionShift, now: Chart) -> ChartSignal:

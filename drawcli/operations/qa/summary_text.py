@@ -1,6 +1,6 @@
 """The summary of quality assurance in words: for status, alarms, the digest and reports."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -63,15 +63,22 @@ def pairs_text(summary: QaSummary, now: datetime) -> str:
 def counts_text(pairs: Mapping[str, int]) -> str:
     """Return the numbers of pairs by status.
 
-    >>> counts_text({"compared": 20, "missing": 2})
+    >>> counts_text({"missing": 2, "compared": 20})
     '20 compared, 2 without a clinical set'
     """
-    return ", ".join(f"{n:,} {_STATUSES.get(status, status)}" for status, n in pairs.items())
+    known = [(status, pairs[status]) for status in _STATUSES if pairs.get(status)]
+    later = [(status, n) for status, n in pairs.items() if status not in _STATUSES]
+    return ", ".join(f"{n:,} {_STATUSES.get(status, status)}" for status, n in (*known, *later))
 
 
 def causes(summary: QaSummary, *states: str) -> list[str]:
-    """Return what charts signal, in one text for all metrics of a structure with the same rule."""
-    return [f"{group[0][1].state}: {_together(group)}" for group in _groups(summary, states)]
+    """Return what charts signal, in one text for all metrics of a structure with the same rule.
+
+    What a chart says twice by one rule, with two states, is told for the more urgent one.
+    """
+    return [
+        f"{group[0][1].state}: {_together(group)}" for group in _groups(summary, states, _is_told)
+    ]
 
 
 def alarms(summary: QaSummary) -> list[Alarm]:
@@ -89,13 +96,23 @@ def alarms(summary: QaSummary) -> list[Alarm]:
 _Group = list[tuple[ChartSummary, ChartSignal]]
 
 
-def _groups(summary: QaSummary, states: Sequence[str]) -> list[_Group]:
+def _is_told(chart: ChartSummary, signal: ChartSignal) -> bool:
+    return signal.state == INVESTIGATE or not any(
+        (other.rule, other.state) == (signal.rule, INVESTIGATE) for other in chart.signals
+    )
+
+
+def _groups(
+    summary: QaSummary,
+    states: Sequence[str],
+    is_told: Callable[[ChartSummary, ChartSignal], bool] = lambda *_: True,
+) -> list[_Group]:
     """Return the signals of some states, by state, structure and rule."""
     found = [
         (chart, signal)
         for chart in summary.charts
         for signal in chart.signals
-        if signal.state in states
+        if signal.state in states and is_told(chart, signal)
     ]
     found.sort(key=lambda pair: _cause(*pair))
     return [list(group) for _, group in groupby(found, lambda pair: _cause(*pair))]

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -10,7 +10,7 @@ from drawcli.adapters.delivery.folder import check_writable
 from drawcli.adapters.dicom_network.listener import bound_socket
 from drawcli.adapters.dicom_network.tls import expiry_of
 from drawcli.adapters.receive_folder.folder import CONFLICTS, conflicts_in
-from drawcli.adapters.state.receive_state import is_listening, read_state
+from drawcli.adapters.state.receive_state import is_listening
 from drawcli.errors import ConfigError, DiskFull
 from drawcli.operations.receive.serve import receive_folder, supported_by, tls_of
 from drawcli.system.failures import in_words
@@ -94,16 +94,3 @@ def _remarks(settings: "Settings", folder: Path, now: datetime) -> Iterator[tupl
     if kept:
         text = f"{kept} received with a known SOP Instance UID and other content, kept apart"
         yield text, f"Compare them with what is stored, then remove {folder / CONFLICTS}"
-
-
-def last_text(settings: "Settings") -> str:
-    """Return what was received, in words; "" if nothing is known."""
-    state = read_state(settings.state_dir)
-    if state is None:
-        return ""
-    tally = state.tally
-    last = datetime.fromtimestamp(tally.last_stored, UTC)
-    when = f", the last at {last:%Y-%m-%d %H:%M} UTC" if tally.last_stored else ""
-    refused = sum(tally.refused.values())
-    more = f"; {refused:,} refused" if refused else ""
-    return f"{tally.stored:,} objects received{when}{more}"

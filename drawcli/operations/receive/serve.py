@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.dicom_network.admission import Admission, max_waiting
+from drawcli.adapters.dicom_network.commitments import CommitmentFolder
 from drawcli.adapters.dicom_network.listener import DicomListener, bound_socket
 from drawcli.adapters.dicom_network.service import Service
 from drawcli.adapters.dicom_network.tls import server_tls
@@ -121,7 +122,13 @@ def supported_by(settings: "Settings") -> Supported:
     return Supported(
         frozenset([*IMAGE_CLASSES, *of_qa, *wanted.storage_classes]),
         frozenset([*SYNTAXES, *wanted.transfer_syntaxes]),
+        has_reports=_takes_reports(settings),
     )
+
+
+def _takes_reports(settings: "Settings") -> bool:
+    """Return whether a target of structure sets reports storage commitment."""
+    return any(target.commitment for target in settings.deliver.targets)
 
 
 @contextmanager
@@ -168,6 +175,7 @@ def _serve(
         idle_seconds=wanted.idle_seconds,
         largest=int(wanted.largest_gib * _GIB),
         tally=tally,
+        reports=CommitmentFolder.of(settings.state_dir) if _takes_reports(settings) else None,
     )
     waiting = max_waiting(RECEIVE_WAITING, 2 * wanted.associations, max_open_files())
     admission = Admission(waiting, wanted.associations, wanted.associations_per_address)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
@@ -25,12 +25,11 @@ from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.config.sections_delivery import Deliver
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater
-from tests.conftest import PELVIS
+from tests.adapters.delivery.structure_sets import PELVIS, rtstruct
 from tests.dicom_peer import Peer, behind_meta, listening
-from tests.phantoms.planning import write_planning_ct
 from tests.scripted_peer import Talk, scripted
-from tests.structure_sets import structure_set
 
+__all__ = ["rtstruct"]
 # DCMTK's: pynetdicom puts a program of the same name beside the interpreter.
 ELSEWHERE = [one for one in os.get_exec_path() if not one.startswith(sys.prefix)]
 STORESCP = shutil.which("storescp", path=os.pathsep.join(ELSEWHERE))
@@ -45,23 +44,6 @@ def at(port: int, title: str = "TPS") -> DicomNode:
 def store(node: DicomNode, path: Path) -> str:
     """Send a file, with the record of its job beside it."""
     return node.store(path.read_bytes(), path.parent / "node.json")
-
-
-@pytest.fixture
-def rtstruct(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a structure set as it lies in the folder of delivery, named like its patient."""
-    images = write_planning_ct(tmp_path / "ct", PELVIS, slices=3, size=16, seed=1)
-    slices = [dcmread(path) for path in images]
-    dataset = dcmread(BytesIO(structure_set(slices, ["Bladder"], change=_in_utf_8)))
-    coding = getattr(request, "param", ImplicitVRLittleEndian)
-    dataset.file_meta.TransferSyntaxUID = coding
-    path = tmp_path / f"RS.{PELVIS.patient_id}.dcm"
-    dataset.save_as(path, implicit_vr=coding.is_implicit_VR, little_endian=True)
-    return path
-
-
-def _in_utf_8(dataset: Dataset) -> None:
-    dataset.SpecificCharacterSet = "ISO_IR 192"
 
 
 each_coding = pytest.mark.parametrize(
@@ -178,7 +160,11 @@ def test_one_file_without_an_answer_keeps_no_other_and_two_in_a_row_are_enough(
         node = at(peer.port)
         for answers in (breaks, None, breaks, breaks, None):
             peer.answers = answers
-            with nullcontext() if answers is None and not node._away else pytest.raises(TryLater):
+            with (
+                nullcontext()
+                if answers is None and not node.judge._away
+                else pytest.raises(TryLater)
+            ):
                 store(node, rtstruct)
 
     assert peer.asked == 4  # the fifth was not tried

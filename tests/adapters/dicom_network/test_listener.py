@@ -34,6 +34,7 @@ from tests.dicom_sender import (
 from tests.scripted_peer import LAST, OF_COMMAND, PDU_TYPES, fragment, item, pdu
 
 ACCEPT, REJECT, ABORT = PDU_TYPES["accept"], PDU_TYPES["reject"], PDU_TYPES["abort"]
+SOON = 25.0  # seconds, for what takes milliseconds; a sender waits 30
 DEFLATED = "1.2.840.10008.1.2.1.99"
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -54,12 +55,12 @@ def names(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 
 def is_served(running: Receiving, uid: str) -> bool:
-    """Return whether an honest sender is served, quickly."""
+    """Return whether an honest sender is served before others are given up."""
     began = time.monotonic()
     with running.associated() as sender:
         is_well = sender.store(uid, data_set(uid)) == 0
         sender.release()
-    return is_well and time.monotonic() - began < 5.0
+    return is_well and time.monotonic() - began < SOON
 
 
 def test_an_object_is_stored_with_the_bytes_of_its_data_set(
@@ -407,7 +408,7 @@ def test_a_sender_that_goes_silent_is_ended(
                 sender.send_data(data_set("1.2.6"), last=False)
             began = time.monotonic()
             sender.ends()
-            assert time.monotonic() - began < 5.0
+            assert time.monotonic() - began < SOON
         wait_until(lambda: running.hidden() == [])
 
 
@@ -427,7 +428,7 @@ def test_a_sender_that_drips_is_ended_and_others_are_served(
 
         with pytest.raises((ConnectionError, EOFError)):
             repeat(1000, drip)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < SOON
 
 
 def test_twenty_associations_that_interleave_two_patients_store_each_object_once(

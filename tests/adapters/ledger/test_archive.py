@@ -75,9 +75,12 @@ def test_jobs_are_found_by_id_in_the_ledger_and_in_every_month(
     ledger.add(waiting)
     read: list[str] = []
     jobs_of = ledger.archive._jobs_of
-    monkeypatch.setattr(
-        ledger.archive, "_jobs_of", lambda month: (read.append(month), jobs_of(month))[1]
-    )
+
+    def noted(month: str) -> dict[str, Job]:
+        read.append(month)
+        return jobs_of(month)
+
+    monkeypatch.setattr(ledger.archive, "_jobs_of", noted)
 
     found = ledger.find([waiting.id, archived[7].id, archived[1].id, archived[3].id, "0" * 12])
 
@@ -300,10 +303,10 @@ def test_a_change_costs_the_same_with_an_archive_of_any_size(path: Path) -> None
         small = path.stat().st_size
         ledger.add(*(a_job(number) for number in range(1000, 3000)))
         ledger.archive_finished(LATER)
-        begun = time.monotonic()
+        begun = time.process_time()
         for number in range(20):
             ledger.commit(ledger.get(a_job(number).id) or a_job(number))
-        assert time.monotonic() - begun < 60
+        assert time.process_time() - begun < 60
 
         assert path.stat().st_size < 1.2 * small
 

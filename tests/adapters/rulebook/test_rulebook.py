@@ -352,12 +352,12 @@ def test_a_missing_file_is_told_with_the_way_to_make_it(tmp_path: Path) -> None:
 
 def test_aliases_that_grow_without_end_do_not_hang(tmp_path: Path) -> None:
     any_of = [f"  - &a{n} {{any: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 25)]
-    begun = time.monotonic()
+    begun = time.process_time()
 
     said = problems(tmp_path, "rules:\n  - &a0 {Modality: CT}\n" + "".join(any_of))
 
     assert said == ["rules.yaml: more than 100000 values with aliases expanded"]
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 20
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

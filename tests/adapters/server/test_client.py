@@ -651,7 +651,7 @@ def test_a_refresh_has_a_deadline_and_a_late_pair_is_kept(tokens: TokenFile, clo
     comes = threading.Event()
 
     def slowly() -> Iterator[bytes]:
-        comes.wait(20)
+        comes.wait(60)
         yield renewed().content
 
     def draw(request: httpx.Request) -> httpx.Response:
@@ -663,7 +663,7 @@ def test_a_refresh_has_a_deadline_and_a_late_pair_is_kept(tokens: TokenFile, clo
             server.status("task-1")
         before = tokens.read()
         comes.set()
-        for _ in range(200):
+        for _ in range(2000):
             if tokens.read() != before:
                 break
             time.sleep(0.01)

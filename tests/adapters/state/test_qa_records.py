@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.state import qa_records
 from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.core.qa.records import PairStatus
 from tests.core.qa.test_ratings import RATING
@@ -74,7 +73,9 @@ def test_records_of_some_jobs_are_found_without_parsing_the_others(
 
     assert list(records.of_jobs({RECORD.job})) == [RECORD]
     assert [one.note for one in records.of_jobs({other.job})] == ["", "again"]
-    monkeypatch.setattr(qa_records.json, "loads", lambda _line: pytest.fail("parsed"))
+    monkeypatch.setattr(
+        "drawcli.adapters.state.qa_records.json.loads", lambda _line: pytest.fail("parsed")
+    )
     assert list(records.of_jobs(set())) == []
     monkeypatch.undo()
     assert records.jobs_in({PairStatus.MISSING}) == {other.job}

@@ -1,6 +1,7 @@
 """The list of watched jobs, and the lock of a scan."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,11 @@ def test_two_scans_exclude_each_other(tmp_path: Path) -> None:
         pass
     with scan_lock(tmp_path):
         pass
+
+
+def test_a_time_to_come_is_the_present() -> None:
+    now = datetime(2026, 11, 15, tzinfo=UTC)
+    waiting = JOBS["0123456789ab-2"]
+
+    assert waiting.known_at(now) == waiting
+    assert replace(waiting, waits_since=now + timedelta(days=9999)).known_at(now).waits_since == now

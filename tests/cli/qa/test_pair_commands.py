@@ -97,9 +97,23 @@ def test_show_says_why_this_set_and_what_the_others_are(drawcli: Run, cases: lis
     assert "approved; chosen because it is the newest" in shown.out
     assert "other sets    1 less preferred, 1 older than the delivery" in shown.out
     assert "Rectum" in shown.out
+    assert "A: delivered, B: clinical." in shown.out
+    assert "--identify" not in shown.out  # a set was found
     data = drawcli("qa", "show", cases[0].job.id, "--json").answer["data"]
     assert [one["name"] for one in data["pair"]["structures"]][:2] == ["Bladder", "Rectum"]
     assert [one["reason"] for one in data["others"]] == ["less-preferred", "older"]
+
+
+@pytest.mark.usefixtures("cases")
+def test_show_of_a_job_without_a_clinical_set_says_how_to_see_which_files_were_found(
+    drawcli: Run,
+) -> None:
+    drawcli("qa", "scan")
+    job = next(job for job, status in statuses(drawcli).items() if status == "missing")
+
+    shown = drawcli("qa", "show", job)
+
+    assert f"'drawcli qa show {job} --identify' names the files" in shown.out
 
 
 def test_show_names_nobody_without_being_asked_and_refuses_to_in_a_file(
@@ -251,7 +265,7 @@ def test_a_comparison_that_takes_too_long_is_left_and_reported(
     released = Event()
     limit = limits.EXCHANGES["clinical"]._replace(seconds=0.05)
     monkeypatch.setitem(limits.EXCHANGES, "clinical", limit)
-    monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(5))
+    monkeypatch.setattr(qa_scan, "scan_pairs", lambda *_: released.wait(60))
     ran = drawcli("run-once", "--json")
     released.set()
 

@@ -34,8 +34,9 @@ def test_twenty_pairs_are_read_in_eighty_columns(drawcli: Run) -> None:
     lines = shown.out.splitlines()
     assert shown.code == 0
     assert max(map(len, lines)) <= 80
-    assert " ".join(lines[:2]).split(": ")[1].strip() == "20 compared, 1 without a clinical set"
-    title, figures, halves = lines[3:6]
+    assert lines[0].split(": ")[1] == "20 compared, 1 without a clinical set"
+    assert lines[1] == "to be looked at: nothing"
+    title, figures, halves = lines[4:7]
     assert title.split() == "structure n u/e/r Dice sDice HD95 APL state".split()
     assert figures.split()[:3] == ["Bladder", "20", "0/100/0"]
     assert figures.endswith("new 20/30")

@@ -79,9 +79,9 @@ def test_the_time_grows_no_faster_than_the_request() -> None:
         body = association_body(context_offer(1, CT, *(["1.2"] * syntaxes)))
         best = 9.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             parse_association_request(body)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert seconds(8000) < 40 * seconds(800)  # a quadratic one takes a hundred times as long

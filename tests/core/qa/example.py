@@ -1,5 +1,6 @@
 """The example of the pages about metrics: a cylinder, and the same after an edit."""
 
+from functools import cache
 from math import pi
 from typing import Final
 
@@ -30,6 +31,7 @@ A: Final = cylinder(SLICES, 0.0)
 B: Final = cylinder(SLICES + 1, MOVED_MM)
 
 
+@cache
 def compared() -> StructureComparison:
     (found,) = compare_structure_sets([A], [B], CompareOptions(tau_mm=TAU_MM)).structures
     return found

@@ -7,11 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ImplicitVRLittleEndian
 
+from drawcli.core.dicom.header import read_header
 from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
-from drawcli.core.qa.structures import RoiContours
+from drawcli.core.qa.structures import RoiContours, read_rois
 from tests.core.qa.solids import FRAME, ball, box, levels, round_solid, tube, turned
+from tests.structure_sets import written
 
 AT = levels(3.0, 15)
 GOOD = round_solid("X", ball(16), AT)
@@ -47,14 +52,14 @@ def bow_tie() -> RoiContours:
     return roi([[(0, 0, z), (20, 20, z), (20, 0, z), (0, 20, z)] for z in AT])
 
 
-def many_parts(count: int = 500) -> RoiContours:
+def many_parts(count: int = 150) -> RoiContours:
     at = [(2 * (n % 20), 2 * (n // 20 % 20), 3 * (n // 400)) for n in range(count)]
     return roi([circle(12, 0.8) + one for one in at])
 
 
 def comb() -> RoiContours:
-    teeth = [(n * 0.3 + x, y, 0) for n in range(200) for x, y in ((0, 0), (0.15, 50))]
-    return roi([[*teeth, (60, -1, 0), (0, -1, 0)]])
+    teeth = [(n * 0.3 + x, y, 0) for n in range(60) for x, y in ((0, 0), (0.15, 50))]
+    return roi([[*teeth, (18, -1, 0), (0, -1, 0)]])
 
 
 def one_point_more_than(count: int) -> RoiContours:
@@ -88,7 +93,7 @@ COMPARED: dict[str, RoiContours] = {
     "crossing itself": bow_tie(),
     "many parts": many_parts(),
     "a comb": comb(),
-    "many points": one_point_more_than(20_000),
+    "many points": one_point_more_than(5_000),
     "one slice": roi([circle(40)]),
     "each slice twice": roi([one for one in GOOD.contours for _ in range(2)]),
     "between slices": roi([*GOOD.contours, circle(40, 12, 1.5)]),
@@ -96,8 +101,8 @@ COMPARED: dict[str, RoiContours] = {
         [[(0, 0, z), (90, 0, z), (90, 1e-9, z), (0, 1e-9, z)] for z in AT]
     ),
     "tiny": roi([circle(40, 1e-4, z) for z in AT]),
-    "many slices": roi([circle(12, 10, 0.25 * n) for n in range(300)]),
-    "slices apart by rounding": roi([circle(40, 10, 0.21 * n) for n in range(60)]),
+    "many slices": roi([circle(12, 10, 0.25 * n) for n in range(100)]),
+    "slices apart by rounding": roi([circle(40, 10, 0.21 * n) for n in range(40)]),
     "negative zeros": roi([np.where(one == 0, -0.0, one) for one in GOOD.contours]),
 }
 
@@ -175,7 +180,8 @@ def test_time_grows_no_faster_than_the_points() -> None:
 
     seconds(1000)
 
-    assert seconds(40_000) < 16 * max(seconds(5_000), 0.05)  # 8 times, n log n, and a margin
+    # 8 times, n log n, and a margin for other work of the machine; the square would be 64 times.
+    assert seconds(40_000) < 32 * max(seconds(5_000), 0.05)
 
 
 def test_a_contour_between_slices_takes_half_the_way_to_both_neighbours() -> None:
@@ -187,6 +193,7 @@ def test_a_contour_between_slices_takes_half_the_way_to_both_neighbours() -> Non
 
     assert plain["dice"] == pytest.approx(1, abs=1e-4)
     assert plain["volume_b_cm3"] == plain["volume_a_cm3"]
+    assert plain["shift_mm"] == [0, 0, 0]
 
 
 def test_a_slice_alone_is_as_thick_as_the_slices_of_the_other_file() -> None:
@@ -251,3 +258,73 @@ def test_thousands_of_names_take_no_time() -> None:
 
     assert {one.outcome for one in found.structures} == {ContourOutcome.EMPTY}
     assert time.process_time() - begun < 3
+
+
+Written = tuple[str, str, int]  # type, data and stated number of points of a contour
+SQUARE = "0\\0\\{z}\\10\\0\\{z}\\10\\10\\{z}\\-0.0\\10\\{z}"
+
+
+def squares(count: int = 4) -> list[Written]:
+    return [("CLOSED_PLANAR", SQUARE.format(z=3 * n), 4) for n in range(count)]
+
+
+def read(*rois: tuple[str, list[Written]]) -> list[RoiContours]:
+    """Return what is read of a file with these ROIs."""
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    file.SOPClassUID, file.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.3", "1.2.3"
+    file.StructureSetROISequence, file.ROIContourSequence = [], []
+    for number, (name, contours) in enumerate(rois, start=1):
+        roi, drawn = Dataset(), Dataset()
+        roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID = number, name, FRAME
+        drawn.ReferencedROINumber, drawn.ContourSequence = number, []
+        for kind, text, points in contours:
+            one = Dataset()
+            one.ContourGeometricType, one.NumberOfContourPoints = kind, points
+            one.add_new(0x30060050, "UN", text.encode() + b" " * (len(text) % 2))
+            drawn.ContourSequence.append(one)
+        file.StructureSetROISequence.append(roi)
+        file.ROIContourSequence.append(drawn)
+    return read_rois(read_header(written(file), complete=True))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")  # of what writes the file
+@pytest.mark.parametrize(
+    ("more", "outcome", "note"),
+    [
+        (("POINT", "5\\5\\0", 1), "untouched", "points and open lines are left out"),
+        (("OPEN_PLANAR", "0\\0\\0\\9\\9\\0\\9\\0\\0", 3), "untouched", "left out"),
+        (("CLOSED_PLANAR", "5\\5\\0", 1), "untouched", "left out"),
+        (("CLOSED_PLANAR", SQUARE.format(z=0), 4), "untouched", ""),
+        (("CLOSED_PLANAR", SQUARE.format(z=0), 7), "not-compared", "not coordinates"),
+        (("CLOSED_PLANAR", "NaN\\0\\0\\1\\0\\0\\1\\1\\0", 3), "not-compared", "not coordinates"),
+        (("CLOSED_PLANAR", "1e30\\0\\0\\1\\0\\0\\1\\1\\0", 3), "not-compared", "not coordinates"),
+        (("CLOSED_PLANAR", "", 0), "not-compared", "not coordinates"),
+    ],
+)
+def test_files_with_odd_contours_are_read_as_far_as_they_mean_anything(
+    more: Written, outcome: str, note: str
+) -> None:
+    (found,) = compare_structure_sets(
+        read(("Organ", squares())), read(("Organ", [*squares(), more]))
+    ).structures
+
+    assert str(found.outcome) == outcome
+    assert note in found.note
+    json.dumps(found.as_plain(), allow_nan=False)
+
+
+def test_files_with_empty_and_repeated_names_are_compared_without_a_guess() -> None:
+    a = read(("", squares()), ("Organ", squares(5)), ("Lens", squares(6)))
+    b = read(("", squares(3)), ("Organ", squares(5)), ("Organ", squares(6)), ("Lens", squares(6)))
+
+    found = compare_structure_sets(a, b, CompareOptions(with_distances=False)).structures
+
+    told = [(one.name, str(one.outcome)) for one in found]
+    assert told == [
+        ("", "removed"),
+        ("Organ", "ambiguous"),
+        ("Lens", "untouched"),
+        ("", "added"),
+    ]

@@ -54,7 +54,7 @@ def test_judges_agree_on_solids(bench: ModuleType) -> None:
 
 
 @needs_real
-@pytest.mark.parametrize("folder", ["mim_rtutils", "cerr_pyCERR_pat_2", "eclipse_dicompyler_core"])
+@pytest.mark.parametrize("folder", ["monaco_proknow_nopreamble", "cerr_pyCERR_pat_2"])
 def test_judges_agree_on_real_structures(bench: ModuleType, folder: str) -> None:
     cases = list(bench.cases_of(bench.rois_in([REAL / "rt" / folder]), 1))
 

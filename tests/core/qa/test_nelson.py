@@ -7,7 +7,6 @@ from math import sqrt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import hypergeom
 
 from drawcli.core.qa.nelson import (
     LIMIT,
@@ -201,12 +200,37 @@ def test_run_lengths_are_those_of_theory(rules: set[str], shift: float, theory: 
     assert error < 0.1 * theory
 
 
+# Of 30 before, of 20 after, and the chance by scipy.stats.hypergeom.
+SHARES = [
+    (0, 0, 1),
+    (0, 5, 0.007317488),
+    (1, 0, 0.6),
+    (3, 2, 0.6900291),
+    (3, 6, 0.07784435),
+    (15, 10, 0.6133564),
+    (15, 4, 0.03097635),
+    (29, 20, 0.6),
+    (30, 20, 1),
+    (30, 12, 0.000234634),
+    (6, 4, 0.6450269),
+    (9, 13, 0.01544293),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "chance"), SHARES)
+def test_the_chance_of_a_share_is_that_of_an_exact_test(
+    before: int, after: int, chance: float
+) -> None:
+    assert share_chance(before, 30, after, 20) == pytest.approx(chance, rel=1e-6)
+
+
+@pytest.mark.sweep
 @given(st.integers(0, 30), st.integers(0, 20))
 @settings(max_examples=100)
 def test_the_chance_of_a_share_is_that_of_the_hypergeometric_distribution(
     before: int, after: int
 ) -> None:
-    spread = hypergeom(50, before + after, 20)
+    spread = pytest.importorskip("scipy.stats").hypergeom(50, before + after, 20)
     expected = spread.sf(after - 1) if after * 30 > before * 20 else spread.cdf(after)
 
     assert share_chance(before, 30, after, 20) == pytest.approx(expected)

@@ -284,7 +284,7 @@ def test_parts_and_holes_smaller_than_the_grid_count() -> None:
 def test_more_tolerance_is_never_worse(roi: RoiContours) -> None:
     b = moved(roi, (2.5, 0.5, 0))
 
-    found = [compared(roi, b, tau) for tau in (0.0, 0.5, 1.0, 2.0, 4.0)]
+    found = [compared(roi, b, tau) for tau in (0.0, 1.0, 4.0)]
 
     shares = [one.surface_dice or 0 for one in found]
     added = [one.apl_mm or 0 for one in found]

@@ -296,6 +296,15 @@ def test_the_surface_lies_on_the_solid() -> None:
     assert np.abs(off).max() < 0.6  # the poles: half a slice
 
 
+def test_a_solid_that_tapers_does_so_for_half_a_slice_beyond_its_last_contour() -> None:
+    surface = _surface(round_solid("X", ball(20), levels(3.0)), 0.8)
+
+    off = np.linalg.norm(surface.samples, axis=1) - 20
+
+    assert surface.samples[:, 2].max() == pytest.approx(19.5, abs=0.001)
+    assert off.max() < 0.9  # 1.35, were the last half slice a cylinder
+
+
 def _surface(roi: RoiContours, step: float) -> Surface:
     outlines = flattened([roi], Axes.of(roi.contours))
     (solid,) = solids_of(outlines, slice_step(outlines))

@@ -145,10 +145,10 @@ def test_what_can_never_be_is_a_mistake(keyword: str, operator: str, wanted: Any
 def test_no_pattern_runs_away() -> None:
     """This one takes a backtracking engine longer than the universe."""
     check = checker_of("matches", "^(a+)+$", ValueKind.TEXT)
-    begun = time.monotonic()
+    begun = time.process_time()
 
     assert check("a" * 5000 + "b", TODAY) is False
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,8 @@ def test_the_time_of_the_last_scan_is_shown(
     scan_pairs(ctx)
     clock.advance(minutes=5)
 
-    assert before == "not known; latest news 0 s ago"
-    assert facts(page(client, "/qa"))["last scan"] == "5 min ago; latest news 5 min ago"
+    assert before == "not known; last change 0 s ago"
+    assert facts(page(client, "/qa"))["last scan"] == "5 min ago; last change 5 min ago"
 
 
 def test_the_overview_shows_one_template(client: TestClient, scanned: Scanned) -> None:
@@ -466,7 +466,7 @@ def test_pairs_are_filtered_and_paged(client: TestClient, scanned: Scanned) -> N
     overview = page(client, "/qa")
     assert (
         "/qa/pairs?status=missing",
-        "1 missing no clinical structure set was found yet",
+        "1 missing: no clinical structure set was found yet",
     ) in list(links(overview))
 
 

@@ -1,11 +1,13 @@
 """Commissioning: past patients by the real steps, delivered nowhere, compared and judged."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 
 from drawcli.core.jobs.job import State
 from drawcli.core.qa.criteria import StructureResult
@@ -190,6 +192,27 @@ def rejected(dataset: Dataset) -> None:
     dataset.ApprovalStatus = "REJECTED"
 
 
+def namesake(dataset: Dataset) -> None:
+    dataset.PatientBirthDate = "19010101"
+
+
+def on_other_images(dataset: Dataset) -> None:
+    drawn = dataset.ROIContourSequence[0].ContourSequence[0]
+    drawn.ContourImageSequence[0].ReferencedSOPInstanceUID = generate_uid()
+
+
+def on_another_series(dataset: Dataset) -> None:
+    study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    other = deepcopy(study.RTReferencedSeriesSequence[0])
+    other.SeriesInstanceUID = generate_uid()
+    for image in other.ContourImageSequence:
+        image.ReferencedSOPInstanceUID = generate_uid()
+    study.RTReferencedSeriesSequence.append(other)
+    for roi in dataset.ROIContourSequence:
+        for contour in roi.ContourSequence:
+            contour.ContourImageSequence = [other.ContourImageSequence[0]]
+
+
 @pytest.mark.parametrize(
     ("sets", "left_out", "dice"),
     [
@@ -200,6 +223,9 @@ def rejected(dataset: Dataset) -> None:
         (((3.0, None), (6.0, None)), {"undecided": 2}, None),
         (((3.0, other_patient),), {"other-patient": 1, "no-structure-set": 1}, None),
         (((3.0, approved("20260101")), (6.0, approved("20260101"))), {"undecided": 2}, None),
+        (((3.0, None), (6.0, namesake)), {"other-patient": 1}, 0.9),
+        (((3.0, None), (6.0, on_other_images)), {"other-images": 1}, 0.9),
+        (((3.0, None), (6.0, on_another_series)), {"other-images": 1}, 0.9),
     ],
 )
 def test_the_clinical_set_of_a_series_is_chosen_or_told_but_never_guessed(
@@ -259,6 +285,14 @@ def test_a_mistake_in_the_acceptance_file_is_told_with_its_place(
     assert f"accept.yaml{where}" in str(caught.value)
     assert why in str(caught.value)
     assert "'>= 0.90'" in caught.value.hint
+
+
+def test_a_metric_without_a_limit_is_no_criterion(tmp_path: Path) -> None:
+    path = tmp_path / "accept.yaml"
+    path.write_text("Bladder: {dice: []}")
+
+    with pytest.raises(ConfigError, match="dice of Bladder has no limit"):
+        read_acceptance(path, ["Bladder"])
 
 
 def test_the_page_to_sign_names_no_patient_and_tells_the_result(

@@ -104,6 +104,17 @@ def test_a_case_is_due_after_some_days_or_when_the_catalogue_entry_changes(
     assert (listed.due_at - ctx.now()).days in (29, 30)
 
 
+def test_a_run_under_a_wrong_clock_delays_no_later_one(
+    golden: str, send: Callable[..., GoldenRun], draw: FakeDraw, clock: Clock
+) -> None:
+    clock.advance(days=9999)
+    send()
+    draw.models = as_json(version=2)
+    clock.advance(days=-9999)
+
+    assert send().sent == {golden: "the catalogue entry of a model has changed"}
+
+
 def test_an_accepted_change_is_the_reference_and_one_taken_back_is_none(
     golden: str, send: Callable[..., GoldenRun], draw: FakeDraw, ctx: Context
 ) -> None:

@@ -39,6 +39,7 @@ def test_limits_are_read_with_their_reason(tmp_path: Path) -> None:
         ("Pelvis: {Bladder: {dice: {centre: 0.9, limit: 0.95, reason: a}}}", ":1:20", "below"),
         ("Pelvis: {Bladder: {hd95_mm: {centre: 5, limit: 4, reason: a}}}", ":1:20", "above"),
         ("Pelvis: {Bladder: {dice: {centre: 94, limit: 88, reason: a}}}", ":1:20", "from 0 to 1"),
+        ("Pelvis: {Bladder: {hd95_mm: {centre: 5, limit: .inf, reason: a}}}", ":1:20", "from 0 to"),
         ("Pelvis: {Bladder: {dice: {center: 0.9}}}", ":1:20", "did you mean 'centre'"),
     ],
 )

@@ -10,13 +10,14 @@ from drawcli.adapters.notifications import Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.alarm_conditions import RecipientState
-from drawcli.operations.doctor.delivery import dicom_node
+from drawcli.operations.doctor.delivery import dicom_node, folder_of_delivery, target_checks
 from drawcli.operations.doctor.outcome import CheckContext, Grade, run_checks
 from drawcli.operations.doctor.outward import OUTWARD
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
 from tests.dicom_peer import Peer, listening
+from tests.web_archive import WebArchive, archive
 
 apprise_loads = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # it asks for it
 
@@ -133,6 +134,35 @@ def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
     assert text == f"the DICOM node TPS@127.0.0.1:{peer.port} accepts structure sets"
     assert peer.callers == ["DRAWCLI"]
     assert peer.received == []
+
+
+def targets_seen(site: Site, *, offline: bool = False) -> list[tuple[str, Grade, str]]:
+    one = CheckContext(settings=site.settings(), config=site.config, now=NOON)
+    checks = [("delivery", folder_of_delivery), *target_checks(one, offline=offline)]
+    found = run_checks(checks, one)
+    return [(outcome.check, outcome.result.grade, outcome.result.text) for outcome in found]
+
+
+def test_each_target_of_a_list_has_a_line_and_an_optional_one_only_warns(site: Site) -> None:
+    (site.folder / "tps").mkdir()
+    with listening(Peer()) as peer, archive(WebArchive()) as web:
+        site.add_line("deliver:\n  targets:")
+        site.add_line(f"  - {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+        site.add_line(f"  - {{stow: '{web.url}'}}")
+        site.add_line("  - {folder: tps}")
+        site.add_line("  - {folder: nowhere, required: false}")
+        site.add_line("  - {node: 'TPS@127.0.0.1:1', required: false}")
+        site.add_line("  - {node: 'TPS@127.0.0.1:2', tls: {ca_file: nowhere.pem}}")
+        found = targets_seen(site)
+        offline = targets_seen(site, offline=True)
+
+    grades = [Grade.PASS] * 4 + [Grade.WARN] * 2 + [Grade.FAIL]
+    assert [name for name, _, _ in found] == ["delivery", *(f"target {n}" for n in range(1, 7))]
+    assert [grade for _, grade, _ in found] == grades
+    assert found[0][2] == "to 6 targets; required: 4"
+    assert found[2][2] == f"the DICOMweb archive {web.url} accepts structure sets"
+    assert [name for name, _, _ in offline] == ["delivery", "target 3", "target 4"]
+    assert list((site.folder / "tps").iterdir()) == []
 
 
 def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from drawcli.adapters.state.golden_store import GoldenStore
 from drawcli.adapters.state.qa_records import QaRatings, QaRecords
+from drawcli.core.qa.golden import GoldenCase, GoldenOutcome, GoldenResult
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import Edit, Rating, RatingSource
 from drawcli.core.qa.records import PairRecord, PairStatus
 from drawcli.operations.qa.document import as_html
 from drawcli.operations.qa.report import COLUMNS, QaReport, Quartiles, read_report
 from drawcli.operations.qa.report_document import document_of
-from drawcli.operations.qa.report_text import sections
+from drawcli.operations.qa.report_text import noted_text, sections
 from drawcli.operations.qa.summarize import update_summary
 from tests.conftest import NOON, Site
 from tests.operations.qa.cases import at, cases, edited, job, record
@@ -147,6 +149,35 @@ def test_in_its_first_month_a_change_is_a_signal_and_is_not_told_twice(site: Sit
 
     assert made.shifts == []
     assert "mean Dice of the first 12 changed cases" in made.signals[0]
+
+
+def test_signals_come_with_their_words_explained_and_with_the_commands_that_show_the_cases(
+    site: Site,
+) -> None:
+    made = reported(site, *cases(0, 60), *cases(60, 12, dice=0.86))
+
+    *_, changed, where = dict(sections(made))["signals of the charts"]
+    assert noted_text(made) == "Prostate_OAR Bladder (investigate)"
+    assert changed.startswith("a case is changed if")
+    assert "'drawcli qa list --template Prostate_OAR'" in where
+    assert f"'drawcli qa show {job(71)}'" in where
+    assert "signals of the charts" not in dict(sections(reported(site, *cases(0, 60))))
+
+
+def test_a_golden_case_that_came_back_changed_is_among_the_changes(site: Site) -> None:
+    store = GoldenStore(site.state)
+    facts = {"models": (1,), "zip_sha256": "", "zip_bytes": 1, "template_digest": ""}
+    store.add(GoldenCase(id="c" * 12, template="Prostate_OAR", added_at=NOON, **facts))  # type: ignore[arg-type]
+    store.note(
+        GoldenResult(
+            at=at(30), case="c" * 12, template="Prostate_OAR", outcome=GoldenOutcome.CHANGED
+        )
+    )
+
+    made = reported(site, *cases(0, 60))
+
+    (change,) = dict(sections(made))["changes"]
+    assert "a golden case came back with other contours" in change
 
 
 def test_ratings_of_the_time_have_a_line_for_each_template(site: Site) -> None:

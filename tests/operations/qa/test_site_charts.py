@@ -195,7 +195,7 @@ def test_a_catalogue_that_becomes_known_is_not_told_as_a_new_model() -> None:
 
     changes = only(site_charts(records, DICE, 30)).changes
 
-    assert [change.text.rpartition(" models ")[2] for change in changes] == [
-        "is known from here on",
-        "is not known any more",
+    assert [change.text for change in changes] == [
+        "the server's catalogue is known from here on; before, drawcli had not read it",
+        "the server's catalogue entry of the models is not known any more",
     ]

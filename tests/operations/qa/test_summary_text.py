@@ -48,6 +48,21 @@ def test_all_metrics_of_a_structure_with_the_same_rule_are_one_line() -> None:
     assert text == f"investigate: Prostate_OAR Bladder, Dice: {sentence}; also HD95"
 
 
+def test_what_a_chart_says_twice_by_one_rule_is_told_once_and_other_rules_too() -> None:
+    chart = chart_of("Bladder", "dice", "investigate")
+    weaker = replace(chart.signals[0], state="watch")
+    other = replace(weaker, rule="month", text="mean of June")
+
+    texts = causes(
+        summary_with(replace(chart, signals=(weaker, *chart.signals, other))),
+        "investigate",
+        "watch",
+    )
+
+    assert [text.split(":")[0] for text in texts] == ["investigate", "watch"]
+    assert texts[1].endswith("mean of June")
+
+
 def test_each_chart_and_cause_is_an_alarm_of_its_own_and_lines_are_said_once() -> None:
     charts = [chart_of("Bladder", metric, "investigate") for metric in ("dice", "hd95_mm")]
     also = replace(charts[0], signals=(*charts[0].signals, signal("month", text="mean of June")))

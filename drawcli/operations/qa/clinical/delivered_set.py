@@ -60,7 +60,8 @@ def read_delivered(job: Job, crosswalk: Crosswalk, ctx: Context) -> StructureSet
     None if neither is possible. Planning systems move and change files that they import.
     """
     with suppress(JobError, OSError, Unreadable):
-        data = delivery_path(job, ctx).read_bytes()
+        path = delivery_path(job, ctx)
+        data = b"" if path is None else path.read_bytes()
         if hashlib.sha256(data).hexdigest() == job.delivered_sha256:
             return as_structure_set(data, ctx.now())
     with suppress(JobError, OSError, Unreadable):

@@ -98,7 +98,8 @@ class _Scan:
         state_dir = self.ctx.settings.state_dir
         known = read_watch(state_dir)
         self.is_first = known is None  # or the list was lost
-        self.watched = known or {}
+        now = self.ctx.now()
+        self.watched = {job: one.known_at(now) for job, one in (known or {}).items()}
         self.before = dict(self.watched)
         self.records = QaRecords(state_dir)
         self.folders = frozenset(self.ctx.work.job_ids())

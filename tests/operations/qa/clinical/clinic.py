@@ -29,6 +29,13 @@ def deliver(ctx: Context) -> Job:
     return job
 
 
+def delivered_file(job: Job, ctx: Context) -> Path:
+    """Return the path of the delivered structure set."""
+    path = delivery_path(job, ctx)
+    assert path is not None
+    return path
+
+
 def exported(
     job: Job,
     ctx: Context,
@@ -38,7 +45,7 @@ def exported(
     **values: Any,
 ) -> Path:
     """Write what the planning system exports: the delivered set with another UID, and changes."""
-    path = delivery_path(job, ctx)
+    path = delivered_file(job, ctx)
     dataset = dcmread(path)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     dataset.SeriesInstanceUID = generate_uid()

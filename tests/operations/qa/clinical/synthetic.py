@@ -27,9 +27,9 @@ from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.templates.template import Model, Template
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.reidentify import own_uids
 from tests.conftest import NOON
+from tests.operations.qa.clinical.clinic import delivered_file
 from tests.structure_sets import RT_STRUCTURE_SET
 
 SLICES = 4
@@ -302,6 +302,12 @@ def half_written(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
     return [whole[:-200], file_bytes(made)], Expected("missing", None, ("unreadable",))
 
 
+def with_a_number_twice(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
+    made = edit(dataset(p, **APPROVED))
+    made.StructureSetROISequence[1].ROINumber = 1  # whose contours are these?
+    return _of(made), Expected("missing", None, ("unreadable",))
+
+
 def in_other_encodings(p: Patient, _: Patient) -> tuple[list[bytes], Expected]:
     deflated = in_syntax(edit(dataset(p, **APPROVED)), DeflatedExplicitVRLittleEndian)
     big = in_syntax(dataset(p, StructureSetDate="20261101"), ExplicitVRBigEndian)
@@ -356,6 +362,7 @@ KINDS: tuple[Kind, ...] = (
     *(of_a_changed_series, of_another_series, without_preference, without_any, half_written),
     *(in_other_encodings, by_its_planes, of_other_structures),
     *(drawn_on_another_series, of_last_year_without_a_date, with_a_withdrawn_approval),
+    with_a_number_twice,
 )
 
 
@@ -409,7 +416,7 @@ def add_delivered(ctx: Context, patient: Patient) -> Job:
     (ctx.work.folder(job.id) / AS_SENT).write_bytes(sent.as_json(only_given=True).encode())
     own = own_uids(job, ctx)
     data = file_bytes(dataset(patient, SOPInstanceUID=own.sop, SeriesInstanceUID=own.series))
-    path = delivery_path(job, ctx)
+    path = delivered_file(job, ctx)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()

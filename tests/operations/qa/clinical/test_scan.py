@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,11 +32,16 @@ from drawcli.operations.qa.clinical.scan import scan_pairs
 from drawcli.operations.qa.clinical.scan_result import QaScanOptions, QaScanResult
 from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.results import delivery_path
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.update import Update
 from tests.conftest import PELVIS, Clock, Site
-from tests.operations.qa.clinical.clinic import APPROVED, deliver, exported, move_first_roi
+from tests.operations.qa.clinical.clinic import (
+    APPROVED,
+    deliver,
+    delivered_file,
+    exported,
+    move_first_roi,
+)
 from tests.operations.qa.clinical.synthetic import (
     Patient,
     add_cases,
@@ -294,7 +298,7 @@ def test_a_delivered_file_that_was_moved_or_edited_is_made_again(
     real_job: Job, ctx: Context, change: Callable[[Path], None]
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    change(delivery_path(real_job, ctx))
+    change(delivered_file(real_job, ctx))
 
     rescan(ctx)
 
@@ -308,7 +312,7 @@ def test_a_delivered_file_that_cannot_be_made_again_is_a_failure_with_a_reason(
     real_job: Job, ctx: Context
 ) -> None:
     exported(real_job, ctx, move_first_roi, **APPROVED)
-    delivery_path(real_job, ctx).unlink()
+    delivered_file(real_job, ctx).unlink()
     ctx.work.file(real_job.id, "received.dcm").unlink()
 
     rescan(ctx)
@@ -321,7 +325,7 @@ def test_a_delivered_file_that_was_moved_within_the_datastore_is_found_there(
     job: Job, ctx: Context, site: Site
 ) -> None:
     exported(job, ctx, move_first_roi, **APPROVED)
-    delivery_path(job, ctx).rename(site.store / "imported.dcm")
+    delivered_file(job, ctx).rename(site.store / "imported.dcm")
 
     rescan(ctx)
 
@@ -625,7 +629,7 @@ def test_a_set_that_changes_while_it_is_compared_fails_that_pair_and_is_tried_ag
     job: Job, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = exported(job, ctx, move_first_roi, **APPROVED)
-    read, asked = clinical_pair.read_whole, []
+    read, asked = read_whole, list[Path]()
 
     def changing(one: Path) -> Any:
         asked.append(one)
@@ -649,12 +653,24 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
     for day in range(15, 21):
         exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
     scan(ctx)
-    read = clinical_pair.read_whole
-    monkeypatch.setattr(clinical_pair, "read_whole", lambda path: (time.sleep(0.2), read(path))[1])
-    slow = ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=0.8))
+    call = clinical_pair.call_while_heard
+    signs: list[float] = []
 
-    scan_pairs(replace(ctx, settings=slow))
+    def listen(read: Callable[[Callable[[], None]], object], seconds: float) -> object:
+        def read_and_count(heard: Callable[[], None]) -> object:
+            def count() -> None:
+                heard()
+                signs.append(seconds)
 
+            return read(count)
+
+        return call(read_and_count, seconds)
+
+    monkeypatch.setattr(clinical_pair, "call_while_heard", listen)
+
+    scan_pairs(ctx)
+
+    assert signs == [ctx.settings.scan.answer_seconds] * 7  # one a file, and ours
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert record_of(job, ctx).others == 5
 
@@ -709,7 +725,7 @@ def test_the_files_of_a_job_are_named_for_who_asks(ctx: Context, site: Site) -> 
     found = dict(found_files(case.job, record_of(case.job, ctx), ctx))
 
     roles = {path.name: what for path, what in found.items()}
-    assert roles.pop(delivery_path(case.job, ctx).name) == "delivered by drawcli"
+    assert roles.pop(delivered_file(case.job, ctx).name) == "delivered by drawcli"
     assert roles == {
         "0.dcm": "less preferred",
         "1.dcm": "the clinical set",

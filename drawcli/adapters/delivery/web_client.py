@@ -1,0 +1,268 @@
+"""HTTP requests to a DICOMweb target: TLS, proxy, credentials, deadlines, bounded answers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import httpx
+
+from drawcli import __version__
+from drawcli.errors import ConfigError, ServerSilent
+from drawcli.system.addresses import is_loopback
+from drawcli.system.failures import cause_in_words, in_words
+from drawcli.system.limits import EXCHANGES, NODE_ANSWER_BYTES, NODE_SECONDS
+from drawcli.system.network.client_tls import (
+    TlsFiles,
+    client_context,
+    empty_context,
+    tls_failure,
+)
+from drawcli.system.pacing import Deadline, after_abandoned_calls, with_deadline
+from drawcli.system.platforms import is_readable_by_others
+from drawcli.system.programs import run_program
+
+if TYPE_CHECKING:
+    import ssl
+
+    from drawcli.config.sections_targets import Target
+
+_STALL_SECONDS: Final = 60.0  # while sending, without progress
+_LONGEST_TOKEN: Final = 16_384
+_TLS_HINT: Final = (
+    "Compare 'tls' of the target with what its administrator gave you; tls.ca_file names the "
+    "authority that has signed its certificate."
+)
+_NOT_CONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+_TRANSPORT: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (httpx.ConnectTimeout, "did not accept a connection in time"),
+    (httpx.ConnectError, "cannot be reached"),
+    (httpx.ProxyError, "cannot be reached: the proxy refuses the connection"),
+    (httpx.WriteTimeout, f"accepted no data for {_STALL_SECONDS:.0f} seconds"),
+    (httpx.TimeoutException, "did not answer in time"),
+    (httpx.ProtocolError, "closed the connection before it answered, or does not answer by HTTP"),
+    (httpx.NetworkError, "broke the connection"),
+)
+
+
+class WebFailure(Exception):
+    """A request got no valid answer; the text is a predicate, the hint may be ""."""
+
+    def __init__(self, why: str, hint: str = "", *, never_connected: bool = False) -> None:
+        super().__init__(why)
+        self.hint, self.never_connected = hint, never_connected
+
+
+class Answer(NamedTuple):
+    """The answer to a request."""
+
+    status: int
+    media_type: str
+    body: bytes
+    allow: str = ""  # the header of that name
+    tls: str = ""  # such as TLSv1.3; "" over plain http
+    certificate: Mapping[str, object] | None = None  # of the other side
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it names another address."""
+        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+
+    @property
+    def accepts_post(self) -> bool:
+        """Whether an answer to OPTIONS allows POST; also if it names no methods."""
+        return not self.allow or "POST" in self.allow.upper()
+
+
+@dataclass(slots=True)
+class Credentials:
+    """What is sent as Authorization: from a file or a command, read once a run."""
+
+    file: Path | None = None
+    command: list[str] = field(default_factory=list)
+    _header: str | None = field(default=None, init=False, repr=False)
+
+    def header(self) -> str:
+        """Return the header, or "" for none.
+
+        A bare token is sent as "Bearer TOKEN"; "Basic ..." or "Bearer ..." as it is.
+
+        Raises
+        ------
+        ConfigError
+            If there is no usable token.
+        """
+        if self._header is None:
+            self._header = self._read()
+        return self._header
+
+    def forget(self) -> None:
+        """Read it again with the next request: it was refused."""
+        self._header = None
+
+    def _read(self) -> str:
+        if self.file is None and not self.command:
+            return ""
+        where = "token_command of a target" if self.file is None else str(self.file)
+        raw = _printed(self.command) if self.file is None else _contents(self.file)
+        token = raw.decode("ascii", "replace").strip()
+        if (
+            not token
+            or len(token) > _LONGEST_TOKEN
+            or not (token.isascii() and token.isprintable())
+        ):
+            raise ConfigError(
+                f"{where}: there is no token in it",
+                code="no-token",
+                hint="It should be one line: a token, or 'Basic ...'.",
+            )
+        return token if " " in token else f"Bearer {token}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebTarget:
+    """How to connect to a DICOMweb target."""
+
+    is_local: bool  # plain http on this machine: no proxy, no TLS
+    is_plain: bool
+    tls: "ssl.SSLContext"
+    credentials: Credentials
+
+    @classmethod
+    def of(cls, target: "Target") -> "WebTarget":
+        """Return the connection of a target of the settings; raise ConfigError if a file is bad."""
+        is_plain, files = target.stow.startswith("http:"), TlsFiles()
+        if target.tls is not None:
+            files = TlsFiles(target.tls.ca_file, target.tls.cert, target.tls.key)
+        return cls(
+            is_local=is_plain and is_loopback(target.stow),
+            is_plain=is_plain,
+            tls=empty_context() if is_plain else client_context(files),
+            credentials=Credentials(target.token_file, target.token_command),
+        )
+
+
+@contextmanager
+def open_target_client(web: WebTarget) -> Iterator[httpx.Client]:
+    """Yield an HTTP client; nothing is sent yet."""
+    headers = {"user-agent": f"drawcli/{__version__}", "accept-encoding": "identity"}
+    if authorization := web.credentials.header():
+        headers["authorization"] = authorization
+    timeout = httpx.Timeout(
+        NODE_SECONDS["answer"], connect=NODE_SECONDS["connect"], write=_STALL_SECONDS
+    )
+    try:
+        client = httpx.Client(
+            timeout=timeout,
+            headers=headers,
+            verify=web.tls,
+            trust_env=not web.is_local,
+            follow_redirects=False,
+        )
+    except (ValueError, ImportError, OSError, httpx.InvalidURL):
+        raise ConfigError(
+            "the proxy in the environment cannot be used",
+            hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        ) from None
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    try:
+        yield client
+    finally:
+        after_abandoned_calls(client.close)
+
+
+class WebRequest(NamedTuple):
+    """A request."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    content: Callable[[], Iterator[bytes]] | None = None
+
+
+def exchange(client: httpx.Client, request: WebRequest, deadline: Deadline) -> Answer:
+    """Send a request; return its whole answer.
+
+    Raises
+    ------
+    WebFailure
+        If there is no answer in time, or it is too long or compressed.
+    """
+
+    def ask() -> Answer:
+        body = None if request.content is None else request.content()
+        headers = dict(request.headers)
+        with client.stream(request.method, request.url, headers=headers, content=body) as response:
+            return _read(response, deadline)
+
+    try:
+        return with_deadline(deadline, ask, lambda _late: None)
+    except ServerSilent:
+        raise WebFailure("did not answer in time") from None
+    except httpx.HTTPError as err:
+        raise _failure(err) from None
+    except OSError as err:  # of TLS while reading
+        raise WebFailure(f"broke the connection: {in_words(err)}") from None
+
+
+def _read(response: httpx.Response, deadline: Deadline) -> Answer:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise WebFailure("sends a compressed answer, which was not asked for")
+    body = bytearray()
+    for piece in response.iter_raw():
+        deadline.check()
+        body += piece
+        if len(body) > NODE_ANSWER_BYTES:
+            raise WebFailure(f"sends an answer of more than {NODE_ANSWER_BYTES:,} bytes")
+    secured = response.extensions["network_stream"].get_extra_info("ssl_object")
+    return Answer(
+        status=response.status_code,
+        media_type=response.headers.get("content-type", ""),
+        body=bytes(body),
+        allow=response.headers.get("allow", ""),
+        tls="" if secured is None else str(secured.version()),
+        certificate=None if secured is None else secured.getpeercert(),
+    )
+
+
+def _failure(err: httpx.HTTPError) -> WebFailure:
+    """Return the failure of a request; no text of a library, which may quote an address."""
+    never = isinstance(err, _NOT_CONNECTED)
+    failure = tls_failure(err)
+    if failure is not None:
+        return WebFailure(failure.in_words(), _TLS_HINT, never_connected=True)
+    for kind, words in _TRANSPORT:
+        if isinstance(err, kind):
+            cause = cause_in_words(err)
+            return WebFailure(f"{words}: {cause}" if cause else words, never_connected=never)
+    return WebFailure("gives no valid answer")
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if is_readable_by_others(path):
+            raise ConfigError(
+                f"{path}: others can read this token", hint=f"Run 'chmod 600 {path}'."
+            )
+        with path.open("rb") as stream:
+            return stream.read(_LONGEST_TOKEN + 2)
+    except OSError as err:
+        raise ConfigError(
+            f"{path}: cannot be read: {in_words(err)}",
+            code="no-token",
+            hint="token_file of a target should name a file with its token.",
+        ) from None
+
+
+def _printed(command: list[str]) -> bytes:
+    ended = run_program(command, EXCHANGES["token-command"])
+    if ended.code == 0:
+        return ended.output
+    raise ConfigError(
+        f"token_command of a target {ended.why or f'exited with {ended.code}'}",
+        code="token-command",
+        hint="Run it as the user that runs drawcli, to see its output.",
+    )

@@ -1,0 +1,1 @@
+"""Answers of delivery targets: what they say about one structure set."""

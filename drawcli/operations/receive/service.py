@@ -1,0 +1,104 @@
+"""Services that keep `drawcli receive` running: systemd, launchd, Task Scheduler of Windows."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from drawcli.operations import schedules
+from drawcli.operations.schedules import (
+    Schedule,
+    ScheduledSite,
+    Scheduler,
+    place_of,
+    text_of,
+    unit_word,
+    xml_text,
+)
+from drawcli.system.platforms import system
+
+if TYPE_CHECKING:
+    from drawcli.config.load import Settings
+
+_PRIVILEGED: Final = 1024  # ports below it need a capability
+_BIND: Final = "CAP_NET_BIND_SERVICE"
+
+
+def usual_here() -> Scheduler:
+    """Return what keeps services running on this operating system."""
+    here = {"windows": Scheduler.WINDOWS, "macos": Scheduler.LAUNCHD}
+    return here.get(system(), Scheduler.SYSTEMD)
+
+
+def receive_service(scheduler: Scheduler, config: Path, settings: "Settings") -> Schedule | None:
+    """Return the files and commands that keep the listener of a site running.
+
+    None for a scheduler that starts programs by the clock only.
+    """
+    if scheduler not in _MAKERS:
+        return None
+    folder = settings.receive.folder
+    place = replace(
+        place_of(config, settings), command="receive", writable=(folder,) if folder else ()
+    )
+    return service_at(scheduler, place, settings.receive.address[1])
+
+
+def service_at(scheduler: Scheduler, place: ScheduledSite, port: int) -> Schedule:
+    """Return the service of a listener, by the facts of its site."""
+    return _MAKERS[scheduler](place, port)
+
+
+def _for_systemd(place: ScheduledSite, port: int) -> Schedule:
+    writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
+    facts = {
+        "user": place.user,
+        "command": " ".join(map(unit_word, place.words)),
+        "state": schedules.state_lines(place),
+        "writable": " ".join(unit_word(one, dollars=False) for one in writable),
+        "capabilities": _BIND if 0 < port < _PRIVILEGED else "",
+    }
+    name = f"{place.name}-receive.service"
+    return Schedule(
+        files={schedules.UNITS / name: text_of("drawcli-receive.service", facts)},
+        commands=(("systemctl", "daemon-reload"), ("systemctl", "enable", "--now", name)),
+        undo=(("systemctl", "disable", "--now", name), ("systemctl", "daemon-reload")),
+    )
+
+
+def _for_launchd(place: ScheduledSite, _port: int) -> Schedule:
+    path = Path(f"~/Library/LaunchAgents/{place.name}-receive.plist").expanduser()
+    facts = {
+        "name": place.name,
+        "words": "\n".join(f"    <string>{xml_text(word)}</string>" for word in place.words),
+        "errors": xml_text(str(place.state_dir / "launchd-receive.log")),
+    }
+    return Schedule(
+        files={path: text_of("drawcli-receive.plist", facts)},
+        commands=(("launchctl", "load", "-w", str(path)),),
+        undo=(("launchctl", "unload", "-w", str(path)),),
+    )
+
+
+def _for_windows(place: ScheduledSite, _port: int) -> Schedule:
+    folder = place.config.parent
+    facts = {
+        "command": xml_text(place.words[0]),
+        "arguments": xml_text(subprocess.list2cmdline(place.words[1:])),
+        "folder": xml_text(str(folder)),
+    }
+    script = folder / "install-receive.ps1"
+    return Schedule(
+        files={
+            folder / "drawcli-receive-task.xml": text_of("drawcli-receive-task.xml", facts),
+            script: text_of("install-receive.ps1", {"name": place.name}),
+        },
+        by_hand=f'powershell -ExecutionPolicy Bypass -File "{script}"',
+    )
+
+
+_MAKERS: Final = {
+    Scheduler.SYSTEMD: _for_systemd,
+    Scheduler.LAUNCHD: _for_launchd,
+    Scheduler.WINDOWS: _for_windows,
+}

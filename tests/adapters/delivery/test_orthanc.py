@@ -1,0 +1,71 @@
+"""Structure sets to a real archive: by C-STORE with commitment, and by STOW-RS."""
+
+import time
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from drawcli.adapters.delivery.dicom_node import opened_target
+from drawcli.adapters.delivery.stow import opened_stow
+from drawcli.adapters.dicom_network import commitments
+from drawcli.config.sections_targets import Target
+from drawcli.errors import TryLater
+from tests.adapters.delivery.structure_sets import rtstruct
+from tests.adapters.delivery.test_commitment import COMMITTING, delivery
+from tests.dicom_sender import receiving
+from tests.orthanc import free_port, needs_orthanc, orthanc
+
+__all__ = ["rtstruct"]
+pytestmark = needs_orthanc
+
+
+def test_orthanc_stores_by_stow_what_was_delivered_and_once(rtstruct: Path, tmp_path: Path) -> None:
+    with orthanc(tmp_path / "orthanc") as archive:
+        target = opened_stow(Target(stow=archive.url))
+        assert target.check() is None
+        assert archive.files() == []
+        first = target.store(rtstruct.read_bytes(), tmp_path / target.record)
+        second = target.store(rtstruct.read_bytes(), tmp_path / target.record)
+        (stored,) = archive.files()
+
+    assert first == ""
+    assert "C000" not in second
+    assert dcmread(BytesIO(stored)) == dcmread(rtstruct)
+
+
+def test_orthanc_commits_in_a_later_association_to_receive(
+    rtstruct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", 0.1)
+    ours = free_port()
+    site = tmp_path / "site"
+    listen = f'"127.0.0.1:{ours}"'
+    with (
+        receiving(site, ["ARCHIVE@127.0.0.1"], listen=listen, more=COMMITTING),
+        orthanc(tmp_path / "orthanc", drawcli=("DRAWCLI", ours)) as archive,
+    ):
+        settings = Target(node=f"ARCHIVE@127.0.0.1:{archive.dicom}", commitment=True)
+        node = opened_target(settings, "DRAWCLI", site / "state")
+        assert node.echo() == ""
+        said = _until_committed(settings, site / "state", rtstruct)
+        (stored,) = archive.files()
+
+    assert said.startswith("sent to the DICOM node ARCHIVE")
+    assert dcmread(BytesIO(stored)) == dcmread(rtstruct)
+
+
+def _until_committed(settings: Target, state: Path, path: Path) -> str:
+    """Deliver as one run after another would; at least the first finds no report."""
+    reasons = []
+    for _ in range(60):
+        try:
+            said = opened_target(settings, "DRAWCLI", state).send(delivery(path))
+        except TryLater as err:
+            reasons.append((err.code, str(err)))
+            time.sleep(0.25)
+        else:
+            assert {code for code, _ in reasons} <= {"commitment"}
+            return said
+    raise AssertionError(reasons[-1])
