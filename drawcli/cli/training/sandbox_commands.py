@@ -9,7 +9,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
-from drawcli.cli.sandbox_options import SandboxBehaviour, check_pacs
+from drawcli.cli.training.sandbox_options import SandboxBehaviour, check_pacs
 from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
@@ -94,9 +94,9 @@ def _address(running: Any, folder: Path) -> Result:
 
 def _archive_facts(data: "Mapping[str, Any]", folder: Path) -> list[tuple[str, object]]:
     return [
-        ("archive", f"{data['pacs']} (DICOM), {data['objects']} objects"),
+        ("archive", data["pacs"]),
         ("DICOMweb", data["dicomweb"]),
-        ("stored in", folder / "pacs"),
+        ("objects", f"{data['objects']}, in {folder / 'pacs'}"),
     ]
 
 

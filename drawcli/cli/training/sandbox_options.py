@@ -145,7 +145,7 @@ def check_pacs(options: "SandboxOptions") -> None:
                 hint="Add --pacs 127.0.0.1:11113.",
             )
         return
-    from importlib.util import find_spec
-
-    if find_spec("pynetdicom") is None:
-        raise not_installed("the archive of the sandbox (--pacs)", "dicom-net")
+    try:
+        import drawcli.sandbox.pacs.dimse  # noqa: F401 - to learn whether pynetdicom is there
+    except ImportError:
+        raise not_installed("the archive of the sandbox (--pacs)", "dicom-net") from None
