@@ -41,7 +41,8 @@ def request(*headers: Dataset) -> Dataset:
 
 def taking(reports: Reports) -> tuple[Any, Callable[[evt.Event], tuple[int, None]]]:
     def take(event: evt.Event) -> tuple[int, None]:
-        reports.put((event.request.EventTypeID, event.event_information))
+        request: Any = event.request
+        reports.put((request.EventTypeID, event.event_information))
         return 0x0000, None
 
     return evt.EVT_N_EVENT_REPORT, take
