@@ -34,6 +34,7 @@ def test_an_object_with_a_known_uid_replaces_it(archive: PacsArchive, tmp_path: 
 
     assert len(archive) == len(PacsArchive(tmp_path / "pacs")) == count
     assert archive.dataset(header).SeriesDescription == "changed"
+    assert len(list((tmp_path / "pacs").rglob("*.dcm"))) == count
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")

@@ -92,14 +92,16 @@ def test_what_is_not_stored_has_failed(
     reports: Reports = Queue()
     unknown = Dataset()
     unknown.SOPClassUID, unknown.SOPInstanceUID = archive.headers()[0].SOPClassUID, "1.2.3"
+    other = Dataset()  # of another class than the stored one
+    other.SOPClassUID, other.SOPInstanceUID = "1.2.4", archive.headers()[1].SOPInstanceUID
 
     with serve_archive() as server, associate(server, taking(reports)) as association:
-        ask(association, request(archive.headers()[0], unknown))
+        ask(association, request(archive.headers()[0], unknown, other))
         event_type, report = reports.get(timeout=5)
 
     assert event_type == 2
     assert len(report.ReferencedSOPSequence) == 1
-    (failed,) = report.FailedSOPSequence
+    failed, _other = report.FailedSOPSequence
     assert (failed.ReferencedSOPInstanceUID, failed.FailureReason) == ("1.2.3", MISSING)
 
 

@@ -65,6 +65,7 @@ def new(archive: PacsArchive, tmp_path: Path) -> bytes:
         ("studies?StudyDate=20260401-20260430", 1),
         ("studies?ModalitiesInStudy=CT&limit=2", 2),
         ("studies?offset=2", 1),
+        ("studies?offset=1&limit=1", 1),
         ("series?Modality=CT", 5),
         ("series?Modality=MR", 0),
         ("series?PatientName=okon*&Modality=CT", 2),

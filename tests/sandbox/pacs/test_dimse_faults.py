@@ -12,6 +12,7 @@ from pynetdicom.association import Association
 
 from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
+from drawcli.sandbox.pacs.options import STUDY_ROOT_GET
 from tests.sandbox.pacs.conftest import Shared, of_patient, query
 from tests.sandbox.pacs.test_dimse import SUCCESS, answers, get, move, receiving
 
@@ -174,3 +175,17 @@ def test_a_stalled_archive_can_be_closed(serve_archive: ServeArchive, associate:
         asking.join(3)
 
     assert not asking.is_alive()
+
+
+def test_a_refused_retrieval_changes_no_later_one(
+    serve_archive: ServeArchive, associate: Associate
+) -> None:
+    asked = query("STUDY", StudyInstanceUID="1.2.3")
+    with serve_archive("get:A701") as server, associate(server) as association:
+        statuses = [
+            status.Status
+            for _ in range(2)
+            for status, _found in association.send_c_get(asked, STUDY_ROOT_GET)
+        ]
+
+    assert statuses == [0xA701, SUCCESS]

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
@@ -88,12 +89,13 @@ def test_dcmtk_moves_and_stores(
 
 
 def test_the_sandbox_serves_its_archive_by_dicom_and_by_web(tmp_path: Path) -> None:
-    options = SandboxOptions(pacs=PacsOptions(slices=4, size=32))
+    faults = read_faults("qido:lose")
+    options = SandboxOptions(pacs=PacsOptions(slices=4, size=32), faults=faults)
     with (
         running(tmp_path / "box", options=options) as sandbox,
         httpx.Client(base_url=sandbox.url, trust_env=False) as client,
     ):
-        studies = client.get("/dicom-web/studies").json()
+        counts = [len(client.get("/dicom-web/studies").json()) for _ in range(2)]
         first = next(path for path in (tmp_path / "box").rglob("*.dcm"))
         head = b"--limit\r\nContent-Type: application/dicom\r\n\r\n"
         kind = 'multipart/related; type="application/dicom"; boundary=limit'
@@ -106,8 +108,8 @@ def test_the_sandbox_serves_its_archive_by_dicom_and_by_web(tmp_path: Path) -> N
         with socket.create_connection(("127.0.0.1", sandbox.pacs.port), 2):
             pass
 
-    assert len(studies) == 3
-    assert sandbox.requests == {"qido": 1, "stow": 1}
+    assert counts == [2, 3]
+    assert sandbox.requests == {"qido": 2, "stow": 1}
     with running(tmp_path / "box", options=options) as again:
         assert again.sandbox.archive is not None
         assert len(again.sandbox.archive) == 14
