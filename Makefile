@@ -69,6 +69,7 @@ audit: $(VENV)/.ready-release
 lock: $(VENV)/.ready-release
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --extra web --extra follow --extra keyring --extra notify --extra dicom-net --extra decompress \
+	  --extra qa \
 	  pyproject.toml --output-file packaging/requirements.lock
 
 # All that a release consists of, in dist/: wheel, sdist, SBOM, the site of documents (zipped), and the

@@ -665,6 +665,7 @@ def test_git_is_bounded_and_its_word_is_no_commit(
     script: str, site: Site, monkeypatch: pytest.MonkeyPatch, hurry: Callable[[str, float], None]
 ) -> None:
     hurry("git", 1.0)
+    (site.folder / ".git").mkdir()
     stub = site.folder / "bin" / "git"
     stub.parent.mkdir()
     stub.write_text(f"#!/bin/sh\n{script}\n")
@@ -813,6 +814,7 @@ _SERVER = (
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
+_COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
 _ARCHIVES = "see `adapters/delivery/test_stow.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
@@ -846,6 +848,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "commitment": (
+        f"{_COMMITMENTS}: test_without_a_report_it_waits_and_the_file_is_not_sent_again",
+        f"{_COMMITMENTS}: test_a_report_that_is_not_about_this_file_or_broken_keeps_it_waiting",
+        f"{_COMMITMENTS}: test_a_report_that_is_not_about_this_file_or_broken_keeps_it_waiting",
+    ),
     "stow": (
         f"{_ARCHIVES}: test_an_archive_that_drips_is_given_up",
         f"{_ARCHIVES}: test_an_answer_that_does_not_confirm_this_file_waits",

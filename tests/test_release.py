@@ -19,7 +19,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LOCK = (ROOT / "packaging" / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "packaging" / "Dockerfile").read_text(encoding="utf-8")
-LOCKED_EXTRAS = ("web", "follow", "keyring", "notify", "dicom-net", "decompress")
+LOCKED_EXTRAS = ("web", "follow", "keyring", "notify", "dicom-net", "decompress", "qa")
 
 
 def test_the_version_stands_in_one_place() -> None:
@@ -79,7 +79,8 @@ def test_the_lock_is_made_with_the_extras_that_a_site_may_need() -> None:
     assert tuple(re.findall(r"--extra (\S+)", recipe("lock"))) == LOCKED_EXTRAS
     for page in ("docs/installing.md", "packaging/README.md"):
         told = " ".join((ROOT / page).read_text(encoding="utf-8").split())
-        assert "`web`, `follow`, `keyring`, `notify`, `dicom-net` and `decompress`" in told, page
+        extras = ", ".join(f"`{name}`" for name in LOCKED_EXTRAS[:-1])
+        assert f"{extras} and `{LOCKED_EXTRAS[-1]}`" in told, page
 
 
 def test_the_container_is_nobody_in_particular_and_looks_after_its_health() -> None:

@@ -12,7 +12,7 @@ from drawcli.config.sections_targets import (
     read_node,
 )
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
-from drawcli.core.protocol.dicom_address import check_ae_title
+from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
 from drawcli.system.kinds import TEXT, choice, keyed, listed, number, section, text, whole
 from drawcli.system.records import Kind, Record, setting
 
@@ -45,12 +45,17 @@ def _root(uid: str) -> str:
     return uid
 
 
+def _sender(address: str) -> str:
+    return str(parse_node(address))
+
+
 class Deliver(Record):
     """Delivery targets and names of structure sets."""
 
     folder: str | Path = setting("beside", Kind(read_folder))
     node: str = setting("", text(check=read_node))  # AE_TITLE@host:port, for C-STORE
     targets: list[Target] = setting([], listed(section(Target)))  # in place of folder and node
+    senders: dict[str, str] = setting({}, keyed(text(check=_sender), text(check=check_ae_title)))
     use: str = setting("all", choice("all", "first"))  # of targets
     ae_title: str = setting("DRAWCLI", text(check=check_ae_title))  # our AE title
     name: str = setting("RS.{patient_id}.{template}.{job}.dcm", text(check=_file_name))
@@ -72,6 +77,8 @@ class Deliver(Record):
         chosen = [target for target in self.targets if "required" in target.given]
         if self.use == "first" and chosen:
             problems.append("with use: first any target is enough; leave out required")
+        if any(target.sender for target in self.targets) and not self.senders:
+            problems.append("a target with sender needs the table senders")
         if not any(target.required for target in self.targets):
             problems.append("at least one of the targets should be required")
         names = [target.name for target in self.targets]

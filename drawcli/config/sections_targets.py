@@ -10,10 +10,10 @@ from drawcli.system.records import Kind, Record, setting
 
 RecordT = TypeVar("RecordT", bound=Record)
 PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
-_KINDS: Final = ("folder", "node", "stow")
+_KINDS: Final = ("folder", "node", "stow", "sender")
 _ONLY_OF: Final = {  # the kinds of target that a key belongs to
-    "tls": ("node", "stow"),
-    "commitment": ("node",),
+    "tls": ("node", "stow", "sender"),
+    "commitment": ("node", "sender"),
     "token_file": ("stow",),
     "token_command": ("stow",),
     "allow_http": ("stow",),
@@ -75,11 +75,12 @@ def _tls(value: Any) -> Any:
 
 
 class Target(Record):
-    """A target of structure sets: exactly one of folder, node and stow."""
+    """A target of structure sets: exactly one of folder, node, stow and sender."""
 
     folder: str | Path | None = setting(None, maybe(Kind(read_folder)))
     node: str = setting("", text(check=read_node))  # AE_TITLE@host:port, for C-STORE
     stow: str = setting("", text(check=_web_address))  # base address of DICOMweb, for STOW-RS
+    sender: bool = setting(default=False, kind=SWITCH)  # the node that sent the images
     required: bool = setting(default=True, kind=SWITCH)
     tls: TargetTls | None = setting(None, Kind(_tls, section(TargetTls).schema, is_plain=False))
     commitment: bool = setting(default=False, kind=SWITCH)  # delivered when storage is committed
@@ -89,13 +90,13 @@ class Target(Record):
 
     @property
     def kind(self) -> str:
-        """The kind of the target: folder, node or stow."""
+        """The kind of the target: folder, node, stow or sender."""
         return next((kind for kind in _KINDS if getattr(self, kind)), "")
 
     @property
     def name(self) -> str:
         """Its name in records and lists; a folder is named by its pattern."""
-        return self.node or self.stow or str(self.folder)
+        return self.kind if self.sender else self.node or self.stow or str(self.folder)
 
     def check(self) -> None:
         """Refuse a target of no kind or several, and keys of another kind."""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from drawcli.adapters.datastore.images import sending_title
 from drawcli.adapters.delivery import folder_of
 from drawcli.adapters.delivery.confirmations import Confirmations
 from drawcli.adapters.delivery.folder import filled, made_below
@@ -48,6 +49,7 @@ def deliver(  # noqa: PLR0913 - what, and where to
         job_id=job.id,
         data=data,
         destination_in=partial(_destination_in, job, crosswalk, ctx, to),
+        sender=partial(sending_title, crosswalk.files[0].path),
         work_folder=ctx.work.file(job.id, RECEIVED).parent,
     )
     if ctx.settings.deliver.targets and not is_elsewhere:

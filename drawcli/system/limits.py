@@ -25,6 +25,7 @@ NODE_SECONDS: Final = {  # of each phase of a C-STORE; a node may answer after s
     "rest": 15.0,  # from the first byte of the answer to the last
     "release": 5.0,
 }
+NODE_REPORT_SECONDS: Final = 5.0  # for a report of commitment in the association of the request
 NODE_ECHO_SECONDS: Final = 15.0  # until a C-ECHO is answered
 NODE_BYTES_PER_SECOND: Final = 10_000  # the line also carries images
 NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of one answer
@@ -38,7 +39,9 @@ RECEIVE_REQUEST_SECONDS: Final = 10.0  # from the connection, with TLS, to the w
 RECEIVE_STALL_SECONDS: Final = 15.0  # for a PDU, and for an answer to be read
 RECEIVE_OBJECT_SECONDS: Final = 30.0  # for a request with its data set
 RECEIVE_BYTES_PER_SECOND: Final = NODE_BYTES_PER_SECOND  # each adds a second for so many bytes
-RECEIVE_EMPTY_FRAGMENTS: Final = 64  # without data, in one message
+RECEIVE_SMALL_BYTES: Final = 64
+RECEIVE_SMALL_FRAGMENTS: Final = 1000  # of fewer bytes than that, in one message
+RECEIVE_FOLDER_SECONDS: Final = 120.0  # for the folder to write a block, or to finish an object
 RECEIVE_WAITING: Final = 256  # connections without an association, at once
 RECEIVE_STOP_SECONDS: Final = 10.0  # for objects that are being received, at the end
 RECEIVE_CONFLICTS: Final = 1000  # objects of a known UID with other bytes that are kept
@@ -167,6 +170,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=sum(NODE_SECONDS.values()) - NODE_SECONDS["answer"] + NODE_ECHO_SECONDS,
         largest=NODE_ANSWER_BYTES,
         consequence="`doctor` reports it",
+    ),
+    "commitment": Limit(
+        peer="DICOM node",
+        content="a request for storage commitment, and its report in the same association",
+        seconds=sum(NODE_SECONDS.values()) + NODE_SECONDS["rest"] + NODE_REPORT_SECONDS,
+        largest=2 * NODE_ANSWER_BYTES,
+        consequence="the job waits; exit 7",
     ),
     "stow": Limit(
         peer="DICOMweb archive",

@@ -57,6 +57,7 @@ def set_up(site: Site, server: str, monitor: str, recipients: list[str]) -> None
     (site.folder / "other").mkdir()
     mint = site.folder / "mint"
     mint.write_text("#!/bin/sh\nsleep 600 &\nprintf access-1\n")
+    (site.folder / ".git").mkdir()
     git = site.folder / "bin" / "git"
     git.parent.mkdir()
     git.write_text("#!/bin/sh\nwhile :; do printf a; sleep .01; done\n")

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import drawcli as package
 from drawcli.adapters.state.qa_summary import write_summary
+from drawcli.adapters.state.receive_state import ReceiveState, write_state
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
+from drawcli.core.dicom_service.tally import Tally
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.qa.summary import VersionChange
 from drawcli.errors import NeedsPerson, TryLater
@@ -51,7 +54,10 @@ def exposition(ctx: Context) -> str:
         ctx.settings.state_dir,
         summary_with(chart_of(), oldest_unpaired=NOON, changes=(change,)),
     )
-    return metrics_text(ctx)
+    tally = Tally(refused=Counter({"mismatch": 1}), last_stored=NOON.timestamp())
+    write_state(ctx.settings.state_dir, ReceiveState("", "", tls=False, since=0.0, tally=tally))
+    receives = ctx.settings.receive.replace(folder=ctx.settings.datastore[0])
+    return metrics_text(replace(ctx, settings=ctx.settings.replace(receive=receives)))
 
 
 def samples(exposition: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -125,6 +131,12 @@ def test_each_metric_is_documented_and_shown_by_dashboard_or_rules(exposition: s
         "drawcli_last_run_seconds",
         "drawcli_last_success_timestamp_seconds",
         "drawcli_qa_charts_timestamp_seconds",
+        "drawcli_receive_associations",
+        "drawcli_receive_refused",
+        "drawcli_received_again",
+        "drawcli_received_bytes",
+        "drawcli_received_objects",
+        "drawcli_received_timestamp_seconds",
         "drawcli_server_answered_timestamp_seconds",
         "drawcli_step_p90_seconds",
     }

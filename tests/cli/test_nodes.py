@@ -143,6 +143,16 @@ def test_the_short_form_has_one_node_and_a_site_without_is_told_so(
     assert one["target"] == f"TPS@127.0.0.1:{peer.port}"
 
 
+def test_each_sender_of_the_table_is_checked_once(drawcli: Run, site: Site) -> None:
+    with listening(Peer()) as peer:
+        targets(site, "sender: true")
+        address = f"TPS@127.0.0.1:{peer.port}"
+        site.add_line(f"  senders: {{CT1: '{address}', CT2: '{address}'}}")
+        found = checked(drawcli)
+
+    assert [(one["target"], one["failure"]) for one in found] == [(address, None)]
+
+
 @pytest.mark.parametrize("days", [-1])
 def test_a_certificate_that_has_expired_is_told(
     drawcli: Run, site: Site, tmp_path: Path, days: int

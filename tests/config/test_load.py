@@ -3,6 +3,7 @@ import re
 from datetime import date, time
 from importlib import resources
 from pathlib import Path, PureWindowsPath
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
@@ -14,10 +15,10 @@ from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings
 from drawcli.config.sections_targets import read_folder
 from drawcli.core.gate.acceptance import Severity
 from drawcli.errors import ConfigError
+from drawcli.system.records import Record
 
 ENOUGH = "datastore: store\nstate_dir: state\n"
 DESCRIPTORS = "'SeriesDescription', 'StudyDescription' or 'ProtocolName'"
-SIGNALS = ("notify", "metrics", "logs")
 ON_MANY = "'hold', 'first' or 'all'"
 JARGON = re.compile("_error|pydantic|[Ii]nput|instance|dictionary|type=|Value error")
 
@@ -65,6 +66,34 @@ def test_relative_paths_are_relative_to_the_file(
     assert settings.templates == tmp_path / "templates.yaml"
     assert settings.server.token_file == tmp_path / "t.json"
     assert settings.deliver.folder == tmp_path / "inbox"
+
+
+def test_every_path_of_a_section_may_be_relative(tmp_path: Path) -> None:
+    text = ENOUGH
+    for name, section in sections(load(tmp_path, ENOUGH)).items():
+        for key, hint in get_type_hints(section).items():
+            if Path in (hint, *get_args(hint)):
+                value = "[store/x]" if get_origin(hint) is list else "store/x"
+                given = load(tmp_path, f"{text}{name}: {{{needed(key)}{key}: {value}}}\n")
+                path = getattr(getattr(given, name), key)
+                wanted = tmp_path / "store/x"
+                why = f"add {name}.{key} to `anchored` in drawcli/config/load.py"
+                assert path in (wanted, [wanted]), why
+
+
+def sections(settings: Settings) -> dict[str, type[Record]]:
+    """Return the sections of the settings by name."""
+    values = {name: getattr(settings, name) for name in Settings.fields}
+    return {name: type(value) for name, value in values.items() if isinstance(value, Record)}
+
+
+def needed(key: str) -> str:
+    """Return the keys without which a path is refused."""
+    return {
+        "client_key": "client_cert: /c, ",
+        "tls_key": "tls_cert: /c, ",
+        "tls_ca": "tls_cert: /c, tls_key: /k, ",
+    }.get(key, "")
 
 
 def test_a_relative_settings_file_anchors_absolute_paths(
@@ -390,8 +419,9 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     as_shown = load(tmp_path, shown)
 
     assert set(yaml.safe_load(shown)) == set(Settings.fields)
-    for name in ("server", "scan", "match", "deidentify", "accept", "deliver", *SIGNALS):
-        assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).fields)
+    for name, section in sections(by_default).items():
+        keys, fields = set(yaml.safe_load(shown)[name]), set(section.fields)
+        assert keys == fields, f"{name}: add the keys that differ to drawcli/data/drawcli.yaml"
     assert as_shown.replace(server=by_default.server) == by_default
 
 

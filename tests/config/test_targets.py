@@ -1,12 +1,15 @@
 """`deliver.targets` in the settings: what each key means, and every mistake with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from drawcli.config.sections_targets import Target
 from drawcli.operations.setting_texts import setting_plain, setting_text
 from tests.config.test_load import ENOUGH, load, problems
 
+ROOT = Path(__file__).resolve().parents[2]
 LISTED = """\
 deliver:
   targets:
@@ -75,6 +78,8 @@ deliver:
         ("{targets: [{folder: /y}, {folder: /y}]}", "are the same"),
         ("{targets: [{stow: 'https://a/b'}, {stow: 'https://a/b/'}]}", "are the same"),
         ("{targets: [{stow: 'https://a', token_file: x, token_command: y}]}", "choose one"),
+        ("{targets: [{sender: yes}]}", "needs the table senders"),
+        ("{targets: [{folder: /x}], senders: {CT1: CT1}}", "AE_TITLE@host:port"),
         ("{targets: [{stow: 'http://localhost', tls: true}]}", "https"),
         ("{targets: [{node: A@h:1, tls: {key: x}}]}", "set both"),
     ],
@@ -94,3 +99,13 @@ def test_no_view_of_the_settings_shows_the_arguments_of_a_token_command(tmp_path
     assert "s3cret" not in setting_text("targets", plain)
     assert "https://pacs.example/dicom-web" in setting_text("targets", plain)
     assert "s3cret" not in str(setting_plain("targets", plain))
+
+
+def test_the_page_of_targets_has_every_key() -> None:
+    page = (ROOT / "docs/how-to/delivery-targets.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", " ".join(cells)))
+
+    assert set(Target.fields) - listed == set(), (
+        "add rows to the table of docs/how-to/delivery-targets.md"
+    )

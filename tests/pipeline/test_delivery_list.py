@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pynetdicom import evt
 
 from drawcli.adapters.delivery.confirmations import Confirmations
@@ -383,6 +384,29 @@ def test_a_record_that_is_damaged_sends_again_and_loses_nothing(
 
     assert done.state is State.DONE
     assert len(set(peer.received)) == 1
+
+
+@pytest.mark.parametrize(("title", "known"), [("CT1", True), ("CT2", False), (None, False)])
+def test_a_structure_set_returns_to_the_node_that_sent_its_images(
+    site: Site, draw: FakeDraw, clock: Clock, title: str | None, *, known: bool
+) -> None:
+    for path in site.store.rglob("*.dcm"):
+        image = dcmread(path)
+        if title is not None:
+            image.file_meta.SourceApplicationEntityTitle = title
+        image.save_as(path)
+    with targets(site, ["sender: true"]) as (peer, web), listening(Peer()) as other:
+        table = f"CT1: 'TPS@127.0.0.1:{peer.port}', MR1: 'MR1@127.0.0.1:{other.port}'"
+        site.add_line(f"  senders: {{{table}}}")
+        with opened(site, draw, clock) as ctx:
+            steps(ctx)
+            job = only(ctx)
+
+    assert (len(peer.received), len(other.received), len(web.received)) == (known, 0, 0)
+    outcome = (State.DONE, False) if known else (State.FETCHED, True)
+    assert (job.state, job.held) == outcome
+    assert job.reason_code == (None if known else "no-sender")
+    assert len(draw.confirmed) == known
 
 
 @pytest.mark.parametrize("use", ["all", "first"])

@@ -44,9 +44,7 @@ if __name__ == "__main__":
 
     os.write = write
     sys.argv = ["drawcli", "receive"]
-    code = 0
     try:
-        code = main() or 0
+        main()
     finally:
         Path("effects").write_text(str(effects.count))
-    sys.exit(code)

@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from contextlib import closing
 from io import SEEK_END, BytesIO
+from itertools import takewhile
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.header import Header, Incomplete, NotDicom
+from drawcli.core.dicom.header import Header, Incomplete, NotDicom, ascii_text, walk
 from drawcli.core.dicom.streaming import check_trailing_elements, end_of_fragments, read_or_convert
 from drawcli.core.series.burned_in import PixelLayout
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.system.files import CHUNK
+
+_META_START: Final = 132  # after the preamble and its prefix
+_META_GROUP, _SOURCE_TITLE = 0x0002, 0x00020016
+_META_BYTES: Final = 16_384  # more than any file meta
 
 
 class _Converted(BytesIO):
@@ -29,6 +34,20 @@ class _Converted(BytesIO):
         """Close both."""
         self._source.close()
         super().close()
+
+
+def sending_title(path: str) -> str:
+    """Return the AE title that sent an image (0002,0016); "" if the file does not say it."""
+    try:
+        with Path(path).open("rb") as stream:
+            beginning = stream.read(_META_BYTES)
+        meta = walk(beginning, _META_START, len(beginning), explicit=True)
+        for element in takewhile(lambda element: element.tag >> 16 == _META_GROUP, meta):
+            if element.tag == _SOURCE_TITLE and beginning[:_META_START].endswith(b"DICM"):
+                return ascii_text(beginning[element.value : element.end]).strip()
+    except (OSError, NotDicom, Incomplete):
+        pass
+    return ""
 
 
 def open_slice(path: str) -> tuple[IO[bytes], Header]:

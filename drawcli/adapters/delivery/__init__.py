@@ -52,4 +52,8 @@ def opened(target: "Target", settings: "Settings") -> "DeliveryTarget":
         from drawcli.adapters.delivery.stow import opened_stow
 
         return opened_stow(target)
+    if target.sender:
+        from drawcli.adapters.delivery.sender import opened_sender
+
+        return opened_sender(target, settings)
     return folder_of(settings, target.folder)

@@ -1,7 +1,7 @@
 """The interface of delivery targets: a folder, a DICOM node and any other.
 
-A new target is a class with these three methods, a key of `deliver.targets` and a line in
-`delivery.targets_of`.
+A new target is a class with these three methods, a key of `deliver.targets` and a branch in
+`delivery.opened`.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ class Delivery:
     job_id: str
     data: bytes
     destination_in: Callable[[Path | None], Destination]  # of a folder's pattern; None: beside
+    sender: Callable[[], str]  # AE title that sent the images; "" if it is not known
     work_folder: Path  # of the job; a target may keep a record in it
 
 

@@ -3,12 +3,14 @@
 A connection without an association counts as waiting. Where too many wait, a new one closes the
 one that has waited longest, of the address with most; so silent connections never keep others out,
 whose request arrives within milliseconds. Where there are too many associations, a new one ends
-one in which nothing was ever asked; if there is none, it is rejected for now.
+one in which nothing was ever answered, the one that has been silent longest; if there is none, it
+is rejected for now.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from drawcli.core.dicom_service.callers import Address
@@ -22,7 +24,7 @@ class PeerConnection:
 
     address: Address
     cut: Callable[[], object]  # ends it at once
-    was_used: Callable[[], bool]  # whether anything was asked in its association
+    silent_since: Callable[[], float]  # inf: it has been used
     is_association: bool = False
 
 
@@ -52,7 +54,7 @@ class Admission:
         """Count an accepted connection; close another one if too many wait."""
         waiting = [one for one in self._all if not one.is_association]
         if len(waiting) >= self._most_waiting:
-            self._close(_of_largest(waiting))
+            self._close(_of_largest(waiting)[0])
         self._all[connection] = None
 
     def remove(self, connection: PeerConnection) -> None:
@@ -74,9 +76,9 @@ class Admission:
         """End an association in which nothing was asked, if there are too many."""
         if len(crowd) < most:
             return True
-        unused = [one for one in crowd if not one.was_used()]
+        unused = [one for one in crowd if one.silent_since() < inf]
         if unused:
-            self._close(_of_largest(unused))
+            self._close(min(_of_largest(unused), key=lambda one: one.silent_since()))
         return bool(unused)
 
     def _close(self, connection: PeerConnection) -> None:
@@ -85,11 +87,10 @@ class Admission:
         connection.cut()
 
 
-def _of_largest(crowd: Iterable[PeerConnection]) -> PeerConnection:
-    """Return the oldest connection of the address with most."""
-    crowd = list(crowd)
+def _of_largest(crowd: list[PeerConnection]) -> list[PeerConnection]:
+    """Return the connections of the address with most, the oldest first."""
     ((largest, _),) = Counter(one.address for one in crowd).most_common(1)
-    return next(one for one in crowd if one.address == largest)
+    return [one for one in crowd if one.address == largest]
 
 
 def max_waiting(wanted: int, associations: int, open_files: int) -> int:

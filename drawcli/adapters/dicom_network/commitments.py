@@ -37,13 +37,13 @@ from drawcli.core.dicom.upper_layer import (
 )
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.system.files import make_private, write_durably
-from drawcli.system.limits import NODE_ANSWER_BYTES
+from drawcli.system.limits import NODE_ANSWER_BYTES, NODE_REPORT_SECONDS
 
 if TYPE_CHECKING:
     import ssl
 
 FOLDER: Final = "commitments"  # below state_dir
-REPORT_SECONDS: Final = 5.0  # for a report in the association of the request
+REPORT_SECONDS: Final = NODE_REPORT_SECONDS
 SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110  # statuses of our answer (PS3.7 annex C)
 _KEPT_SECONDS: Final = 400 * 86_400.0  # of a transaction that no report came for
 COMMITMENT: Final = ProposedContext(1, PUSH_MODEL, IMPLICIT_LITTLE)

@@ -37,7 +37,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         if system() == "windows":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE")  # noqa: B009 - of Windows only
+            listening.setsockopt(socket.SOL_SOCKET, exclusive, 1)
         else:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
@@ -131,21 +132,28 @@ class DicomListener:
             return
         serving = asyncio.create_task(self._serve(connection, address))
         self._tasks[serving] = None
-        serving.add_done_callback(lambda task: self._tasks.pop(task, None))
+        serving.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Forget a connection; a bug has ended this one, and not the listener."""
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (err := task.exception()) is not None:
+            self._service.tally.refuse("bug")
+            _log.error("receive=association outcome=bug", exc_info=err)
 
     async def _serve(self, connection: socket.socket, address: Address) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it runs in one
         request_by = asyncio.get_running_loop().time() + RECEIVE_REQUEST_SECONDS
-        used: list[ServedAssociation] = []
-        counted = PeerConnection(address, task.cancel, lambda: any(one.served for one in used))
+        served: list[ServedAssociation] = []
+        counted = PeerConnection(address, task.cancel, lambda: served[0].waiting_since)
         self._admission.add(counted)
         try:
             peer = await self._stream(connection, request_by)
             if peer is None:
                 return
             association = ServedAssociation(self._service, peer, address)
-            used.append(association)
+            served.append(association)
             self._tasks[task] = association
             await self._associated(association, counted, peer, request_by)
         finally:
@@ -166,15 +174,13 @@ class DicomListener:
 
         try:
             await association.run(request_by, admit)
-        except asyncio.CancelledError:
-            peer.cut()
-            raise
+            await peer.close()
         finally:
+            peer.cut()
             if counted.is_association:
                 self._service.tally.opened(-1)
             if association.has_stored:
                 self._service.discard(self._service.store.association_ended)
-        await peer.close()
 
     async def _stream(self, connection: socket.socket, request_by: float) -> PeerStream | None:
         """Return the stream of a connection after its TLS handshake; None if that fails."""
@@ -224,11 +230,14 @@ class DicomListener:
                 self._log_crowd()
 
     def _log_crowd(self) -> None:
-        """Log connections closed without an association, at most once a minute."""
+        """Log what has no line of its own, at most once a minute."""
         crowded, self._admission.crowded = self._admission.crowded, 0
         refused, self._refused_addresses = self._refused_addresses, 0
-        if crowded or refused:
-            _log.warning("receive=crowded closed=%d unknown_address=%d", crowded, refused)
+        budget = self._service.budget
+        unlogged, budget.suppressed = budget.suppressed, 0
+        if crowded or refused or unlogged:
+            text = "receive=crowded closed=%d unknown_address=%d not_logged=%d"
+            _log.warning(text, crowded, refused, unlogged)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -10,8 +10,9 @@ from drawcli.core.dicom_service.association_request import BadMessage
 from drawcli.system.limits import (
     RECEIVE_BYTES_PER_SECOND,
     RECEIVE_COMMAND_BYTES,
-    RECEIVE_EMPTY_FRAGMENTS,
     RECEIVE_OBJECT_SECONDS,
+    RECEIVE_SMALL_BYTES,
+    RECEIVE_SMALL_FRAGMENTS,
 )
 
 
@@ -31,8 +32,10 @@ class MessageStream:
         self._begin_by = inf  # of the next PDU
         self._began = 0.0  # of the message
         self._received = 0  # bytes of data in it
-        self._empty = 0  # fragments without data in it
-        self.is_inside = False  # whether a message has begun and is not complete
+        self._small = 0  # fragments of little data in it
+        self.is_inside = False  # whether a message has begun and is not answered
+        self.is_whole = False  # whether the message in progress has arrived whole
+        self.latest = asyncio.get_running_loop().time()  # when the sender sent something last
 
     async def command(self, seconds: float) -> Command | None:
         """Return the next command set; None if the sender asks for the release.
@@ -63,25 +66,27 @@ class MessageStream:
             raise BadMessage("release-in-message")
         if fragment.of_command or fragment.context != context:
             raise BadMessage("wrong-context")
+        self.is_whole = fragment.is_last
         return fragment.content, fragment.is_last
 
-    def complete(self) -> None:
-        """Note that the message is complete."""
-        self.is_inside = False
+    def answered(self) -> None:
+        """Note that the message has been answered."""
+        self.is_inside = self.is_whole = False
 
     async def _next(self) -> Fragment | None:
         while (fragment := self._parsed()) is None:
             kind, body = await self._peer.read_pdu(self._begin_by, self._end_by())
+            self.latest = asyncio.get_running_loop().time()
             if kind is Pdu.RELEASE and not self.is_inside:
                 return None
             if kind is not Pdu.DATA:
                 raise _unexpected(kind)
             self._begin()
-            self._count_empty(not body)
+            self._count_small(body)
             self._fragments = parse_fragments(body)
         self._begin()
         self._received += len(fragment.content)
-        self._count_empty(not fragment.content)
+        self._count_small(fragment.content)
         return fragment
 
     def _parsed(self) -> Fragment | None:
@@ -94,7 +99,7 @@ class MessageStream:
     def _begin(self) -> None:
         """Note that a message has begun."""
         if not self.is_inside:
-            self.is_inside, self._received, self._empty = True, 0, 0
+            self.is_inside, self._received, self._small = True, 0, 0
             self._began, self._begin_by = asyncio.get_running_loop().time(), inf
 
     def _end_by(self) -> float:
@@ -104,10 +109,11 @@ class MessageStream:
         seconds = RECEIVE_OBJECT_SECONDS + self._received / RECEIVE_BYTES_PER_SECOND
         return self._began + seconds
 
-    def _count_empty(self, is_empty: bool) -> None:  # noqa: FBT001 - what is counted
-        self._empty += is_empty
-        if self._empty > RECEIVE_EMPTY_FRAGMENTS:
-            raise BadMessage("empty-fragments")
+    def _count_small(self, data: bytes) -> None:
+        """Count data that cost us more than they bring."""
+        self._small += len(data) < RECEIVE_SMALL_BYTES
+        if self._small > RECEIVE_SMALL_FRAGMENTS:
+            raise BadMessage("small-fragments")
 
 
 def _unexpected(kind: Pdu) -> Exception:

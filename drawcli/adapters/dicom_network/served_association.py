@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
+from math import inf
 
 from drawcli.adapters.dicom_network.message_stream import Command, MessageStream
 from drawcli.adapters.dicom_network.peer_stream import Ended, PeerStream
@@ -42,7 +42,6 @@ from drawcli.core.dicom_service.tally import CONFLICT, REPEATED, STORED, StoreOu
 from drawcli.system.limits import RECEIVE_PDU_BYTES
 
 _log = logging.getLogger(__name__)
-_NO_ASSOCIATION: Final = frozenset({"connection-lost", "too-slow", "aborted"})  # not worth a line
 
 
 class ServedAssociation:
@@ -57,13 +56,21 @@ class ServedAssociation:
         self._bytes = 0
         self.address = address
         self.calling = ""  # AE title, once the association is accepted
-        self.served = 0  # requests
+        self.served = 0  # requests answered
         self.is_stopping = False
 
     @property
     def is_busy(self) -> bool:
         """Whether it is receiving or answering a request."""
         return self._messages.is_inside
+
+    @property
+    def waiting_since(self) -> float:
+        """When it sent something last, by the loop's clock, if nothing was ever answered in it.
+
+        inf: it has been used, or it waits for its first answer.
+        """
+        return inf if self.served or self._messages.is_whole else self._messages.latest
 
     async def run(self, request_by: float, admit: Callable[[], bool]) -> None:
         """Serve the association until it ends.
@@ -132,18 +139,16 @@ class ServedAssociation:
             raise BadMessage("wrong-context")
         request = parse_request(command.content)
         if request.command == CANCEL:  # of a request that has been answered
-            self._messages.complete()
+            self._messages.answered()
             return
-        self.served += 1
         if context.sop_class == PUSH_MODEL:
             answer = await report_answer(self._service, self._messages, context, command)
-            await self._peer.send(answer)
-            self._messages.complete()
-            return
-        outcome = await self._outcome(context, request)
-        answer = response(context.context, request, outcome.status, outcome.comment)
+        else:
+            outcome = await self._outcome(context, request)
+            answer = response(context.context, request, outcome.status, outcome.comment)
         await self._peer.send(answer)
-        self._messages.complete()
+        self.served += 1
+        self._messages.answered()
 
     async def _outcome(self, context: AnsweredContext, request: ServiceRequest) -> StoreOutcome:
         """Return the answer to a request, after its data set."""
@@ -162,8 +167,8 @@ class ServedAssociation:
         return outcome
 
     def _log(self, end: str, seconds: float) -> None:
-        """Log one line for an association, and what it asks of its end."""
-        if not self.calling and end in _NO_ASSOCIATION:
+        """Log one line for an association; of those that stored nothing, so many a minute."""
+        if not self.has_stored and not self._service.budget.allows(time.monotonic()):
             return
         counts = self._counts
         received = (STORED, REPEATED, CONFLICT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+from drawcli.adapters.dicom_network.log_budget import LogBudget
 from drawcli.core.dicom_service.association_answer import (
     NO_SUCH_APPLICATION,
     NO_SUCH_CALLER,
@@ -37,6 +38,7 @@ class Service:
     largest: int  # bytes of a data set
     reports: CommitmentFolder | None = None  # of storage commitment; None: not taken
     tally: Tally = field(default_factory=Tally)
+    budget: LogBudget = field(default_factory=LogBudget)
 
     def objection(self, request: AssociationRequest, address: Address) -> Rejection | None:
         """Return why an association is rejected; None if it is not."""

@@ -1,21 +1,25 @@
 """Receive the data set of one C-STORE request: two blocks in memory, the rest with the store."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from drawcli.adapters.dicom_network.message_stream import MessageStream
+from drawcli.adapters.dicom_network.peer_stream import Ended
 from drawcli.adapters.dicom_network.service import Service
 from drawcli.core.dicom_service.association_request import BadMessage
 from drawcli.core.dicom_service.object_store import IncomingObject, NotStored
 from drawcli.core.dicom_service.received_object import ObjectFacts
 from drawcli.core.dicom_service.service_request import ServiceStatus
 from drawcli.core.dicom_service.tally import StoreOutcome
+from drawcli.system.limits import RECEIVE_FOLDER_SECONDS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+_T = TypeVar("_T")
 _BLOCK: Final = 256 << 10  # bytes that are written at once
 
 
@@ -51,13 +55,13 @@ class Storing:
             If it does not arrive whole; then nothing of it is left.
         """
         try:
-            await self._begin(facts)
+            await _in_time(self._begin(facts))
             await self._blocks(context)
-            await self._written()
+            await _in_time(self._written())
             incoming = self._incoming
             if incoming is None:
                 return self._refusal or StoreOutcome(ServiceStatus.CANNOT_UNDERSTAND, "no-data-set")
-            return await self._service.in_thread(incoming.finish)
+            return await _in_time(self._service.in_thread(incoming.finish))
         finally:
             self._discard()
 
@@ -74,7 +78,7 @@ class Storing:
 
     async def _blocks(self, context: int) -> None:
         """Read the data set, and write it in blocks."""
-        parts, held, is_last = list[bytes](), 0, False
+        held, is_last = bytearray(), False
         while not is_last:
             content, is_last = await self._messages.data(context)
             self.size += len(content)
@@ -82,13 +86,12 @@ class Storing:
                 raise BadMessage("object-too-large")
             if self._refusal is not None:
                 continue
-            parts.append(content)
-            held += len(content)
-            if held >= _BLOCK or is_last:
-                await self._write(b"".join(parts))
-                parts, held = [], 0
+            held += content
+            if len(held) >= _BLOCK or is_last:
+                await _in_time(self._write(held))
+                held = bytearray()
 
-    async def _write(self, block: bytes) -> None:
+    async def _write(self, block: bytearray) -> None:
         """Let a thread write a block, after the one before."""
         await self._written()
         if self._incoming is not None:
@@ -113,6 +116,15 @@ class Storing:
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             self._service.discard(incoming.discard)
+
+
+async def _in_time(call: Awaitable[_T]) -> _T:
+    """Return the result of a call to the store; raise Ended if the folder does not answer."""
+    try:
+        async with asyncio.timeout(RECEIVE_FOLDER_SECONDS):
+            return await call
+    except TimeoutError:
+        raise Ended("folder-silent") from None
 
 
 def _discarded(beginning: "Future[IncomingObject]") -> None:

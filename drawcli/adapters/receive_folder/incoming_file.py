@@ -49,7 +49,7 @@ class IncomingFile:
             self._remove()
             raise
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append to the data set.
 
         Raises

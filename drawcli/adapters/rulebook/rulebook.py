@@ -1,6 +1,7 @@
 """Reading and checking rules.yaml and templates.yaml; all problems are reported together."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -223,12 +224,21 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
 def _git_commit(*paths: Path) -> str | None:
     """Return the commit of the folder of the rules, with "+" if a file differs or is untracked."""
     folder = paths[0].parent
+    if not _is_under_git(folder):
+        return None
     head = _git(folder, "rev-parse", "--short=12", "HEAD")
     if not _COMMIT.fullmatch(head or ""):
         return None
     files = [str(path.absolute()) for path in paths]
     changed = _git(folder, "status", "--porcelain", "--ignored", "--", *files)
     return f"{head}{'' if changed == '' else '+'}"
+
+
+def _is_under_git(folder: Path) -> bool:
+    """Return whether git could know a folder: most sites need no process for it."""
+    place = folder.resolve()
+    is_found = any(os.path.lexists(above / ".git") for above in (place, *place.parents))
+    return is_found or "GIT_DIR" in os.environ
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -17,7 +17,7 @@ class NotStored(Exception):
 class IncomingObject(Protocol):
     """An object that is being received."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append to the data set; raise NotStored if there is no room."""
 
     def finish(self) -> StoreOutcome:

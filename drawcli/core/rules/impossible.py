@@ -14,7 +14,7 @@ from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.rules.conditions import Compare, Condition, Either, Every, Negation
-from drawcli.core.rules.operators import ValueKind, holds_one_value, kind_of
+from drawcli.core.rules.operators import PARTIAL, ValueKind, holds_one_value, kind_of
 from drawcli.core.rules.synonyms import operator_meant
 from drawcli.core.rules.values import number_of
 from drawcli.core.rules.withheld import is_withheld
@@ -37,7 +37,6 @@ _CHARACTERS: Final = {
 }
 _WHOLE: Final = frozenset({"IS", "SL", "SS", "SV", "UL", "US", "UV"})
 _EQUAL: Final = frozenset({"equals", "not_equals", "in", "not_in"})
-_PARTS: Final = frozenset({"contains", "starts_with", "ends_with"})
 _LEAST: Final = frozenset({"above", "at_least"})
 _MOST: Final = frozenset({"below", "at_most"})
 _ANY: Final = re.compile(r".*", re.DOTALL)
@@ -75,7 +74,7 @@ def _of_compare(compare: Compare) -> Iterator[str]:
         if _is_above(low, high):
             yield f"{compare.keyword} is never between {low} and {high}: the lower one comes first"
         return
-    if compare.values == "count" or compare.operator not in _EQUAL | _PARTS:
+    if compare.values == "count" or compare.operator not in _EQUAL | PARTIAL:
         return
     for wanted in many:
         why = _impossible(compare, str(wanted))

@@ -263,4 +263,5 @@ _COMPARE: Final[dict[str, Callable[[Value, list[Value]], bool]]] = {
     "before": lambda value, wants: value < wants[0],
     "between": lambda value, wants: wants[0] <= value <= wants[1],
 }
+PARTIAL: Final = frozenset(_ON_TEXT)  # compare a part of a text
 OPERATORS: Final = (*_COMPARE, *_ON_TEXT, _PATTERN, *sorted(PRESENCE))

@@ -92,7 +92,14 @@ def network_targets(settings: "Settings") -> "list[Target]":
 
     if settings.deliver.node:
         return [Target(node=settings.deliver.node)]
-    return [target for target in settings.deliver.targets if target.folder is None]
+    found = list[Target]()
+    for target in settings.deliver.targets:
+        if target.sender:
+            nodes = dict.fromkeys(settings.deliver.senders.values())
+            found += [target.replace(node=node, sender=False) for node in nodes]
+        elif target.folder is None:
+            found.append(target)
+    return found
 
 
 def _checked(target: "Target", settings: "Settings") -> NodeCheck:

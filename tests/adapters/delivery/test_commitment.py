@@ -59,7 +59,9 @@ def at(port: int, state: Path) -> DicomNode:
 def delivery(path: Path) -> Delivery:
     place = Destination(path.parent, path.name)
     data = path.read_bytes()
-    return Delivery(job_id="j", data=data, destination_in=lambda _: place, work_folder=path.parent)
+    return Delivery(
+        job_id="j", data=data, destination_in=lambda _: place, sender=str, work_folder=path.parent
+    )
 
 
 def send(port: int, path: Path) -> str:

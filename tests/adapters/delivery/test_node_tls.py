@@ -1,15 +1,21 @@
 """Structure sets by C-STORE over TLS."""
 
+import socket
 import ssl
+from contextlib import closing
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from drawcli.adapters.delivery.dicom_node import DicomNode, opened_target
 from drawcli.adapters.dicom_network.association import Deadlines
+from drawcli.adapters.dicom_network.connection import Phase
+from drawcli.adapters.dicom_network.tls_wire import secured
 from drawcli.config.sections_targets import Target
 from drawcli.errors import ConfigError, TryLater
+from drawcli.system.network.client_tls import TlsFiles, client_context
 from tests import tls
 from tests.adapters.delivery.structure_sets import rtstruct
 from tests.adapters.delivery.test_dicom_node import needs_storescp, storescp
@@ -166,3 +172,42 @@ def test_dcmtk_files_what_it_gets_by_tls(
 
     (filed,) = there.iterdir()
     assert behind_meta(filed) == behind_meta(rtstruct)
+
+
+def _serve_with_late_tickets(line: socket.socket, server: ssl.SSLContext, go_on: Event) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    end = server.wrap_bio(incoming, outgoing, server_side=True)
+    while True:
+        try:
+            end.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            line.sendall(outgoing.read())
+            incoming.write(line.recv(65_536))
+    tickets = outgoing.read()
+    assert tickets
+    go_on.wait(0.1)
+    line.sendall(tickets)
+    go_on.wait(5)
+    end.write(b"x")
+    line.sendall(outgoing.read())
+
+
+def test_what_tls_sends_for_itself_is_no_answer(authority: tls.Authority) -> None:
+    """Session tickets make the socket readable, long after the handshake on a slow line."""
+    ours, theirs = socket.socketpair()
+    go_on, server = Event(), tls.context(authority.certificate("127.0.0.1"))
+    arguments = (theirs, server, go_on)
+    serving = Thread(target=_serve_with_late_tickets, args=arguments, daemon=True)
+    serving.start()
+    with closing(theirs):
+        trusting = client_context(TlsFiles(authority.file))
+        wire = secured(ours, "127.0.0.1", trusting, Phase("", 5))
+        early = wire.has_come(0.4)
+        whole = wire.write(b"request", Phase("", 5), 5)
+        go_on.set()
+        came = wire.has_come(5)
+        wire.close()
+        serving.join(5)
+
+    assert (early, whole, came) == (False, True, True)

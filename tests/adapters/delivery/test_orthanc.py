@@ -11,13 +11,18 @@ from drawcli.adapters.delivery.dicom_node import opened_target
 from drawcli.adapters.delivery.stow import opened_stow
 from drawcli.adapters.dicom_network import commitments
 from drawcli.config.sections_targets import Target
+from drawcli.core.jobs.job import State
 from drawcli.errors import TryLater
+from drawcli.pipeline.runner import Selection, run_step
 from tests.adapters.delivery.structure_sets import rtstruct
 from tests.adapters.delivery.test_commitment import COMMITTING, delivery
+from tests.conftest import Clock, Site, opened
 from tests.dicom_sender import receiving
+from tests.fake_draw import FakeDraw
 from tests.orthanc import free_port, needs_orthanc, orthanc
 
 __all__ = ["rtstruct"]
+STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 pytestmark = needs_orthanc
 
 
@@ -69,3 +74,32 @@ def _until_committed(settings: Target, state: Path, path: Path) -> str:
             assert {code for code, _ in reasons} <= {"commitment"}
             return said
     raise AssertionError(reasons[-1])
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_a_whole_cycle_ends_in_two_archives_with_every_reference_intact(
+    site: Site, draw: FakeDraw, clock: Clock, tmp_path: Path
+) -> None:
+    with orthanc(tmp_path / "one") as by_store, orthanc(tmp_path / "two") as by_stow:
+        site.add_line("deliver:\n  targets:")
+        site.add_line(f"  - {{node: 'ARCHIVE@127.0.0.1:{by_store.dicom}'}}")
+        site.add_line(f"  - {{stow: '{by_stow.url}'}}")
+        with opened(site, draw, clock) as ctx:
+            for step in STEPS:
+                run_step(step, ctx, Selection())
+            (job,) = ctx.ledger.jobs()
+        (first,), (second,) = by_store.files(), by_stow.files()
+
+    images = {str(dcmread(path).SOPInstanceUID) for path in site.store.rglob("*.dcm")}
+    structure_set = dcmread(BytesIO(first))
+    referred = {
+        str(image.ReferencedSOPInstanceUID)
+        for roi in structure_set.ROIContourSequence
+        for contour in roi.ContourSequence
+        for image in contour.ContourImageSequence
+    }
+    assert job.state is State.DONE
+    assert structure_set == dcmread(BytesIO(second))
+    assert referred
+    assert referred <= images
+    assert len(draw.confirmed) == 1

@@ -1,5 +1,6 @@
 """The listener: what it stores, what it refuses, and what no sender can do to it or to others."""
 
+import logging
 import socket
 import struct
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -308,8 +310,9 @@ IN_MESSAGE: dict[str, bytes] = {
     ),
     "a second request for an association": pdu(1, association_body()),
     "a data set of 4 GB in one PDU": after(STORE, pdu("data", b"", length=0xFFFFFFFF)),
-    "fragments without data": after(STORE, pdu("data", fragment(1, b"", 0) * 100)),
-    "PDUs without fragments": after(STORE, pdu("data", b"") * 100),
+    "fragments without data": after(STORE, pdu("data", fragment(1, b"", 0) * 1100)),
+    "fragments of two bytes": after(STORE, pdu("data", fragment(1, b"xx", 0) * 1100)),
+    "PDUs without fragments": after(STORE, pdu("data", b"") * 1100),
     "a fragment of length 0": after(STORE, pdu("data", bytes(4))),
     "a fragment longer than its PDU": after(STORE, pdu("data", struct.pack(">IBB", 99, 1, 0))),
     "a command without end": pdu("data", fragment(1, b"\0" * 15_000, OF_COMMAND)) * 3,
@@ -492,6 +495,37 @@ def test_associations_that_ask_nothing_keep_nobody_out(tmp_path: Path) -> None:
         assert is_served(running, "1.2.3")
 
 
+def test_associations_that_begin_an_object_and_stall_keep_nobody_out(tmp_path: Path) -> None:
+    with (
+        receiving(tmp_path, associations=4, associations_per_address=4) as running,
+        ExitStack() as own,
+    ):
+        for number in range(12):
+            stalled = own.enter_context(running.associated())
+            stalled.send(after(store_command(f"1.2.9.{number}")))
+            stalled.send_data(bytes(1000), last=False)
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+
+
+def test_a_flood_leaves_room_in_the_log(tmp_path: Path) -> None:
+    with receiving(tmp_path, associations=4) as running:
+        logging.getLogger().setLevel(logging.INFO)
+        lines: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("drawcli").addHandler(handler)
+        try:
+            for _ in range(200):
+                with running.sender() as sender:
+                    sender.associate(calling="NOBODY")
+            assert is_served(running, "1.2.3")
+        finally:
+            logging.getLogger("drawcli").removeHandler(handler)
+    assert sum("unknown-caller" in line for line in lines) <= 60
+    assert sum("stored=1" in line for line in lines) == 1
+
+
 def test_above_the_limit_an_association_is_rejected_for_now(tmp_path: Path) -> None:
     with (
         receiving(tmp_path, associations=8, associations_per_address=2) as running,
@@ -544,6 +578,51 @@ def test_at_the_end_an_object_that_arrives_is_finished_and_idle_associations_are
         assert busy.ends() == ABORT
     assert [one.stem for one in running.stored()] == ["1.2.3"]
     assert running.hidden() == []
+
+
+def test_a_folder_that_hangs_ends_the_association_and_not_the_listener(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drawcli.adapters.dicom_network import storing
+    from drawcli.adapters.receive_folder.incoming_file import IncomingFile
+
+    working, hangs = IncomingFile.finish, Event()
+
+    def hanging(self: IncomingFile) -> Any:
+        hangs.wait(30)
+        return working(self)
+
+    monkeypatch.setattr(storing, "RECEIVE_FOLDER_SECONDS", 0.3)
+    with receiving(tmp_path) as running:
+        monkeypatch.setattr(IncomingFile, "finish", hanging)
+        with running.associated() as sender:
+            sender.send(after(store_command("1.2.1")))
+            sender.send_data(data_set("1.2.1"))
+            assert sender.ends() == ABORT
+        with running.associated() as sender:
+            assert sender.echo() == 0
+        hangs.set()
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+
+
+def test_a_bug_ends_one_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from drawcli.adapters.receive_folder.incoming_file import IncomingFile
+
+    def buggy(_: IncomingFile) -> Any:
+        raise LookupError
+
+    with receiving(tmp_path) as running:
+        with monkeypatch.context() as patched, running.associated() as sender:
+            patched.setattr(IncomingFile, "finish", buggy)
+            sender.send(after(store_command("1.2.1")))
+            sender.send_data(data_set("1.2.1"))
+            sender.ends()
+        assert is_served(running, "1.2.3")
+    assert running.hidden() == []
+    state = read_state(running.settings.state_dir)
+    assert state is not None
+    assert state.tally.refused == {"bug": 1}
 
 
 def test_memory_does_not_grow_with_an_object(tmp_path: Path) -> None:

@@ -211,9 +211,7 @@ def test_the_free_space_is_looked_at_again_while_objects_arrive(
     monkeypatch.setattr(module, "_LOOK_BYTES", 10_000)
     store = make(keep_free=100)
     free = [200]
-    monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free[0]})()
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free[0]})())
     incoming = store.begin(ObjectFacts(CT, "1.2.1", EXPLICIT, "CT1"))
     incoming.write(bytes(20_000))
     free[0] = 50

@@ -421,6 +421,38 @@ def test_the_commit_is_recorded_and_a_plus_where_a_file_differs_from_it(tmp_path
     assert read_rulebook(tmp_path / "rules.yaml", tmp_path / "templates.yaml").commit == f"{head}+"
 
 
+@pytest.mark.parametrize("where", ["below", "link", "GIT_DIR"])
+def test_the_commit_is_found_from_where_git_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    site = tmp_path / "repository" / "ward" / "site"
+    site.mkdir(parents=True)
+    book(site)
+    git(site.parents[1], "init", "-q")
+    git(site.parents[1], "add", ".")
+    git(site.parents[1], "commit", "-qm", "rules")
+    head = git(site, "rev-parse", "--short=12", "HEAD")
+    if where == "link":
+        (tmp_path / "link").symlink_to(site)
+        site = tmp_path / "link"
+    elif where == "GIT_DIR":
+        git_dir = (site.parents[1] / ".git").rename(tmp_path / "elsewhere")
+        monkeypatch.setenv("GIT_DIR", str(git_dir))
+        monkeypatch.setenv("GIT_WORK_TREE", str(site.parents[1]))
+
+    commit = read_rulebook(site / "rules.yaml", site / "templates.yaml").commit
+
+    assert commit == (f"{head}+" if where == "link" else head)  # git calls what is linked outside
+
+
+def test_where_there_is_no_repository_git_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.adapters.rulebook.rulebook.run_program", pytest.fail)
+
+    assert book(tmp_path).commit is None
+
+
 @pytest.mark.parametrize("kind", ["untracked", "ignored", "elsewhere"])
 def test_a_file_that_no_commit_holds_differs_from_every_commit(tmp_path: Path, kind: str) -> None:
     site = tmp_path / "site"

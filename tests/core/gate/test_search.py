@@ -100,7 +100,8 @@ def test_no_text_that_the_policy_keeps_is_a_finding_for_its_own_words() -> None:
         said = known(**{row.keyword: texts[row.vr], "StationName": "ELSEWHERE"})
         search = Search(said, said.words_to_find(), set())
         search.search_slice(parsed(as_bytes(ct_slice(**{row.keyword: texts[row.vr]}))))
-        assert Leak("source-text", row.keyword) not in search.found, row.keyword
+        is_found = Leak("source-text", row.keyword) in search.found
+        assert not is_found, f"add {row.keyword} to _OPEN in core/gate/identifiers.py"
 
 
 def test_descriptions_are_those_of_the_policy() -> None:

@@ -21,6 +21,10 @@ def test_the_keys_that_other_programs_read_stay() -> None:
     }
 
 
+def test_what_a_job_waits_for_is_the_last_column_of_the_table() -> None:
+    assert TABLE[-1].name == "waits_for", "put other columns with table=True before it"
+
+
 def test_every_value_is_json() -> None:
     plain = json.loads(json.dumps(as_plain(JOB, LATER, (*STATUS, *DETAILS))))
 

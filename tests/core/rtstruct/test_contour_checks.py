@@ -1,6 +1,7 @@
 """Each check of the contours: the smallest drawing that has it, and one that must pass."""
 
 import random
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -18,7 +19,7 @@ from drawcli.core.rtstruct.contour_checks import (
     apply_severities,
     inspect_contours,
 )
-from drawcli.core.rtstruct.contour_table import CHECKS
+from drawcli.core.rtstruct.contour_table import CHECKS, TEXTS
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
 from drawcli.core.rtstruct.laterality import other_side, unclear_pairs
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
@@ -110,6 +111,15 @@ BAD = {
     "contour-outside": drawn(rectangle(56, left=-200), 2),
     "contour-specks": drawn(rectangle(56, width=0.5, height=0.5), 2),
 }
+
+
+@pytest.mark.parametrize("check", [one for one in CHECKS if one != "package-unknown"])
+def test_every_check_has_a_text_and_a_test(check: str) -> None:
+    own_text = {"contours-shifted", "structure-sides", "structure-volume"}
+    named = re.findall(r'"([a-z]+(?:-[a-z]+)+)"', Path(__file__).read_text(encoding="utf-8"))
+
+    assert check in TEXTS.keys() | own_text, f"add a sentence for '{check}' to TEXTS"
+    assert named.count(check) > (check in own_text), f"add a bad contour for '{check}' to BAD"
 
 
 @pytest.mark.parametrize("check", BAD)

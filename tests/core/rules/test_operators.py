@@ -16,6 +16,7 @@ from drawcli.core.rules.operators import (
     checker_of,
     kind_of,
 )
+from drawcli.core.rules.synonyms import suggest_operator
 
 TODAY = date(2026, 11, 24)
 # keyword, operator, wanted, value in the header, outcome; None: no value of its kind
@@ -94,7 +95,17 @@ def test_values_are_compared_as_what_they_are(
 
 
 def test_every_operator_is_in_the_table() -> None:
-    assert {operator for _, operator, *_ in TABLE} == set(OPERATORS) - PRESENCE
+    tested = {operator for _, operator, *_ in TABLE}
+
+    assert tested == set(OPERATORS) - PRESENCE, "add rows to TABLE for the operators that differ"
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_no_operator_is_reported_as_a_mistake(operator: str) -> None:
+    advice = suggest_operator(operator, "Modality")
+
+    assert "not:" not in advice, f"remove '{operator}' from _NEGATED in core/rules/synonyms.py"
+    assert advice == f"; write '{operator}'"
 
 
 @pytest.mark.parametrize(

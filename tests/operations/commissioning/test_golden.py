@@ -115,6 +115,16 @@ def test_a_run_under_a_wrong_clock_delays_no_later_one(
     assert send().sent == {golden: "the catalogue entry of a model has changed"}
 
 
+def test_a_last_run_in_the_future_makes_a_case_due(
+    golden: str, send: Callable[..., GoldenRun], clock: Clock
+) -> None:
+    clock.advance(days=9999)
+    send()
+    clock.advance(days=-9999)
+
+    assert list(send().sent) == [golden]
+
+
 def test_an_accepted_change_is_the_reference_and_one_taken_back_is_none(
     golden: str, send: Callable[..., GoldenRun], draw: FakeDraw, ctx: Context
 ) -> None:

@@ -165,6 +165,16 @@ def test_each_target_of_a_list_has_a_line_and_an_optional_one_only_warns(site: S
     assert list((site.folder / "tps").iterdir()) == []
 
 
+def test_a_target_that_returns_to_the_sender_is_checked_at_every_node(site: Site) -> None:
+    with listening(Peer()) as peer:
+        site.add_line("deliver:\n  targets: [{sender: true}]")
+        site.add_line(f"  senders: {{CT1: 'TPS@127.0.0.1:{peer.port}', CT2: 'GONE@127.0.0.1:1'}}")
+        _, (name, grade, text) = targets_seen(site)
+
+    assert (name, grade, peer.asked) == ("target 1", Grade.FAIL, 1)
+    assert "GONE@127.0.0.1:1 cannot be reached" in text
+
+
 def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:
     with listening(Peer(), require_calling_aet=["SOMEBODY"]) as peer:
         site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")

@@ -144,7 +144,7 @@ class SetFinder:
                 with self._index_of_folders() as index:
                     update = Update(index, self._options, self._now_ns, _silent, hear)
                     update.run(self.ctx.settings.qa.folders)
-                    found.lost += [*update.lost, *_unlisted(len(update.unlisted))]
+                    found.lost += [*map(_of_folders, update.lost), *_unlisted(len(update.unlisted))]
             except IndexBroken:
                 continue  # it is removed: the second time it is made anew
             except _LateError:
@@ -208,6 +208,13 @@ class SetFinder:
 
     def _now_ns(self) -> int:
         return int(self.ctx.now().timestamp() * 1e6) * 1000
+
+
+def _of_folders(err: OutOfReach) -> OutOfReach:
+    """Return an error of the walk, which names a datastore, for `qa.folders`."""
+    text = str(err).replace("the datastore", "the folder of qa.folders", 1)
+    hint = "Mount it, or correct qa.folders in drawcli.yaml."
+    return OutOfReach(text, code=err.code, hint=hint)
 
 
 def _unlisted(count: int) -> Iterator[OutOfReach]:

@@ -221,6 +221,8 @@ class _Scan:
             frame_is_shared=shares_frame(watched, self.watched.values()),
         )
         record = self._made(job, maker)
+        if record is not None and _stays(earlier, record, maker):
+            record = None
         for_, since = "", None
         if record is not None and record.status is PairStatus.WAITING:
             for_ = maker.choice.chosen.contours if maker.choice.chosen else ""
@@ -268,6 +270,16 @@ class _Scan:
     def _is_news(self, record: PairRecord) -> bool:
         known = self.earlier.get(record.job)
         return known is None or known.content != record.content_digest
+
+
+def _stays(earlier: PairRecord, record: PairRecord, maker: "PairMaker") -> bool:
+    """Return whether a comparison stays, because only its files were moved away since."""
+    if earlier.status is not PairStatus.COMPARED:
+        return False
+    if record.status is PairStatus.FAILED:
+        return record.b_sha256 == earlier.b_sha256
+    seen = {one.facts.digest for one in maker.candidates if one.facts is not None}
+    return record.status is PairStatus.MISSING and earlier.b_sha256 not in seen
 
 
 def _is_delivered(job: Job) -> bool:

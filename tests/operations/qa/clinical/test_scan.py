@@ -34,6 +34,7 @@ from drawcli.operations.qa.clinical.structure_files import read_whole
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.update import Update
+from drawcli.system.threads import call_while_heard
 from tests.conftest import PELVIS, Clock, Site
 from tests.operations.qa.clinical.clinic import (
     APPROVED,
@@ -360,6 +361,8 @@ def test_a_missing_folder_is_reported_and_the_datastore_is_still_used(
 
     assert record_of(job, ctx).status is PairStatus.COMPARED
     assert [err.code for err in done.warnings] == ["datastore-missing"]
+    assert str(done.warnings[0]).startswith("the folder of qa.folders ")
+    assert "qa.folders" in done.warnings[0].hint
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
@@ -413,6 +416,32 @@ def test_a_comparison_from_before_a_second_delivery_stays(job: Job, ctx: Context
 
     assert record_of(job, ctx) == before
     assert record_of(job, ctx).structures
+
+
+@pytest.mark.parametrize("gone", ["clinical", "delivered"])
+def test_a_comparison_stays_when_its_files_are_moved_away(
+    job: Job, ctx: Context, gone: str
+) -> None:
+    clinical = exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    before = record_of(job, ctx)
+    (clinical if gone == "clinical" else delivered_file(job, ctx)).unlink()
+
+    rescan(ctx, again=True)
+
+    assert record_of(job, ctx) == before
+    assert before.structures
+
+
+def test_a_comparison_gives_way_to_a_set_that_is_not_approved(job: Job, ctx: Context) -> None:
+    clinical = exported(job, ctx, move_first_roi, **APPROVED)
+    rescan(ctx)
+    clinical.unlink()
+    exported(job, ctx, move_first_roi, **APPROVED | {"ApprovalStatus": "UNAPPROVED"})
+
+    rescan(ctx)
+
+    assert record_of(job, ctx).status is PairStatus.WAITING
 
 
 def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
@@ -653,7 +682,6 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
     for day in range(15, 21):
         exported(job, ctx, move_first_roi, **APPROVED | {"ReviewDate": f"202611{day}"})
     scan(ctx)
-    call = clinical_pair.call_while_heard
     signs: list[float] = []
 
     def listen(read: Callable[[Callable[[], None]], object], seconds: float) -> object:
@@ -664,7 +692,7 @@ def test_many_files_may_take_longer_than_a_share_may_be_silent(
 
             return read(count)
 
-        return call(read_and_count, seconds)
+        return call_while_heard(read_and_count, seconds)
 
     monkeypatch.setattr(clinical_pair, "call_while_heard", listen)
 
