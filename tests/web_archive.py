@@ -43,6 +43,8 @@ class WebArchive:
             return httpx.Response(200, headers={"allow": "GET, POST"} | self.headers)
         if request.url.path != "/dicom-web/studies":
             return httpx.Response(404)
+        if len(request.content) != int(request.headers["content-length"]):
+            return httpx.Response(400)  # the client has ended in the middle
         (data,) = parts_of(request)
         self.received.append(data)
         if self.answer is not None:

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from tests.dicom_peer import Peer, behind_meta, listening
 from tests.torture.conftest import Make
 from tests.torture.kit import FAULTS, KILLED, World, tell
+from tests.web_archive import WebArchive, archive
 
 TIMES = int(os.environ.get("TORTURE", "1"))  # the long form: make torture
 LONG = TIMES > 1
@@ -60,6 +62,31 @@ def test_killed_at_every_effect_everything_comes_home_once(world: Make) -> None:
             kills += 1
     tell(f"kills: {kills} at {sum(counts)} effects")
     assert kills >= sum(counts) // STRIDE
+
+
+def test_killed_at_every_effect_each_of_three_targets_has_every_structure_set(world: Make) -> None:
+    """A kill repeats at most the one file whose confirmation was not yet recorded."""
+    with listening(Peer()) as peer, archive(WebArchive()) as web:
+
+        def made() -> World:
+            one = world()
+            one.site.add_line("deliver:\n  targets:\n  - {folder: beside}")
+            one.site.add_line(f"  - {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+            one.site.add_line(f"  - {{stow: '{web.url}'}}")
+            return one
+
+        _, count = effects(made())
+        for effect in range(1, count + 1, STRIDE):
+            peer.received.clear()
+            web.received.clear()
+            one = made()
+            cycle(one, {1: effect})
+            assert one.kills == 1
+            files = {home.read_bytes() for home in one.homes()}
+            assert set(web.received) == files
+            assert set(peer.received) == {behind_meta(home) for home in one.homes()}
+            assert max(len(peer.received), len(web.received)) <= len(files) + 1
+            assert len(peer.received) + len(web.received) <= 2 * len(files) + 1
 
 
 def test_the_power_fails_at_every_effect_and_everything_comes_home_once(world: Make) -> None:
