@@ -1,7 +1,7 @@
 """receive: a DICOM node that stores what scanners send in a folder of the datastore."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,9 +48,12 @@ def _checked(door: Door) -> Result:
 
     settings, now = door.settings(), datetime.now(UTC)
     found = check(settings, now)
-    counts = "; ".join(ReceiverHealth.of(settings.state_dir).counts(now))
+    health = ReceiverHealth.of(settings.state_dir)
+    counts = "; ".join(health.counts(now))
     facts = [*found.facts, ("received", counts or "nothing yet")]
     facts += [("notice", f"{what}. {remedy}") for what, remedy in found.remarks]
     remarks = [{"what": what, "remedy": remedy} for what, remedy in found.remarks]
-    data = {**dict(found.facts), "running": found.is_running, "remarks": remarks}
+    data: dict[str, Any] = {name.lower(): value for name, value in found.facts}
+    data |= {"running": found.is_running, "remarks": remarks}
+    data["received"] = None if health.state is None else health.state.tally.as_plain()
     return Result(data=data, show=render.lines(facts))

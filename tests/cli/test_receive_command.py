@@ -65,7 +65,11 @@ def running(site: Site) -> Iterator[Node]:
         line = process.stdout.readline()
         if not line.startswith("listening on 127.0.0.1:"):
             raise AssertionError(line + process.communicate()[1])
-        yield Node(process, int(line.split(",")[0].rpartition(":")[2]))
+        try:
+            yield Node(process, int(line.split(",")[0].rpartition(":")[2]))
+        except BaseException:
+            process.kill()
+            raise
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=SECONDS)
         assert (process.returncode, out, err) == (0, "", "")

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from drawcli.adapters.state.receive_state import is_listening, listening, read_state, write_state
+from drawcli.adapters.state.receive_state import (
+    ReceiveState,
+    is_listening,
+    listening,
+    read_state,
+    write_state,
+)
 from drawcli.core.dicom_service.tally import StoreOutcome, Tally
 from drawcli.operations.doctor.outcome import CheckContext, Grade
 from drawcli.operations.doctor.receiver import receiver
@@ -71,6 +77,17 @@ def test_counts_go_on_after_a_restart(state: tuple[Path, Path]) -> None:
     found = read_state(state[0])
     assert found is not None
     assert (found.tally.stored, found.tally.repeated, found.tally.open) == (2, 1, 0)
+
+
+def test_associations_of_a_killed_listener_are_not_open(tmp_path: Path) -> None:
+    state_dir = site_that_receives(tmp_path).state_dir
+    write_state(state_dir, ReceiveState("", "", tls=False, since=0.0, tally=Tally(open=3)))
+    with receiving(tmp_path):
+        pass
+
+    found = read_state(state_dir)
+    assert found is not None
+    assert found.tally.open == 0
 
 
 def test_a_listener_that_does_not_run_is_an_alarm_where_it_is_configured(
@@ -137,8 +154,6 @@ def test_a_damaged_state_file_is_no_state(tmp_path: Path, raw: bytes) -> None:
 
 
 def test_the_state_is_read_as_it_was_written(tmp_path: Path) -> None:
-    from drawcli.adapters.state.receive_state import ReceiveState
-
     tally = Tally(open=3)
     tally.count(StoreOutcome(0, "stored"), 10, 5.0)
     tally.refuse("too-slow")
