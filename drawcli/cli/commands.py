@@ -24,7 +24,6 @@ from drawcli.cli import (
     receive_command,
     report_command,
     rules_commands,
-    sandbox_commands,
     scan_command,
     show_command,
     site_commands,
@@ -33,6 +32,7 @@ from drawcli.cli import (
     token_commands,
 )
 from drawcli.cli.program import bare_app
+from drawcli.cli.training import sandbox_commands
 
 app = bare_app(help_command.HelpByUse)
 

@@ -64,8 +64,10 @@ class SandboxMiddleware:
 
     def _name(self, scope: Scope) -> str:
         """Return the name of the endpoint of a request."""
-        names = (each.name for each in self._endpoints if each.matches(scope)[0] is not Match.NONE)
-        return next(names, "unknown")
+        found = [(each.matches(scope)[0], each.name) for each in self._endpoints]
+        exact = (name for match, name in found if match is Match.FULL)
+        of_path = (name for match, name in found if match is Match.PARTIAL)  # another method
+        return next(exact, next(of_path, "unknown"))
 
 
 def strictly(endpoint: Endpoint) -> Endpoint:

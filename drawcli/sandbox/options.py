@@ -7,6 +7,7 @@ from typing import Literal
 from drawcli.sandbox.accounts import LIFETIME
 from drawcli.sandbox.catalogue import CATALOGUE, Catalogue
 from drawcli.sandbox.faults import Fault
+from drawcli.sandbox.pacs.options import PacsOptions
 
 Dialect = Literal[1, 2]
 ModelVersion = Literal[1, 2]
@@ -29,3 +30,4 @@ class SandboxOptions:
     ranges: bool = False  # an interrupted download can be resumed
     token_lifetime: timedelta = LIFETIME
     faults: tuple[Fault, ...] = ()
+    pacs: PacsOptions | None = None  # no archive

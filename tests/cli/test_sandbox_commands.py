@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from drawcli.sandbox import server
 from drawcli.sandbox.catalogue import CATALOGUE, as_json
 from drawcli.sandbox.options import SandboxOptions
+from drawcli.sandbox.pacs.options import PacsOptions
 from tests.cli.conftest import Run
 
 
@@ -18,9 +20,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[SandboxOptions]:
 
     def serve(folder: Path, **given: Any) -> None:
         options.append(given["options"])
-        sandbox = SimpleNamespace(options=given["options"])
+        sandbox = SimpleNamespace(options=given["options"], archive=["an object"])
         url, token_file = "http://127.0.0.1:1", folder / "token.json"
-        given["ready"](SimpleNamespace(url=url, token_file=token_file, sandbox=sandbox))
+        running = {"url": url, "token_file": token_file, "sandbox": sandbox}
+        given["ready"](SimpleNamespace(**running, pacs=SimpleNamespace(port=11113)))
 
     monkeypatch.setattr(server, "serve", serve)
     return options
@@ -59,3 +62,61 @@ def test_what_cannot_be_is_wrong_usage(
 ) -> None:
     assert drawcli("sandbox", *words).code == 2
     assert started == []
+
+
+def test_the_archive_is_shown_with_its_addresses(
+    drawcli: Run, started: list[SandboxOptions]
+) -> None:
+    words = ("--pacs", "127.0.0.1:11113", "--pacs-node", "PULL@127.0.0.1:11114")
+
+    ended = drawcli("sandbox", *words)
+    told = drawcli("sandbox", *words, "--json").answer["data"]
+
+    pacs = started[0].pacs
+    assert pacs == PacsOptions(port=11113, nodes={"PULL": ("127.0.0.1", 11114)})
+    assert "writing the phantoms" in ended.out
+    assert "archive     SANDBOX@127.0.0.1:11113\n" in ended.out
+    assert told["objects"] == 1
+    assert told["dicomweb"] == "http://127.0.0.1:1/dicom-web"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pacs", "11113"), "--pacs: 'SANDBOX@11113' should be AE_TITLE@host:port"),
+        (("--pacs", "pacs.example:104"), "loopback only"),
+        (("--pacs", "127.0.0.1:1", "--pacs-node", "A@10.1.2.3:104"), "loopback only"),
+        (("--pacs-node", "A@127.0.0.1:104"), "--pacs-node needs --pacs"),
+        (("--fault", "store:full"), "'store:full' needs --pacs"),
+    ],
+)
+def test_a_wrong_archive_is_wrong_usage(
+    drawcli: Run, started: list[SandboxOptions], words: tuple[str, ...], said: str
+) -> None:
+    ended = drawcli("sandbox", *words)
+
+    assert ended.code == 2
+    assert said in ended.err
+    assert not started
+
+
+def test_the_archive_says_which_package_it_needs(
+    drawcli: Run, started: list[SandboxOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "drawcli.sandbox.pacs.dimse", raising=False)
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+
+    ended = drawcli("sandbox", "--pacs", "127.0.0.1:11113")
+
+    assert (ended.code, started) == (3, [])
+    assert "the archive of the sandbox (--pacs) needs pynetdicom" in ended.err
+    assert "dicom-net" in ended.err
+
+
+def test_the_faults_of_the_archive_are_listed(drawcli: Run) -> None:
+    ended = drawcli("sandbox", "--fault", "list")
+    told = drawcli("sandbox", "--fault", "list", "--json").answer["data"]
+
+    assert "fault of the archive" in ended.out
+    assert "commit" in told["archive_operations"]
+    assert told["archive_faults"]["lost"].startswith("the object is stored")

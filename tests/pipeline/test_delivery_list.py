@@ -365,7 +365,7 @@ def test_redeliver_sends_to_every_target_again(site: Site, draw: FakeDraw, clock
     assert (len(peer.received), len(web.received), len(files(site))) == (2, 2, 1)
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"targets": {"x": 7}}', '{"targets": 7}'])
+@pytest.mark.parametrize("damage", ["{", '{"targets": {"x": 7}}'])
 def test_a_record_that_is_damaged_sends_again_and_loses_nothing(
     site: Site, draw: FakeDraw, clock: Clock, damage: str
 ) -> None:

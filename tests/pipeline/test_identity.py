@@ -94,8 +94,10 @@ def test_a_patient_is_named_from_the_scan_to_the_delivery(
 
     assert done.state is State.DONE
     assert patient_of(done, ctx).startswith(f"{name} (")
-    assert whereabouts(done, ctx) == f"delivered 3 min ago: {delivery_path(done, ctx)}"
-    delivery_path(done, ctx).unlink()
+    path = delivery_path(done, ctx)
+    assert path is not None
+    assert whereabouts(done, ctx) == f"delivered 3 min ago: {path}"
+    path.unlink()
     assert whereabouts(done, ctx).endswith("; it is not there any more")
 
 

@@ -684,14 +684,18 @@ def test_another_file_of_the_same_name_is_not_touched(
     from drawcli.pipeline.delivery import destination
 
     job = only_job(ctx)
-    folder, name, _ = destination(job, ctx.crosswalk(job), ctx)
-    folder = pelvis[0].parent
-    theirs = folder / destination(replace(job, template="Prostate_OAR"), ctx.crosswalk(job), ctx)[1]
+    own, other = (
+        destination(wanted, ctx.crosswalk(job), ctx)
+        for wanted in (job, replace(job, template="Prostate_OAR"))
+    )
+    assert own is not None
+    assert other is not None
+    theirs = pelvis[0].parent / other.name
     theirs.write_bytes(b"another program's")
     for step in ("poll", "fetch", "reidentify"):
         run_step(step, ctx, ALL)
 
-    assert theirs.name == name
+    assert theirs.name == own.name
     assert theirs.read_bytes() == b"another program's"
     assert only_job(ctx).reason_code == "name-taken"
     assert draw.confirmed == []

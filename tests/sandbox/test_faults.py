@@ -3,7 +3,17 @@
 import pytest
 
 from drawcli.errors import UsageError
-from drawcli.sandbox.faults import AFTER, FIRST, INSTEAD, Fault, Panel, read_faults, table
+from drawcli.sandbox.faults import (
+    AFTER,
+    FIRST,
+    INSTEAD,
+    Fault,
+    Panel,
+    archive_table,
+    read_faults,
+    table,
+)
+from drawcli.sandbox.pacs.options import ARCHIVE_FAULTS
 
 
 def test_the_example_of_the_manual_is_read() -> None:
@@ -83,3 +93,39 @@ def test_everything_that_can_go_wrong_is_in_the_table() -> None:
 
     assert set(INSTEAD | AFTER | FIRST) < set(named)
     assert all(read_faults(f"any:{what}")[0].what == what for what in INSTEAD | AFTER | FIRST)
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint", "what"),
+    [
+        ("store:full*2", "store", "full"),
+        ("find:C001", "find", "C001"),
+        ("qido:lose", "qido", "lose"),
+    ],
+)
+def test_faults_of_the_archive_are_told_from_those_of_the_server(
+    text: str, endpoint: str, what: str
+) -> None:
+    (fault,) = read_faults(text)
+
+    assert (fault.endpoint, fault.what, fault.is_of_archive) == (endpoint, what, True)
+    assert not any(fault.is_of_archive for fault in read_faults("qido:500,any:stall,slow:4k/s"))
+
+
+@pytest.mark.parametrize(
+    "text", ["store:500", "store:html", "echo:count", "echo:slow:4k/s", "upload:A700", "find:full"]
+)
+def test_a_fault_of_another_operation_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="unknown fault"):
+        read_faults(text)
+
+
+def test_the_table_lists_each_fault_of_the_archive_with_its_operations() -> None:
+    rows = {what: where for what, where, _meaning in archive_table()}
+
+    assert rows["lose"] == "store, find, move, get, commit, qido, wado, stow"
+    assert all(
+        read_faults(f"{where.split(', ')[0]}:{what}")[0].is_of_archive
+        for what, where in rows.items()
+        if what in ARCHIVE_FAULTS
+    )

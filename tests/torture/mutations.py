@@ -80,8 +80,8 @@ FAULTS: Final = (
     Fault(
         "an answer to another message counts",
         "core/dicom/dimse.py",
-        "    if _number(fields, _ANSWERED_ID) != MESSAGE_ID:\n",
-        "    if _number(fields, _ANSWERED_ID) is None:\n",
+        "    if number_in(fields, _ANSWERED_ID) != MESSAGE_ID:\n",
+        "    if number_in(fields, _ANSWERED_ID) is None:\n",
         (ASSOCIATION,),
     ),
     Fault(

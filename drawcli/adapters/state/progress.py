@@ -62,7 +62,7 @@ class ProgressState(NamedTuple):
         """Return the progress as text.
 
         >>> jobs = ProgressState(step="deidentify", done=1, of=3)
-        >>> str(replace(jobs, unit="files packed", part=88, parts=143))
+        >>> str(jobs._replace(unit="files packed", part=88, parts=143))
         'deidentify: job 2 of 3, 88 of 143 files packed'
         """
         texts = [f"job {min(self.done + 1, self.of)} of {self.of}"] if self.of else []

@@ -1,7 +1,6 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,91 +9,16 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
+from drawcli.cli.training.sandbox_options import SandboxBehaviour, check_pacs
 from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
     from drawcli.sandbox.demo import Demo
-    from drawcli.sandbox.options import SandboxOptions
-
-DelayOption = Annotated[
-    float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
-]
-ShortOption = Annotated[
-    bool,
-    typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
-]
-DialectOption = Annotated[
-    int, typer.Option("--dialect", help="Answer as DRAW client 1 or 2 expects.", min=1, max=2)
-]
-RealisticOption = Annotated[
-    bool,
-    typer.Option("--realistic", help="Fail as the real server's job does: without a reason."),
-]
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Refuse requests that no DRAW client sends.")
-]
-CatalogueOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--catalogue", help="Offer the models of a site's catalogue.json.", metavar="FILE"
-    ),
-]
-VersionOption = Annotated[
-    int,
-    typer.Option("--model-version", help="2 draws the bladder 2 mm larger than 1.", min=1, max=2),
-]
-SameCatalogueOption = Annotated[
-    bool,
-    typer.Option("--same-catalogue", help="Do not show model version 2 in the catalogue."),
-]
-FaultOption = Annotated[
-    str,
-    typer.Option(
-        "--fault",
-        help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
-        metavar="FAULTS",
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxBehaviour:
-    """The options of `sandbox` that say how it answers."""
-
-    delay: DelayOption = 0.0
-    short_coordinates: ShortOption = False
-    ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False
-    dialect: DialectOption = 2
-    realistic: RealisticOption = False
-    strict: StrictOption = False
-    catalogue: CatalogueOption = None
-    model_version: VersionOption = 1
-    same_catalogue: SameCatalogueOption = False
-    fault: FaultOption = ""
-
-    def options(self) -> "SandboxOptions":
-        """Return them in the form of the sandbox."""
-        from drawcli.sandbox.catalogue import CATALOGUE, read_catalogue
-        from drawcli.sandbox.faults import read_faults
-        from drawcli.sandbox.options import SandboxOptions
-
-        return SandboxOptions(
-            dialect=1 if self.dialect == 1 else 2,
-            realistic=self.realistic,
-            strict=self.strict,
-            catalogue=CATALOGUE if self.catalogue is None else read_catalogue(self.catalogue),
-            model_version=2 if self.model_version > 1 else 1,
-            same_catalogue=self.same_catalogue,
-            work_seconds=self.delay,
-            long_coordinates=not self.short_coordinates,
-            ranges=self.ranges,
-            faults=read_faults(self.fault),
-        )
 
 
 def register(app: typer.Typer) -> None:
@@ -122,6 +46,10 @@ def sandbox(
     if behaviour.fault == "list":
         return _faults()
     options = behaviour.options()
+    check_pacs(options)
+    silent = door.common.as_json or door.common.quiet
+    if options.pacs is not None and not (folder / "pacs").exists() and not silent:
+        render.teller(door.style)("writing the phantoms into the archive (once, some seconds)")
 
     def tell(running: Any) -> None:
         render.present("sandbox", _address(running, folder), door.style)
@@ -145,6 +73,11 @@ def _address(running: Any, folder: Path) -> Result:
         "models": models,
         "model_version": options.model_version,
     }
+    pacs = options.pacs
+    if pacs is not None:
+        data["pacs"] = f"{pacs.ae_title}@{pacs.host}:{running.pacs.port}"
+        data["dicomweb"] = f"{running.url}/dicom-web"
+        data["objects"] = len(running.sandbox.archive)
     modes = [name for name in ("realistic", "strict") if data[name]]
     second = f"{models}, version 2: the bladder is 2 mm larger"
     facts = [
@@ -153,9 +86,18 @@ def _address(running: Any, folder: Path) -> Result:
         ("tasks", folder / "tasks"),
         ("behaves", ", ".join([f"as for DRAW client {options.dialect}", *modes])),
         ("models", models if options.model_version == 1 else second),
+        *([] if pacs is None else _archive_facts(data, folder)),
         ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
     ]
     return Result(data=data, show=render.lines(facts))
+
+
+def _archive_facts(data: "Mapping[str, Any]", folder: Path) -> list[tuple[str, object]]:
+    return [
+        ("archive", data["pacs"]),
+        ("DICOMweb", data["dicomweb"]),
+        ("objects", f"{data['objects']}, in {folder / 'pacs'}"),
+    ]
 
 
 def phantoms(
@@ -203,17 +145,25 @@ def phantoms(
 
 def _faults() -> Result:
     """Return the faults that --fault accepts."""
-    from drawcli.sandbox.faults import ENDPOINTS, table
+    from drawcli.sandbox.faults import ENDPOINTS, archive_table, table
+    from drawcli.sandbox.pacs.options import OPERATIONS
 
     rows = list(table())
+    of_archive = list(archive_table())
 
     def show(out: "Console") -> None:
         render.columns(("fault", "what goes wrong"), rows)(out)
         out.print(
-            f"\nFor: {', '.join(ENDPOINTS)}. Each once; *3 three times, * always, @30s so long."
+            f"\nFor: {', '.join(ENDPOINTS)}. Each once; *3 three times, * always, @30s so long.\n"
         )
+        render.columns(("fault of the archive", "for", "what goes wrong"), of_archive)(out)
 
-    data = {"endpoints": list(ENDPOINTS), "faults": dict(rows)}
+    data = {
+        "endpoints": list(ENDPOINTS),
+        "faults": dict(rows),
+        "archive_operations": list(OPERATIONS),
+        "archive_faults": {what: meaning for what, _where, meaning in of_archive},
+    }
     return Result(data=data, show=show)
 
 

@@ -1,0 +1,1 @@
+"""Commands for training: the sandbox, phantoms and the demo."""
