@@ -181,34 +181,36 @@ def state_lines(place: ScheduledSite) -> str:
     return f"StateDirectory={unit_word(place.state_dir.name)}\nStateDirectoryMode=0700"
 
 
-def _for_launchd(place: ScheduledSite) -> Schedule:
-    path = Path(f"~/Library/LaunchAgents/{place.name}.plist").expanduser()
+def for_launchd(place: ScheduledSite, suffix: str = "") -> Schedule:
+    """Return an agent of launchd; `suffix` ends the names of what is no run: "-receive"."""
+    path = Path(f"~/Library/LaunchAgents/{place.name}{suffix}.plist").expanduser()
     facts = {
         "name": place.name,
         "words": "\n".join(f"    <string>{xml_text(word)}</string>" for word in place.words),
-        "errors": xml_text(str(place.state_dir / "launchd.log")),
+        "errors": xml_text(str(place.state_dir / f"launchd{suffix}.log")),
     }
     return Schedule(
-        files={path: text_of("drawcli.plist", facts)},
+        files={path: text_of(f"drawcli{suffix}.plist", facts)},
         commands=(("launchctl", "load", "-w", str(path)),),
         undo=(("launchctl", "unload", "-w", str(path)),),
     )
 
 
-def _for_windows(place: ScheduledSite) -> Schedule:
+def for_windows(place: ScheduledSite, suffix: str = "", script: str = "install-task") -> Schedule:
+    """Return a task of Windows; `script`, without its ending, registers it for a person."""
     folder = place.config.parent
     facts = {
         "command": xml_text(place.words[0]),
         "arguments": xml_text(subprocess.list2cmdline(place.words[1:])),
         "folder": xml_text(str(folder)),
     }
-    script = folder / "install-task.ps1"
+    file = folder / f"{script}.ps1"
     return Schedule(
         files={
-            folder / "drawcli-task.xml": text_of("drawcli-task.xml", facts),
-            script: text_of("install-task.ps1", {"name": place.name}),
+            folder / f"drawcli{suffix}-task.xml": text_of(f"drawcli{suffix}-task.xml", facts),
+            file: text_of(file.name, {"name": place.name}),
         },
-        by_hand=f'powershell -ExecutionPolicy Bypass -File "{script}"',
+        by_hand=f'powershell -ExecutionPolicy Bypass -File "{file}"',
     )
 
 
@@ -237,7 +239,7 @@ _MAKERS: Final = {
     Scheduler.CRONTAB: _for_crontab,
     Scheduler.CRON: _for_crontab,
     Scheduler.SYSTEMD: _for_systemd,
-    Scheduler.LAUNCHD: _for_launchd,
-    Scheduler.WINDOWS: _for_windows,
+    Scheduler.LAUNCHD: for_launchd,
+    Scheduler.WINDOWS: for_windows,
     Scheduler.LOGROTATE: _for_logrotate,
 }

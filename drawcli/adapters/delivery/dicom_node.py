@@ -155,13 +155,7 @@ class DicomNode:
         except NodeTrouble as err:
             may_have = sendings.include(sha256)
             raise self.judge.unanswered(str(err), err.hint, may_have=may_have) from None
-        self.judge.answered()
-        if status == DUPLICATE and not had_before:
-            sendings.settle(sha256)  # the hint asks the user to compare before a release
-            raise self.judge.has_another()
-        said = self.judge.judged(status)
-        sendings.settle(sha256)
-        return said
+        return self.judge.settled(status, sendings, sha256, had_before=had_before)
 
     def echo(self) -> str:
         """Test whether the node answers a C-ECHO and accepts structure sets.

@@ -7,6 +7,7 @@ B.2-1, PS3.18 table I.2-2).
 from dataclasses import dataclass, field
 from typing import Final
 
+from drawcli.adapters.delivery.sendings import Sendings
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.dimse import is_success
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
@@ -78,6 +79,31 @@ class TargetJudge:
             raise self.later(f"is not authorised to store it (status {status:04X})")
         what = "does not confirm that it has stored" if status in _PENDING else "refuses"
         raise self.refused(f"{what} the structure set (status {status:04X})")
+
+    def settled(self, status: int, sendings: Sendings, sha256: str, *, had_before: bool) -> str:
+        """Return the warning of an answered sending, or "", and record the sending as settled.
+
+        Parameters
+        ----------
+        status
+            The status or reason of the answer.
+        sendings, sha256
+            The record of the files that the target may have, and the file that was sent.
+        had_before
+            Whether this file, and no other of the job, was sent to the target earlier.
+
+        Raises
+        ------
+        TryLater, NeedsPerson
+            As `judged`; and if the target may have another file of this UID.
+        """
+        self.answered()
+        if status == DUPLICATE and not had_before:
+            sendings.settle(sha256)  # the hint asks the user to compare before a release
+            raise self.has_another()
+        said = self.judged(status)
+        sendings.settle(sha256)
+        return said
 
     def refused(self, why: str) -> NeedsPerson:
         """Return the error for a structure set that the target refuses."""

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from drawcli.adapters.delivery.judgement import DUPLICATE, TargetJudge, header_of
+from drawcli.adapters.delivery.judgement import TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.delivery.web_client import (
@@ -166,13 +166,7 @@ class StowTarget:
                 raise self.judge.away(str(err), err.hint) from None
             may_have = sendings.include(sha256)
             raise self.judge.unanswered(str(err), err.hint, may_have=may_have) from None
-        self.judge.answered()
-        if status == DUPLICATE and not had_before:
-            sendings.settle(sha256)  # the hint asks the user to compare before a release
-            raise self.judge.has_another()
-        said = self.judge.judged(status)
-        sendings.settle(sha256)
-        return said
+        return self.judge.settled(status, sendings, sha256, had_before=had_before)
 
     def _posted(self, data: bytes, before_last: Callable[[], None]) -> Answer:
         deadline = Deadline(EXCHANGES["stow"].seconds + len(data) / NODE_BYTES_PER_SECOND)

@@ -1,6 +1,5 @@
 """Services that keep `drawcli receive` running: systemd, launchd, Task Scheduler of Windows."""
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +12,6 @@ from drawcli.operations.schedules import (
     place_of,
     text_of,
     unit_word,
-    xml_text,
 )
 from drawcli.system.platforms import system
 
@@ -67,34 +65,11 @@ def _for_systemd(place: ScheduledSite, port: int) -> Schedule:
 
 
 def _for_launchd(place: ScheduledSite, _port: int) -> Schedule:
-    path = Path(f"~/Library/LaunchAgents/{place.name}-receive.plist").expanduser()
-    facts = {
-        "name": place.name,
-        "words": "\n".join(f"    <string>{xml_text(word)}</string>" for word in place.words),
-        "errors": xml_text(str(place.state_dir / "launchd-receive.log")),
-    }
-    return Schedule(
-        files={path: text_of("drawcli-receive.plist", facts)},
-        commands=(("launchctl", "load", "-w", str(path)),),
-        undo=(("launchctl", "unload", "-w", str(path)),),
-    )
+    return schedules.for_launchd(place, "-receive")
 
 
 def _for_windows(place: ScheduledSite, _port: int) -> Schedule:
-    folder = place.config.parent
-    facts = {
-        "command": xml_text(place.words[0]),
-        "arguments": xml_text(subprocess.list2cmdline(place.words[1:])),
-        "folder": xml_text(str(folder)),
-    }
-    script = folder / "install-receive.ps1"
-    return Schedule(
-        files={
-            folder / "drawcli-receive-task.xml": text_of("drawcli-receive-task.xml", facts),
-            script: text_of("install-receive.ps1", {"name": place.name}),
-        },
-        by_hand=f'powershell -ExecutionPolicy Bypass -File "{script}"',
-    )
+    return schedules.for_windows(place, "-receive", "install-receive")
 
 
 _MAKERS: Final = {
