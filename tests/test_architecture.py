@@ -43,6 +43,7 @@ OUTSIDE = {
     "httpx": {
         "adapters/server",
         "adapters/delivery/web_client.py",
+        "system/network/http_client.py",
         "adapters/notifications.py",
         "operations/heartbeat.py",
     },

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -21,7 +20,8 @@ from drawcli.system.network.client_tls import (
     empty_context,
     tls_failure,
 )
-from drawcli.system.pacing import Deadline, after_abandoned_calls, with_deadline
+from drawcli.system.network.http_client import open_http_client
+from drawcli.system.pacing import Deadline, with_deadline
 from drawcli.system.platforms import is_readable_by_others
 from drawcli.system.programs import run_program
 
@@ -154,24 +154,8 @@ def open_target_client(web: WebTarget) -> Iterator[httpx.Client]:
     timeout = httpx.Timeout(
         NODE_SECONDS["answer"], connect=NODE_SECONDS["connect"], write=_STALL_SECONDS
     )
-    try:
-        client = httpx.Client(
-            timeout=timeout,
-            headers=headers,
-            verify=web.tls,
-            trust_env=not web.is_local,
-            follow_redirects=False,
-        )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL):
-        raise ConfigError(
-            "the proxy in the environment cannot be used",
-            hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
-        ) from None
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    try:
+    with open_http_client(timeout, headers, web.tls, with_proxy=not web.is_local) as client:
         yield client
-    finally:
-        after_abandoned_calls(client.close)
 
 
 class WebRequest(NamedTuple):

@@ -8,7 +8,6 @@ no other host sees the token.
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -26,7 +25,7 @@ from drawcli.system.network.client_tls import (
     empty_context,
     tls_failure,
 )
-from drawcli.system.pacing import after_abandoned_calls
+from drawcli.system.network.http_client import open_http_client
 
 if TYPE_CHECKING:
     from drawcli.config.sections import ServerSettings as Site
@@ -65,26 +64,12 @@ def open_client(site: "Site") -> Iterator[httpx.Client]:
     timeout = httpx.Timeout(
         site.timeout_seconds, connect=min(CONNECT_SECONDS, site.timeout_seconds)
     )
-    try:
-        client = httpx.Client(
-            timeout=timeout,
-            headers={"user-agent": f"drawcli/{__version__}", "accept-encoding": "gzip"},
-            verify=empty_context() if is_local else tls_context(site),
-            http2=not is_plain,
-            trust_env=not is_local,
-            follow_redirects=False,
-        )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL):
-        raise ConfigError(
-            "the proxy in the environment cannot be used",
-            hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
-        ) from None
-    # The protocol has no cookies. A cookie that is not ASCII would break every later request.
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    try:
+    headers = {"user-agent": f"drawcli/{__version__}", "accept-encoding": "gzip"}
+    tls = empty_context() if is_local else tls_context(site)
+    with open_http_client(
+        timeout, headers, tls, http2=not is_plain, with_proxy=not is_local
+    ) as client:
         yield client
-    finally:
-        after_abandoned_calls(client.close)
 
 
 def proxy_auth_error(scheme: str) -> ConfigError:
