@@ -9,7 +9,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
-from drawcli.cli.status_command import CsvOption, moment
+from drawcli.cli.status_command import CsvOption, past_moment
 from drawcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def report(
 
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
-        first = moment(since, now)
-        if first >= now:
-            raise UsageError("--since is in the future")
+        first = past_moment(since, now)
         made = report_of(ctx.ledger.all_jobs(f"{first:%Y-%m}"), first, now)
         made.former = former_report(read_history(ctx.settings.state_dir), first, now)
         made.contours = read_summary(ctx.settings.state_dir)

@@ -136,6 +136,14 @@ def moment(text: str, now: datetime) -> datetime:
         raise UsageError(str(err), hint="Write --since 12h, 7d, 2w or 2026-01-31.") from None
 
 
+def past_moment(text: str, now: datetime) -> datetime:
+    """Return the time given by --since of a report, which cannot be in the future."""
+    first = moment(text, now)
+    if first >= now:
+        raise UsageError("--since is in the future")
+    return first
+
+
 def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_csv: bool) -> None:
     """Raise UsageError for options that would write patient data or cannot be shown live."""
     if patient is not None and not patient.strip():

@@ -11,7 +11,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door
 from drawcli.cli.render import Result
-from drawcli.cli.status_command import CsvOption, moment
+from drawcli.cli.status_command import CsvOption, past_moment
 from drawcli.cli.text_parts import StyledLine
 from drawcli.errors import UsageError
 
@@ -56,9 +56,7 @@ def report(
 
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
-        first = moment(since, now)
-        if first >= now:
-            raise UsageError("--since is in the future")
+        first = past_moment(since, now)
         with render.spinner("reading") if door.to_person else nullcontext():
             records = QaRecords(ctx.settings.state_dir).by_job()
             _check_template(template, {record.template for record in records.values()})
