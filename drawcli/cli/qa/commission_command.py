@@ -116,7 +116,7 @@ def _check_targets(options: CommissionOptions) -> None:
 
 
 def wait_options(door: Door, max_minutes: float | None, now: datetime) -> "WaitOptions":
-    """Return how to wait for the server: a person at a terminal is told how far jobs are."""
+    """Return how to wait for the server: at a terminal with progress of the jobs."""
     from drawcli.operations.commissioning.side_ledger import WaitOptions
 
     last: list[str] = []

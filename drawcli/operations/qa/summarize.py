@@ -92,7 +92,7 @@ def _source(settings: Settings) -> str:
 
 
 def _inode(path: Path) -> int:
-    """Return what tells a file from one that took its place, such as an older copy."""
+    """Return what distinguishes a file from another of the same name, such as an older copy."""
     return path.stat().st_ino if path.exists() else 0
 
 

@@ -1,4 +1,4 @@
-"""Run the DICOM node of a site until it is told to end. It needs no ledger and no token."""
+"""Run the DICOM node of a site until SIGTERM or Ctrl-C. It needs no ledger and no token."""
 
 import asyncio
 import logging
