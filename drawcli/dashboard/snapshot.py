@@ -73,9 +73,7 @@ class SiteReader:
     @property
     def health(self) -> RunHealth:
         """The health of the runs."""
-        settings = self.ctx.settings
-        receives = settings.receive.folder is not None
-        return RunHealth.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+        return RunHealth.of_site(self.ctx.settings)
 
     def snapshot(self) -> Snapshot:
         """Return the present ledger."""
