@@ -1,4 +1,4 @@
-"""release, retry, assign and cancel."""
+"""release, retry, assign, cancel and seen."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     command(app, "retry")(retry)
     command(app, "assign")(assign)
     command(app, "cancel")(cancel)
+    command(app, "seen")(seen)
 
 
 def release(
@@ -137,6 +138,34 @@ def assign(
         actions.check_assignable(found, template, ctx)
         after = found if dry_run else actions.assign_template(found, template, ctx)
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
+
+
+def seen(
+    door: Door,
+    jobs: JobsArgument = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All deliveries with warnings, of the last week.")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Mark the warnings of deliveries as seen, by you.
+
+    Until then they are amber in every list. The history of the job keeps who and when.
+    """
+    from drawcli.adapters.state.audit_log import Actor
+    from drawcli.core.jobs import warned
+
+    if bool(jobs) == everything:
+        raise UsageError("name the jobs whose warnings you have seen, or use --all")
+
+    def act(job: "Job", ctx: "Context") -> "Job":
+        return warned.seen(job, Actor.present().user, at=ctx.now())
+
+    with door.context(dry_run=dry_run) as ctx:
+        unseen = [job.id for job in ctx.ledger.jobs() if warned.unseen_warnings(job)]
+        none = "No delivery has warnings that nobody has seen."
+        names = unseen if everything else jobs or []
+        return _apply(names, act, ctx, "marked as seen", dry_run=dry_run, none=none)
 
 
 def _act(

@@ -13,7 +13,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since, way_out
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.operations.overview import Overview, RunHealth
-from drawcli.operations.verdict.findings import SIGNS, Finding, Level, SetupStep, Verdict
+from drawcli.operations.verdict.findings import Level, SetupStep, SiteFinding, SiteVerdict
 from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Picture(NamedTuple):
     if_none: str = "No such jobs."
     where: Mapping[str, str] = {}  # of the structure set, by job
     contours: str = ""  # what contour QA asks for
-    verdict: Verdict | None = None
+    verdict: SiteVerdict | None = None
     setup: Sequence[SetupStep] = ()  # of a new site
 
     def show(self, out: "Console") -> None:
@@ -78,20 +78,19 @@ class Picture(NamedTuple):
         if self.verdict is None:
             return
         level, findings = self.verdict.level, self.verdict.findings
-        style = _LEVELS[level]
-        yield _head(str(level), f"{self.verdict.sign} {self.verdict.headline}", style)
+        yield _head(str(level), self.verdict.headline, _LEVELS[level])
         for finding in findings[:_MOST_FINDINGS]:
             yield from self._finding(finding, is_first=finding is findings[0])
         if len(findings) > _MOST_FINDINGS:
             yield _head("", f"and {len(findings) - _MOST_FINDINGS} more: drawcli status --json")
 
-    def _finding(self, finding: Finding, *, is_first: bool) -> Iterator[HangingLine]:
+    def _finding(self, finding: SiteFinding, *, is_first: bool) -> Iterator[HangingLine]:
         if not is_first:
-            yield _head("", f"{SIGNS[finding.level]} {finding.text}", _LEVELS[finding.level])
+            yield _head(str(finding.level), finding.text, _LEVELS[finding.level])
         if finding.detail:
             yield _head("", finding.detail, "dim")
         if finding.do:
-            yield _head("  do", finding.do)
+            yield _head("", f"-> {finding.do}")
 
     def _head(self, overview: Overview) -> Iterator[HangingLine]:
         for line in self.pulse.sentences(self.now):

@@ -10,13 +10,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import (
+    HEALTH_PATH,
+    METRICS_PATH,
+    SESSION_HOURS,
+    Authenticator,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
@@ -40,6 +46,7 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
+from drawcli.operations.verdict.findings import Level
 from drawcli.system.limits import PAGE_STREAMS
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -86,6 +93,7 @@ def routes() -> list[BaseRoute]:
         Route("/logout", logout, methods=["POST"]),
         Route("/live", live),
         Route(METRICS_PATH, metrics),
+        Route(HEALTH_PATH, health),
         Mount("/static", Files(directory=_STATIC)),
     ]
 
@@ -146,6 +154,16 @@ def application(
 async def live(request: Request) -> Response:
     """Stream change events to an open page."""
     return parts_of(request).live.response(request.query_params.get("drawn", ""))
+
+
+def health(request: Request) -> Response:
+    """Return the verdict on the site for a monitor: 503 if it is broken."""
+    site = parts_of(request).site
+    verdict = site.verdict()
+    plain = verdict.as_plain()
+    findings = [{key: one[key] for key in ("level", "code", "text")} for one in plain["findings"]]
+    body = {"schema": 1, "at": site.now.isoformat(), **plain, "findings": findings}
+    return JSONResponse(body, 503 if verdict.level is Level.BROKEN else 200)
 
 
 def metrics(request: Request) -> Response:

@@ -36,6 +36,7 @@ from drawcli.operations.overview import Overview, RunHealth
 from drawcli.operations.qa.summary_text import contour_lines
 from drawcli.operations.report import report_of
 from drawcli.operations.verdict.facts import facts_of, limits_of, tokens_to_renew
+from drawcli.operations.verdict.site import SiteView, verdict_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE
 from drawcli.system.limits import EXCHANGES
@@ -227,6 +228,7 @@ def titled(settings: Settings, what: str) -> str:
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     """Yield the lines of a digest: activity since the last one, and the present state."""
+    yield from _verdict_lines(ctx, now)
     report = report_of(ctx.ledger.all_jobs(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
@@ -239,10 +241,19 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
         yield body_of(held)
     if contours := contour_lines(ctx.settings.state_dir, since, now):
         yield body_of(["Contours:", *contours])
-    for line in RunHealth.of(ctx.settings.state_dir).sentences(now):
+    for line in RunHealth.of_site(ctx.settings).sentences(now):
         if line.subject != "step":
             yield f"{line.subject.capitalize()}: {line.text}"
     verdict = ctx.audit.verify()
     if verdict.breaks or unattested(ctx):
         yield "Audit log: ALTERED OR INCOMPLETE; 'drawcli audit verify' shows where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
+
+
+def _verdict_lines(ctx: Context, now: datetime) -> Iterator[str]:
+    """Yield the verdict on the site, then the other findings."""
+    health = RunHealth.of_site(ctx.settings)
+    verdict = verdict_of(SiteView(ctx, health, ctx.ledger.jobs(), now))
+    yield f"{verdict.level.upper()}: {verdict.headline}"
+    for finding in verdict.findings[1:]:
+        yield f"  {finding.level}: {finding.text}"

@@ -34,7 +34,9 @@ from drawcli.errors import ConfigError
 _log = logging.getLogger(__name__)
 SESSION_HOURS: Final = 12  # of a login
 CSRF_FIELD: Final = "csrf"
-METRICS_PATH: Final = "/metrics"  # the only path that accepts a bearer token
+METRICS_PATH: Final = "/metrics"
+HEALTH_PATH: Final = "/health"
+_FOR_PROGRAMS: Final = (METRICS_PATH, HEALTH_PATH)  # the only paths that accept a bearer token
 _OPEN: Final = ("/login", "/static/")
 SEE_OTHER: Final = 303
 _SEE_LOG: Final = "See the log of drawcli on the machine that serves the page."
@@ -149,7 +151,7 @@ class LoginRequired:
         if path.startswith(_OPEN) or self._entry.is_logged_in(request):
             return None
         kind, _, words = headers.get("authorization", "").partition(" ")
-        if path == METRICS_PATH and kind.lower() == "bearer":
+        if path in _FOR_PROGRAMS and kind.lower() == "bearer":
             return await self._token_refusal(words.strip(), request)
         if request.method == "GET" and headers.get("accept", "").startswith("text/html"):
             return RedirectResponse("/login", SEE_OTHER)

@@ -10,11 +10,12 @@ from drawcli.core.jobs.columns import facts, waits_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
 from drawcli.core.jobs.waiting import way_out
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
-from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
+from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, WARNINGS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
 from drawcli.dashboard.qa.reader import QaReader
@@ -39,7 +40,7 @@ def jobs(request: Request) -> Response:
         "jobs.html",
         listing=listing,
         lines=job_rows(listing.jobs, site.now, site.patient if identify else None),
-        states=[HELD, *State],
+        states=[HELD, WARNINGS, *State],
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,
         titles=titles(),
@@ -64,6 +65,7 @@ def job(request: Request) -> Response:
         command=way_out(found),
         waits_for=waits_text(found, site.now),
         history=list(moments(found)),
+        warnings=unseen_warnings(found),
         facts=facts(found, site.now),
         private=private_facts(found, site.ctx) if identify else [],
         trees=_trees(explanation),

@@ -28,7 +28,7 @@ _ORDER: Final = (
 _RANKS: Final = {code: number for number, code in enumerate(_ORDER)}
 
 
-class Finding(NamedTuple):
+class SiteFinding(NamedTuple):
     """One reason why a site is not well."""
 
     level: Level
@@ -64,20 +64,20 @@ class SetupStep(NamedTuple):
         return {"step": self.name, "done": self.done, "text": self.text, "do": self.do or None}
 
 
-class Verdict(NamedTuple):
+class SiteVerdict(NamedTuple):
     """The verdict on a site at a time."""
 
-    findings: tuple[Finding, ...] = ()  # the worst first, each code once
+    findings: tuple[SiteFinding, ...] = ()  # the worst first, each code once
 
     @classmethod
-    def of(cls, findings: Iterable[Finding]) -> "Verdict":
+    def of(cls, findings: Iterable[SiteFinding]) -> "SiteVerdict":
         """Return the verdict of findings in any order; of two with one code the worse counts."""
         last = len(_ORDER)
         ranked = sorted(
             findings,
             key=lambda one: (one.level is not Level.BROKEN, _RANKS.get(one.code, last), one.code),
         )
-        worst: dict[str, Finding] = {}
+        worst: dict[str, SiteFinding] = {}
         for one in ranked:
             worst.setdefault(one.code, one)
         return cls(tuple(worst.values()))
