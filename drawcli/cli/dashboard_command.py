@@ -15,8 +15,8 @@ from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
-    from drawcli.dashboard.options import DashboardOptions
-    from drawcli.dashboard.password import Secret
+    from drawcli.dashboard.access.options import DashboardOptions
+    from drawcli.dashboard.access.password import Secret
 
 HostOption = Annotated[
     str,
@@ -38,6 +38,9 @@ KeyOption = Annotated[
 ActionsOption = Annotated[
     bool, typer.Option("--allow-actions", help="Allow release, retry, assign and cancel.")
 ]
+EditingOption = Annotated[
+    bool, typer.Option("--allow-editing", help="Allow changes of rules and templates.")
+]
 PasswordOption = Annotated[bool, typer.Option("--set-password", help="Store a password and exit.")]
 TokenOption = Annotated[bool, typer.Option("--make-token", help="Generate a password and exit.")]
 
@@ -56,14 +59,15 @@ def dashboard(
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
     allow_actions: ActionsOption = False,
+    allow_editing: EditingOption = False,
     set_password: PasswordOption = False,
     make_token: TokenOption = False,
     identify: IdentifyOption = False,
 ) -> Result | None:
     """Serve the site's web page to browsers on this machine."""
     try:
-        from drawcli.dashboard.options import DashboardOptions
-        from drawcli.dashboard.password import Secret
+        from drawcli.dashboard.access.options import DashboardOptions
+        from drawcli.dashboard.access.password import Secret
     except ImportError:
         raise not_installed("the dashboard", "web") from None
     site = door.settings()
@@ -77,6 +81,7 @@ def dashboard(
         tls_cert=tls_cert,
         tls_key=tls_key,
         allow_actions=allow_actions,
+        allow_editing=allow_editing,
         identify=identify,
         tls_proxy=site.dashboard.tls_proxy,
         proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
@@ -101,6 +106,7 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
             ("url", url),
             ("login", "the password that was set" if secret.is_set else "none: on this machine"),
             ("actions", "allowed" if options.allow_actions else "none: it only shows"),
+            ("editing", "allowed" if options.allow_editing else "none: it shows the files"),
             ("patients", "shown to who has logged in" if options.identify else "not shown"),
             ("notice", "Ctrl-C ends it"),
         ]

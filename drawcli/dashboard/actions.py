@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from drawcli.core.jobs.job import EventKind, Job, State
-from drawcli.dashboard.auth import SEE_OTHER, verified_form
+from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
+from drawcli.dashboard.access.rights import Right, require
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
@@ -58,8 +59,7 @@ async def act(request: Request) -> Response:
     """Apply the action of a form; 403 without --allow-actions."""
     parts = parts_of(request)
     form = await verified_form(request)
-    if not parts.options.allow_actions:
-        raise HTTPException(403, "The page is read-only. Start it with --allow-actions to act.")
+    require(request, Right.ACT)
     name, action = request.path_params["job"], request.path_params["action"]
     if action not in DESCRIPTIONS:
         raise HTTPException(404, f"There is no action '{action}'.")

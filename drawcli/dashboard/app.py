@@ -16,10 +16,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
+from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
-from drawcli.dashboard.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
@@ -27,7 +29,6 @@ from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
 from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv
 from drawcli.dashboard.qa.overview import overview as qa
@@ -35,7 +36,6 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
-from drawcli.dashboard.request_guard import Guard
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError

@@ -18,7 +18,7 @@ from math import inf
 from time import monotonic
 from typing import Any, Final
 
-from drawcli.dashboard.addresses import Network, is_among, network_of
+from drawcli.dashboard.access.addresses import Network, is_among, network_of
 from drawcli.system.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
 from drawcli.system.platforms import max_open_files
 

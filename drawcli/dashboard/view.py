@@ -13,9 +13,10 @@ from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.core.qa.summary import INVESTIGATE
-from drawcli.dashboard.auth import Authenticator, form_token
+from drawcli.dashboard.access.auth import Authenticator, form_token
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
@@ -59,6 +60,8 @@ def parts_of(request: Request) -> PageParts:
 def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
     """Return a page with navigation and the state of the site."""
     parts = parts_of(request)
+    visitor = visitor_of(request)
+    identify = visitor.may(Right.PATIENTS)
     now = parts.site.now
     snapshot = parts.site.snapshot()
     overview = snapshot.overview
@@ -66,14 +69,15 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
-        "may_act": parts.options.allow_actions,
-        "identify": parts.options.identify,
+        "may_act": visitor.may(Right.ACT),
+        "may_edit": visitor.may(Right.EDIT),
+        "identify": identify,
         "can_leave": parts.entry.requires_login,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "patient": parts.site.patient if parts.options.identify else None,
+        "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from drawcli.dashboard import connections
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.serve import make_server, open_listener
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context

@@ -12,6 +12,7 @@ from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rules.conditions import Rule, RuleHeader, Truth
 from drawcli.core.templates.template import server_file
+from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.explanations import ExplanationNode, node_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
@@ -46,8 +47,8 @@ class RuleTrial:
 
 def rules(request: Request) -> Response:
     """Show rules and templates, warnings about them, and the results of their tests."""
-    parts = parts_of(request)
-    site, identify = parts.site, parts.options.identify
+    site = parts_of(request).site
+    identify = visitor_of(request).may(Right.PATIENTS)
     book, broken = _book(site)
     asked = request.query_params.get("job", "").strip()
     return page(

@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drawcli.dashboard.devices import COOKIE
-from drawcli.dashboard.options import DashboardOptions
+from drawcli.dashboard.access.devices import COOKIE
+from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.system.limits import PAGE_FORM_BYTES
 
 POLICY: Final = "; ".join(

@@ -20,10 +20,10 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drawcli.dashboard.addresses import client_of
-from drawcli.dashboard.devices import Devices
-from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import (
+from drawcli.dashboard.access.addresses import client_of
+from drawcli.dashboard.access.devices import Devices
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.rate_limit import (
     LoginCounter,
     LoginLimiter,
     device_counters,

@@ -10,10 +10,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
+from drawcli.dashboard.access.auth import SESSION_HOURS
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.dashboard.app import routes
-from drawcli.dashboard.auth import SESSION_HOURS
-from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import Site
 from tests.dashboard.conftest import HERE, HTML, QUICK, WORDS, Serve, log_in, token_in
@@ -37,8 +37,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if seconds:
             waited.append(seconds)
 
-    monkeypatch.setattr("drawcli.dashboard.auth.LoginLimiter", lambda: LoginLimiter(lambda: 0.0))
-    monkeypatch.setattr("drawcli.dashboard.auth.sleep", sleep)
+    monkeypatch.setattr(
+        "drawcli.dashboard.access.auth.LoginLimiter", lambda: LoginLimiter(lambda: 0.0)
+    )
+    monkeypatch.setattr("drawcli.dashboard.access.auth.sleep", sleep)
     return waited
 
 
@@ -110,9 +112,9 @@ def test_a_session_ends_when_its_time_is_over(
     log_in(client)
     over = time() + SESSION_HOURS * 3600
 
-    monkeypatch.setattr("drawcli.dashboard.auth.time", lambda: over - 60)
+    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over - 60)
     before = client.get("/").status_code
-    monkeypatch.setattr("drawcli.dashboard.auth.time", lambda: over)
+    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over)
     after = client.get("/")
 
     assert before == 200
@@ -352,7 +354,7 @@ def test_without_tls_no_cookie_is_secure_for_it_would_not_come_back(serve: Serve
 def test_logins_are_logged_without_their_words(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "drawcli.dashboard.auth")
+    caplog.set_level("INFO", "drawcli.dashboard.access.auth")
     client = serve(password=WORDS)
     csrf = token_in(client.get("/login").text)
 
