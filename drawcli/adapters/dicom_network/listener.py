@@ -4,7 +4,6 @@ Connections are counted before a byte of TLS is read.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -21,6 +20,7 @@ from drawcli.core.dicom_service.callers import Address, address_of, is_in_networ
 from drawcli.errors import ConfigError
 from drawcli.system.failures import in_words
 from drawcli.system.limits import RECEIVE_REQUEST_SECONDS, RECEIVE_STOP_SECONDS
+from drawcli.system.network.closed_connections import ClosedConnections
 from drawcli.system.platforms import system
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ _QUEUE: Final = 1024  # connections that the system holds until they are accepte
 _READ_BYTES: Final = 64 << 10  # of a connection, before it is paused
 _SENT_BYTES: Final = 16 << 10  # that the system holds for a sender; answers have a hundred
 _SHORTAGE_SECONDS: Final = 0.2  # until a connection is accepted again, without file descriptors
-_COLLECTED: Final = 32  # connections: one by TLS leaves 300 kB that only the collector frees
 _TICK_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 60.0
 
@@ -86,7 +85,7 @@ class DicomListener:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._refused_addresses = 0
-        self._uncollected = 0  # connections that have ended
+        self._closed = ClosedConnections()
 
     async def run(self, listening: socket.socket, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM, SIGINT or `stop`; then end every association."""
@@ -140,10 +139,7 @@ class DicomListener:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Forget a connection; a bug has ended this one, and not the listener."""
         self._tasks.pop(task, None)
-        self._uncollected += 1
-        if self._uncollected >= _COLLECTED:
-            self._uncollected = 0
-            gc.collect()
+        self._closed.add()
         if not task.cancelled() and (err := task.exception()) is not None:
             self._service.tally.refuse("bug")
             _log.error("receive=association outcome=bug", exc_info=err)
