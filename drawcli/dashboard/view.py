@@ -30,6 +30,7 @@ PAGES: Final = (
     ("/jobs", "Jobs"),
     ("/unmatched", "Unmatched"),
     ("/rules", "Rules"),
+    ("/templates", "Templates"),
     ("/qa", "QA"),
     ("/server", "Server"),
     ("/checkup", "Check-up"),
