@@ -21,6 +21,7 @@ from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
@@ -50,6 +51,7 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    catalogue: CatalogueRequest
 
 
 def parts_of(request: Request) -> PageParts:
