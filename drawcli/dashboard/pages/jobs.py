@@ -23,6 +23,7 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.identity import private_facts
+from drawcli.pipeline.patient_cases import case_of_job
 from drawcli.pipeline.stored_explanation import read_explanation
 
 
@@ -32,7 +33,7 @@ def jobs(request: Request) -> Response:
     identify = visitor_of(request).may(Right.PATIENTS)
     query = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
-    among = snapshot.jobs if query.when == NOW else site.month(query.when)
+    among = snapshot.jobs if query.when == NOW else [*site.month(query.when).values()]
     listing = Listing.select(query, among)
     return page(
         request,
@@ -66,6 +67,7 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         facts=facts(found, site.now),
         private=private_facts(found, site.ctx) if identify else [],
+        who=case_of_job(found, site.ctx) if identify else None,
         trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
         acceptance=work.read_json(found.id, REPORT) or {},
