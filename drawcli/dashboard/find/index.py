@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from drawcli.adapters.datastore.rule_header import header_of_file
 from drawcli.adapters.state.workdir import VAULT
 from drawcli.core.series.crosswalk import Crosswalk, read_identity
+from drawcli.dashboard.find.cases import PatientCase, PatientQuery, case_of
 from drawcli.dashboard.snapshot import SiteReader, Stamp
 from drawcli.errors import DrawcliError, JobError
-from drawcli.pipeline.patient_cases import PatientCase, PatientQuery, case_of
 from drawcli.system.threads import call_with_timeout
 
 if TYPE_CHECKING:

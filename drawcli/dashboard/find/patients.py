@@ -17,9 +17,9 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.jobs.timeline import Moment, moments
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.access.rights import Right, require
-from drawcli.dashboard.find.searches import Search
+from drawcli.dashboard.find.cases import PatientCase, PatientQuery, date_text, different
+from drawcli.dashboard.find.searches import PatientSearch
 from drawcli.dashboard.view import PageParts, page, parts_of
-from drawcli.pipeline.patient_cases import PatientCase, PatientQuery, date_text, different
 
 MOST_PATIENTS: Final = 100  # in one list
 _MOST_MOMENTS: Final = 300  # in one timeline
@@ -109,7 +109,9 @@ def study(request: Request) -> Response:
     return _story(request, parts.patients.of_study(request.path_params["study"]), "study")
 
 
-def _listed(request: Request, rows: list[PatientRow], count: int, kept: Search | None) -> Response:
+def _listed(
+    request: Request, rows: list[PatientRow], count: int, kept: PatientSearch | None
+) -> Response:
     index = parts_of(request).patients
     return page(
         request,

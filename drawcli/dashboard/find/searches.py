@@ -11,7 +11,7 @@ _SECONDS: Final = 3600.0
 LONGEST: Final = 100  # characters of a search
 
 
-class Search(NamedTuple):
+class PatientSearch(NamedTuple):
     """What was searched, and by which session."""
 
     words: str
@@ -25,18 +25,18 @@ class Searches:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[str, Search] = OrderedDict()
+        self._kept: OrderedDict[str, PatientSearch] = OrderedDict()
 
     def add(self, words: str, day: str, session: str) -> str:
         """Keep a search; return its id."""
         number = secrets.token_urlsafe(16)
         with self._lock:
-            self._kept[number] = Search(words[:LONGEST], day[:10], session, monotonic())
+            self._kept[number] = PatientSearch(words[:LONGEST], day[:10], session, monotonic())
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         return number
 
-    def get(self, number: str, session: str) -> Search | None:
+    def get(self, number: str, session: str) -> PatientSearch | None:
         """Return a search of this session; None if there is none any more."""
         with self._lock:
             found = self._kept.get(number)

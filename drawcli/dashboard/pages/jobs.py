@@ -14,6 +14,7 @@ from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
+from drawcli.dashboard.find.cases import case_of_job
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
@@ -23,7 +24,6 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.identity import private_facts
-from drawcli.pipeline.patient_cases import case_of_job
 from drawcli.pipeline.stored_explanation import read_explanation
 
 

@@ -8,10 +8,10 @@ from starlette.testclient import TestClient
 from drawcli.adapters.state.workdir import VAULT
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.dashboard.find.cases import PatientQuery, case_of, case_of_job
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.patient_cases import PatientQuery, case_of, case_of_job
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, THORAX, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in, token_in
