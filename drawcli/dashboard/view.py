@@ -33,6 +33,7 @@ PAGES: Final[tuple[tuple[str, str], ...]] = (
     ("/patients", "Patients"),
     ("/unmatched", "Unmatched"),
     ("/rules", "Rules"),
+    ("/templates", "Templates"),
     ("/qa", "QA"),
     ("/server", "Server"),
     ("/checkup", "Check-up"),

@@ -101,13 +101,13 @@ def test_a_patient_is_found_and_no_address_or_title_says_who(
     assert case is not None
 
     texts = [page, client.get(f"/patients/{case.patient}").text]
-    texts.append(client.get(f"/studies/{case.study}").text)
+    texts.append(client.get(f"/patients/study/{case.study}").text)
     job = client.get(f"/jobs/{home.id}").text
 
     assert "1 patient" in page
     assert f'href="/patients/{case.patient}"' in page
     assert f'href="/patients/{case.patient}"' in job
-    assert f'href="/studies/{case.study}"' in texts[1]
+    assert f'href="/patients/study/{case.study}"' in texts[1]
     for text in texts:
         assert PELVIS.patient_id in text
         assert PELVIS.patient_id not in text.partition("</title>")[0]
@@ -138,7 +138,7 @@ def test_without_the_right_there_is_no_patient_page(serve: Serve, home: Job, ctx
     case = case_of_job(home, ctx)
     assert case is not None
 
-    places = ("/patients", f"/patients/{case.patient}", f"/studies/{case.study}")
+    places = ("/patients", f"/patients/{case.patient}", f"/patients/study/{case.study}")
     for place in (*places, "/patients/found/x"):
         answer = client.get(place)
         assert (answer.status_code, PELVIS.patient_id in answer.text) == (403, False), place
@@ -152,7 +152,7 @@ def test_without_the_right_there_is_no_patient_page(serve: Serve, home: Job, ctx
 
 
 def test_the_search_of_another_session_is_not_shown(client: TestClient, home: Job) -> None:
-    assert home
+    assert home.delivered_sha256
     place, page = searched(client, "a search of mine")
     client.cookies.clear()
     log_in(client)
@@ -190,7 +190,7 @@ def test_a_damaged_vault_is_left_out(client: TestClient, home: Job, ctx: Context
 
 
 def test_nothing_of_the_index_is_on_disk(client: TestClient, home: Job, site: Site) -> None:
-    assert home
+    assert home.delivered_sha256
     before = {path for path in site.state.rglob("*") if path.is_file()}
     searched(client, PELVIS.patient_id)
     after = {path for path in site.state.rglob("*") if path.is_file()}
