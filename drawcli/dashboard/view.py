@@ -17,6 +17,8 @@ from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
@@ -26,9 +28,10 @@ from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final = (
+PAGES: Final[tuple[tuple[str, str], ...]] = (
     ("/", "Overview"),
     ("/jobs", "Jobs"),
+    ("/patients", "Patients"),
     ("/unmatched", "Unmatched"),
     ("/rules", "Rules"),
     ("/templates", "Templates"),
@@ -37,6 +40,7 @@ PAGES: Final = (
     ("/checkup", "Check-up"),
     ("/settings", "Settings"),
 )
+PATIENTS: Final = "/patients"  # only for who may see them
 GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
 
 
@@ -52,6 +56,8 @@ class PageParts:
     qa: QaReader
     differences: Differences
     catalogue: CatalogueRequest
+    patients: PatientIndex
+    searches: Searches
 
 
 def parts_of(request: Request) -> PageParts:
@@ -80,6 +86,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
+        "pages": [one for one in PAGES if identify or one[0] != PATIENTS],
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
