@@ -27,7 +27,7 @@ from drawcli.dashboard.pages.login import login, logout, show_error, submit_logi
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
-from drawcli.dashboard.pages.rules import rules, template, unmatched
+from drawcli.dashboard.pages.rules import rules, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv
@@ -37,6 +37,7 @@ from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
@@ -77,6 +78,7 @@ def routes() -> list[BaseRoute]:
         Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
+        Route("/templates", templates),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),

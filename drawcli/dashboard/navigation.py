@@ -12,18 +12,18 @@ class PageLink(NamedTuple):
     to: str
     name: str
     right: Right | None = None  # without it the page is not listed
-    also: tuple[str, ...] = ()  # beginnings of other addresses that belong to it
 
     def has(self, path: str) -> bool:
         """Return whether an address belongs to the page."""
-        return path == self.to or (self.to != "/" and path.startswith((f"{self.to}/", *self.also)))
+        return path == self.to or (self.to != "/" and path.startswith(f"{self.to}/"))
 
 
 PAGES: Final = (
     PageLink("/", "Overview"),
     PageLink("/jobs", "Jobs"),
     PageLink("/unmatched", "Unmatched"),
-    PageLink("/rules", "Rules", also=("/templates",)),
+    PageLink("/rules", "Rules"),
+    PageLink("/templates", "Templates"),
     PageLink("/qa", "QA"),
 )
 SITE_PAGES: Final = (
