@@ -22,6 +22,9 @@ from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.patients import found, patient, patients, search, study
+from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
@@ -69,6 +72,11 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/patients", patients),
+        Route("/patients", search, methods=["POST"]),
+        Route("/patients/found/{search}", found),
+        Route("/patients/{patient}", patient),
+        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -132,15 +140,17 @@ def application(
             Exception: show_error,
         },
     )
-    qa_reader = QaReader(site.ctx.settings)
+    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
+        patients=index,
+        searches=Searches(),
     )
     return Guard(app, options)
 

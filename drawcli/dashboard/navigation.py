@@ -21,6 +21,7 @@ class PageLink(NamedTuple):
 PAGES: Final = (
     PageLink("/", "Overview"),
     PageLink("/jobs", "Jobs"),
+    PageLink("/patients", "Patients", Right.PATIENTS),
     PageLink("/unmatched", "Unmatched"),
     PageLink("/rules", "Rules"),
     PageLink("/templates", "Templates"),

@@ -17,6 +17,8 @@ from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -40,6 +42,8 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    patients: PatientIndex
+    searches: Searches
 
 
 def parts_of(request: Request) -> PageParts:
