@@ -207,7 +207,8 @@ def test_what_connections_leave_is_freed_after_each_few_of_them(
     page = serving(password=WORDS)
 
     for _ in range(5):
-        page.status()
+        with page.connected(HEAD + b"Connection: close\r\n\r\n") as stream:
+            answer(stream)
 
     assert len(counted) == 5
     assert len(set(counted)) == 1
