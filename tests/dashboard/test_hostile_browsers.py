@@ -203,7 +203,11 @@ def test_what_connections_leave_is_freed_after_each_few_of_them(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[ClosedConnections] = []
-    monkeypatch.setattr(ClosedConnections, "add", lambda own: counted.append(own))
+
+    def add(own: ClosedConnections) -> None:
+        counted.append(own)
+
+    monkeypatch.setattr(ClosedConnections, "add", add)
     page = serving(password=WORDS)
 
     for _ in range(5):
