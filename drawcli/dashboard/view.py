@@ -19,6 +19,7 @@ from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.find.series_texts import SeriesTexts
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
@@ -56,6 +57,7 @@ class PageParts:
     differences: Differences
     patients: PatientIndex
     searches: Searches
+    series: SeriesTexts
 
 
 def parts_of(request: Request) -> PageParts:
@@ -85,6 +87,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
         "pages": [one for one in PAGES if identify or one[0] != PATIENTS],
+        "series_text": parts.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
