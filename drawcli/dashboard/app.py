@@ -16,11 +16,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import (
+    LOGIN_AGAIN,
+    METRICS_PATH,
+    SESSION_HOURS,
+    Authenticator,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
@@ -81,6 +89,7 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -123,7 +132,7 @@ def application(
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers={
             DrawcliError: show_error,
             HTTPException: show_error,
@@ -139,6 +148,7 @@ def application(
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
+        seen=SeenTexts(),
     )
     return Guard(app, options)
 
