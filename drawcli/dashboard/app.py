@@ -30,12 +30,15 @@ from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.patients import found, patient, patients, search, study
+from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
-from drawcli.dashboard.pages.rules import rules, template, unmatched
+from drawcli.dashboard.pages.rules import rules, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv
@@ -45,6 +48,7 @@ from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
@@ -76,6 +80,11 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/patients", patients),
+        Route("/patients", search, methods=["POST"]),
+        Route("/patients/found/{search}", found),
+        Route("/patients/{patient}", patient),
+        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -85,6 +94,7 @@ def routes() -> list[BaseRoute]:
         Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
+        Route("/templates", templates),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
@@ -139,16 +149,18 @@ def application(
             Exception: show_error,
         },
     )
-    qa_reader = QaReader(site.ctx.settings)
+    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
         seen=SeenTexts(),
+        patients=index,
+        searches=Searches(),
     )
     return Guard(app, options)
 

@@ -18,6 +18,9 @@ from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
@@ -26,16 +29,6 @@ from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final = (
-    ("/", "Overview"),
-    ("/jobs", "Jobs"),
-    ("/unmatched", "Unmatched"),
-    ("/rules", "Rules"),
-    ("/qa", "QA"),
-    ("/server", "Server"),
-    ("/checkup", "Check-up"),
-    ("/settings", "Settings"),
-)
 GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
 
 
@@ -51,6 +44,8 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    patients: PatientIndex
+    searches: Searches
 
 
 def parts_of(request: Request) -> PageParts:
@@ -71,6 +66,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
+        "nav": navigation_of(request.url.path, visitor),
         "may_act": visitor.may(Right.ACT),
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
@@ -89,7 +85,6 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
-        "pages": PAGES,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }

@@ -158,4 +158,4 @@ def _short(result: ProgramResult) -> str:
 
 
 def _refusal(what: str, hint: str) -> ConfigError:
-    return ConfigError(what, code="git", hint=hint)
+    return ConfigError(what, hint=hint)

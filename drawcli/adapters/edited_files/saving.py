@@ -21,8 +21,6 @@ _NOTHING_CHANGED: Final = "Nothing was changed."
 class ChangedMeanwhile(UsageError):
     """Somebody saved the file after it was read."""
 
-    code = "changed-meanwhile"
-
 
 @dataclass(frozen=True, slots=True)
 class Saved:

@@ -14,6 +14,7 @@ from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
+from drawcli.dashboard.find.cases import case_of_job
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
@@ -32,7 +33,7 @@ def jobs(request: Request) -> Response:
     identify = visitor_of(request).may(Right.PATIENTS)
     query = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
-    among = snapshot.jobs if query.when == NOW else site.month(query.when)
+    among = snapshot.jobs if query.when == NOW else [*site.month(query.when).values()]
     listing = Listing.select(query, among)
     return page(
         request,
@@ -66,6 +67,7 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         facts=facts(found, site.now),
         private=private_facts(found, site.ctx) if identify else [],
+        who=case_of_job(found, site.ctx) if identify else None,
         trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
         acceptance=work.read_json(found.id, REPORT) or {},
