@@ -48,6 +48,8 @@ from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.asking import ask_server
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
@@ -95,6 +97,7 @@ def routes() -> list[BaseRoute]:
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates", templates),
+        Route("/templates/+ask", ask_server, methods=["POST"]),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
@@ -159,6 +162,7 @@ def application(
         qa=qa_reader,
         differences=Differences(site),
         seen=SeenTexts(),
+        catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),
     )

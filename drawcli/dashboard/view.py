@@ -25,6 +25,7 @@ from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
@@ -44,6 +45,7 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches
 
