@@ -1,8 +1,8 @@
 """The data of the pages, cached until the ledger changes."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -59,7 +59,7 @@ class SiteReader:
         self, ctx: Context, reopen: Callable[[], AbstractContextManager[Context]], config: Path
     ) -> None:
         self.ctx = ctx
-        self.reopen = reopen
+        self._open = reopen
         self.config = config
         self.lock = RLock()  # one thread at a time reads the ledger
         self._snapshot: Snapshot | None = None
@@ -67,6 +67,16 @@ class SiteReader:
         self._months: OrderedDict[str, tuple[tuple[int, ...], dict[str, Job]]] = OrderedDict()
         self._rulebook: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
         self._names: dict[tuple[str, int], str] = {}
+
+    @contextmanager
+    def reopen(self, by: str = "") -> Iterator[Context]:
+        """Open the site again for an action of a user of the page; "": of its one password."""
+        with self._open() as ctx:
+            yield replace(ctx, by=by)
+
+    def record(self, by: str, action: str, job: Job | None = None, **facts: object) -> None:
+        """Write what a user is about to do into the audit log; see `Context.record`."""
+        replace(self.ctx, by=by).record(action, job, **facts)
 
     @property
     def now(self) -> datetime:

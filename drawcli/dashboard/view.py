@@ -16,31 +16,21 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final[tuple[tuple[str, str], ...]] = (
-    ("/", "Overview"),
-    ("/jobs", "Jobs"),
-    ("/patients", "Patients"),
-    ("/unmatched", "Unmatched"),
-    ("/rules", "Rules"),
-    ("/templates", "Templates"),
-    ("/qa", "QA"),
-    ("/server", "Server"),
-    ("/checkup", "Check-up"),
-    ("/settings", "Settings"),
-)
-PATIENTS: Final = "/patients"  # only for who may see them
 GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
 
 
@@ -55,6 +45,8 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    seen: SeenTexts
+    catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches
     series: SeriesTexts
@@ -78,6 +70,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
+        "nav": navigation_of(request.url.path, visitor),
         "may_act": visitor.may(Right.ACT),
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
@@ -86,7 +79,6 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "pages": [one for one in PAGES if identify or one[0] != PATIENTS],
         "series_text": parts.series.of,
         "patient": parts.site.patient if identify else None,
     }
@@ -98,7 +90,6 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
-        "pages": PAGES,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }
