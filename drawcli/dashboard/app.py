@@ -16,16 +16,26 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import (
+    LOGIN_AGAIN,
+    METRICS_PATH,
+    SESSION_HOURS,
+    Authenticator,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.filters import save_filter
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
 from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
@@ -69,6 +79,8 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", overview),
         Route("/jobs", jobs),
+        Route("/jobs.csv", jobs_csv),
+        Route("/jobs/filters", save_filter, methods=["POST"]),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
@@ -94,6 +106,7 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -136,25 +149,29 @@ def application(
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers={
             DrawcliError: show_error,
             HTTPException: show_error,
             Exception: show_error,
         },
     )
-    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
+    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
+        live=Live(
+            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
+        ),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
+        seen=SeenTexts(),
         catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),
+        series=series,
     )
     return Guard(app, options)
 
