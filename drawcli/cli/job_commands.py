@@ -1,5 +1,6 @@
 """release, retry, assign, cancel and seen."""
 
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -152,20 +153,16 @@ def seen(
 
     Until then they are amber in every list. The history of the job keeps who and when.
     """
-    from drawcli.adapters.state.audit_log import Actor
-    from drawcli.core.jobs import warned
+    from drawcli.core.jobs.warned import unseen_warnings
+    from drawcli.pipeline import actions
 
     if bool(jobs) == everything:
         raise UsageError("name the jobs whose warnings you have seen, or use --all")
-
-    def act(job: "Job", ctx: "Context") -> "Job":
-        return warned.seen(job, Actor.present().user, at=ctx.now())
-
     with door.context(dry_run=dry_run) as ctx:
-        unseen = [job.id for job in ctx.ledger.jobs() if warned.unseen_warnings(job)]
+        unseen = [job.id for job in ctx.ledger.jobs() if unseen_warnings(job)]
         none = "No delivery has warnings that nobody has seen."
         names = unseen if everything else jobs or []
-        return _apply(names, act, ctx, "marked as seen", dry_run=dry_run, none=none)
+        return _apply(names, actions.seen, ctx, "marked as seen", dry_run=dry_run, none=none)
 
 
 def _act(
@@ -181,6 +178,7 @@ def _act(
     if bool(names) == bool(reason):
         raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
 
+    @wraps(action)  # its name is in the audit log
     def act(job: "Job", ctx: "Context") -> "Job":
         if reason and not (job.held and job.reason_code == reason):
             raise UsageError(f"job {job.id} is no longer held for '{reason}'")

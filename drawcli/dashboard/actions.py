@@ -25,9 +25,8 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "release": actions.release,
     "retry": actions.retry,
     "cancel": actions.cancel,
+    "seen": actions.seen,
 }
-_SEEN: Final = "seen"
-_NAMELESS: Final = "a user of the web page"
 ASSIGN: Final = "assign"
 SEEN: Final = "revision"  # the form field with the revision of the job that the page showed
 DESCRIPTIONS: Final = {
@@ -35,14 +34,14 @@ DESCRIPTIONS: Final = {
     "retry": "Try the failed step again now",
     "cancel": "Cancel the job; nothing more is done for it",
     ASSIGN: "Assign a template, whatever the rules say",
-    _SEEN: "You have looked at its warnings: it is no longer amber; kept in its history",
+    "seen": "You have looked at its warnings: it is no longer amber; kept in its history",
 }
 _LAST_EVENTS: Final[dict[str, set[str]]] = {  # of a job after each action
     "release": {EventKind.RELEASED},
     "retry": {EventKind.RELEASED, State.WAITING, State.PACKAGED},
     "cancel": {State.CANCELLED},
     ASSIGN: {State.MATCHED, State.WAITING},
-    _SEEN: {warned.SEEN},
+    "seen": {warned.SEEN},
 }
 
 
@@ -51,8 +50,6 @@ def available_actions(job: Job, ctx: Context) -> dict[str, str]:
     able = [name for name, action in _ACTIONS.items() if _can(action, job, ctx)]
     if job.state is not State.WAITING:
         able.append(ASSIGN)
-    if warned.unseen_warnings(job):
-        able.insert(0, _SEEN)
     return {name: DESCRIPTIONS[name] for name in able}
 
 
@@ -66,24 +63,24 @@ async def act(request: Request) -> Response:
     """Apply the action of a form; 403 without --allow-actions."""
     parts = parts_of(request)
     form = await verified_form(request)
-    who = require(request, Right.ACT).name or _NAMELESS
+    visitor = require(request, Right.ACT)
     name, action = request.path_params["job"], request.path_params["action"]
     if action not in DESCRIPTIONS:
         raise HTTPException(404, f"There is no action '{action}'.")
-    done = await run_in_threadpool(_done, name, action, form, parts.site, who)
+    done = await run_in_threadpool(_done, name, action, form, parts.site, visitor.name)
     return RedirectResponse(f"/jobs/{done.id}?done={action}", SEE_OTHER)
 
 
-def _done(name: str, action: str, form: FormData, site: SiteReader, who: str) -> Job:
+def _done(name: str, action: str, form: FormData, site: SiteReader, by: str) -> Job:
     """Act on a job, with the site opened again, so that the state on disk is used."""
-    with site.reopen() as ctx:
+    with site.reopen(by) as ctx:
         job = actions.find_job(name, ctx)
-        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx, who))
+        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
 
 
-def _acted(job: Job, action: str, form: FormData, ctx: Context, who: str) -> Job:
+def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
     """Act on a job, if its revision is the one that the user saw."""
     if form.get(SEEN) != str(job.revision):
         raise UsageError(
@@ -92,9 +89,7 @@ def _acted(job: Job, action: str, form: FormData, ctx: Context, who: str) -> Job
         )
     if action == ASSIGN:
         return actions.assign(job, str(form.get("template", "")), ctx)
-    if action == _SEEN:
-        return ctx.ledger.commit(warned.seen(job, who, at=ctx.now()))
-    return ctx.ledger.commit(_ACTIONS[action](job, ctx))
+    return actions.carry_out(job, _ACTIONS[action], ctx)
 
 
 def _can(action: Callable[[Job, Context], Job], job: Job, ctx: Context) -> bool:

@@ -9,7 +9,7 @@ from drawcli.errors import UsageError
 
 WARNING: Final = "warning: "  # the beginning of a note
 CHECKS: Final = f"{WARNING}acceptance checks"  # a note; the findings are its sentence
-SEEN: Final = "warnings seen"  # a note; its sentence says by whom
+SEEN: Final = "warnings seen"  # a note, signed by the user
 _DELIVERED: Final = frozenset({State.DELIVERED, State.DONE})
 
 
@@ -31,11 +31,11 @@ def unseen_warnings(job: Job) -> list[str]:
     return found
 
 
-def seen(job: Job, by: str, *, at: datetime) -> Job:
-    """Return a job with its warnings marked as seen by a user; UsageError if it has none."""
+def seen(job: Job, *, at: datetime) -> Job:
+    """Return a job with its warnings marked as seen; UsageError if it has none."""
     if not unseen_warnings(job):
         raise UsageError(
             f"job {job.id} has no warnings to mark as seen",
             hint="'drawcli status --state warnings' lists the deliveries with warnings.",
         )
-    return job.noted(at, SEEN, f"by {by}")
+    return job.noted(at, SEEN)

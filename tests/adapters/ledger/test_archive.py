@@ -43,7 +43,7 @@ def test_jobs_finished_yesterday_are_archived(ledger: Ledger) -> None:
 
 def test_unseen_warnings_keep_a_job_out_of_the_archive_for_a_week(ledger: Ledger) -> None:
     unseen = a_job(1).noted(NOON, CHECKS, "Bladder is small")
-    ledger.add(unseen, seen(replace(unseen, id=a_job(2).id), "ann", at=NOON))
+    ledger.add(unseen, seen(replace(unseen, id=a_job(2).id), at=NOON))
 
     first = ledger.archive_finished(LATER)
     left = [job.id for job in ledger.jobs()]
