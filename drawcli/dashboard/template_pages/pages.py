@@ -103,6 +103,8 @@ def templates(request: Request) -> Response:
         rows=list(_rows(book, catalogue, site)) if book else [],
         broken=broken,
         catalogue=catalogue,
+        asking=parts_of(request).catalogue,
+        asked="asked" in request.query_params,
     )
 
 
@@ -128,6 +130,8 @@ def template(request: Request) -> Response:
         rules=_rules_of(name, book),
         warnings=template_warnings(name, book, catalogue),
         catalogue=catalogue,
+        asking=parts_of(request).catalogue,
+        asked="asked" in request.query_params,
         file=server_file(name, found).decode("utf-8"),
         jobs=jobs[name],
         held_jobs=held[name],
