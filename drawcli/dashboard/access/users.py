@@ -1,4 +1,4 @@
-"""The users of the page with passwords: argon2id hashes in a file, and the rights of their roles."""
+"""The users of the page with passwords: argon2id hashes in a file, and rights by roles."""
 
 import hashlib
 import secrets
@@ -73,20 +73,20 @@ class Users:
             return PageUsers()
 
     def verify(self, name: str, words: str) -> bool:
-        """Return whether name and password fit; as slow for an unknown name as for a wrong password.
+        """Return whether name and password fit; an unknown name takes as long as a wrong password.
 
         Raises
         ------
         ConfigError
             If the file cannot be trusted.
         """
-        user = self.file.read().users.get(name)
-        kept = self._nobody if user is None else user.password_hash
+        nobody, user = self._nobody, self.file.read().users.get(name)
+        kept = nobody if user is None else user.password_hash
         try:
-            fits = self._hasher.verify(kept, words[:LONGEST])
+            self._hasher.verify(kept, words[:LONGEST])
         except (Argon2Error, ValueError):
             return False
-        return fits and user is not None
+        return user is not None
 
     @cached_property
     def _nobody(self) -> str:
@@ -147,7 +147,5 @@ def login_name(text: str) -> str:
 
 def _known(users: PageUsers, name: str) -> PageUsers:
     if name not in users.users:
-        raise UsageError(
-            f"there is no user '{name}'", hint="'drawcli users list' shows the users."
-        )
+        raise UsageError(f"there is no user '{name}'", hint="'drawcli users list' shows the users.")
     return users
