@@ -33,10 +33,12 @@ from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.filters import save_filter
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
 from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
@@ -80,6 +82,8 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", overview),
         Route("/jobs", jobs),
+        Route("/jobs.csv", jobs_csv),
+        Route("/jobs/filters", save_filter, methods=["POST"]),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
@@ -157,12 +161,14 @@ def application(
             Exception: show_error,
         },
     )
-    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
+    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
+        live=Live(
+            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
+        ),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
@@ -170,6 +176,7 @@ def application(
         catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),
+        series=series,
     )
     return Guard(app, options)
 

@@ -20,6 +20,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.find.series_texts import SeriesTexts
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -48,6 +49,7 @@ class PageParts:
     catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches
+    series: SeriesTexts
 
 
 def parts_of(request: Request) -> PageParts:
@@ -78,6 +80,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
+        "series_text": parts.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
