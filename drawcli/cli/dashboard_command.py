@@ -1,5 +1,6 @@
 """dashboard: the local web page."""
 
+import gc
 import sys
 from contextlib import suppress
 from ipaddress import ip_network
@@ -113,6 +114,7 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
         render.present("dashboard", Result(data={"url": url}, show=render.lines(facts)), door.style)
 
     with door.context() as ctx:
+        gc.freeze()  # the collector is called often; nothing of the start is garbage
         site = SiteReader(ctx, lambda: open_context(ctx.settings), door.settings_file().absolute())
         with suppress(KeyboardInterrupt):  # how it is meant to end
             serve(site, options, secret, tell)

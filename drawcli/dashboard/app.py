@@ -16,11 +16,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import (
+    LOGIN_AGAIN,
+    METRICS_PATH,
+    SESSION_HOURS,
+    Authenticator,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
@@ -94,6 +102,7 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -136,7 +145,7 @@ def application(
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers={
             DrawcliError: show_error,
             HTTPException: show_error,
@@ -152,6 +161,7 @@ def application(
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
+        seen=SeenTexts(),
         catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),

@@ -16,6 +16,7 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
@@ -43,6 +44,7 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    seen: SeenTexts
     catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
-from drawcli.dashboard.access.auth import SESSION_HOURS
+from drawcli.dashboard.access.auth import LOGIN_AGAIN, SESSION_HOURS
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.dashboard.app import routes
@@ -53,7 +53,7 @@ def test_with_a_password_nothing_is_shown_before_the_login(serve: Serve) -> None
     client = serve(password=WORDS)
 
     assert len(ADDRESSES) > 12
-    for address in set(ADDRESSES) - {"/login"}:
+    for address in set(ADDRESSES) - {"/login", LOGIN_AGAIN}:
         page, program = client.get(address), client.get(address, headers={"accept": "*/*"})
         assert (page.status_code, page.headers["location"]) == (303, "/login"), address
         assert program.status_code == 401, address
