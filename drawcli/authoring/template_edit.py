@@ -7,12 +7,13 @@ from drawcli.authoring.new_template import Plan
 from drawcli.core.templates.appearance import Derived, Empty, Structure
 from drawcli.core.templates.template import Model, Template
 from drawcli.errors import ConfigError, UsageError
-from drawcli.system.records import Invalid, Kind, Record, message
+from drawcli.system.records import Invalid, Kind, Problem, Record
 from drawcli.system.yaml_edit import add_entries
-from drawcli.system.yaml_read import Document
+from drawcli.system.yaml_read import Document, parse_yaml
 from drawcli.system.yaml_text.splice import with_value
 
 _SECTION: Final = "templates"
+_GONE: Final = object()
 _LOOKS: Final[Mapping[str, type[Record]]] = {
     "structures": Structure,
     "derived": Derived,
@@ -37,26 +38,64 @@ def entry_in(document: Document, name: str) -> dict[str, Any]:
     return entry
 
 
-def template_edit(plan: Plan, *, is_new: bool) -> Callable[[Document], Document]:
+def template_edit(
+    plan: Plan, *, is_new: bool, origin: bytes | None = None
+) -> Callable[[Document], Document]:
     """Return the edit that adds a template, or changes the one of that name.
 
     Its errors: UsageError where the name is in use or gone, ConfigError where the template is
     invalid or the file cannot be changed as text.
+
+    Parameters
+    ----------
+    plan
+        The template as it is wanted.
+    is_new
+        Whether it is added.
+    origin
+        The text of the file that `plan` was made from: what the user has not changed stays as
+        others have written it since. None: all of the template becomes that of the plan.
     """
 
     def edit(document: Document) -> Document:
-        entry = _entry_of(plan, {} if is_new else entry_in(document, plan.name))
+        entry = _entry_of(plan, {}) if is_new else _changed(plan, document, origin)
         _check(entry)
         if not is_new:
             return with_value(document, (_SECTION, plan.name), entry)
         templates = _templates(document)
         if plan.name in templates:
-            raise UsageError(f"there is already a template '{plan.name}'", hint="Give another name.")
-        if not templates and document.data.get(_SECTION) is not None:  # written as {}
+            raise UsageError(
+                f"there is already a template '{plan.name}'", hint="Give another name."
+            )
+        if not templates:  # perhaps written as {}
             return with_value(document, (_SECTION,), {plan.name: entry})
         return add_entries(document, plan.entry)
 
     return edit
+
+
+def _changed(plan: Plan, document: Document, origin: bytes | None) -> dict[str, Any]:
+    """Return a template of a file, changed where the plan differs from what it was made from."""
+    present = entry_in(document, plan.name)
+    if origin is None or origin == document.source:
+        return _entry_of(plan, present)
+    before = entry_in(parse_yaml(document.path, origin), plan.name)
+    merged: dict[str, Any] = _merged(before, _entry_of(plan, before), present)
+    return merged
+
+
+def _merged(before: Any, wanted: Any, present: Any) -> Any:
+    """Return the present value with the difference of the wanted one; `_GONE` for no value."""
+    if wanted == before:
+        return present
+    if not all(isinstance(one, dict) for one in (before, wanted, present)):
+        return wanted
+    names = [*present, *(name for name in wanted if name not in present)]
+    pairs = (
+        (name, _merged(*(one.get(name, _GONE) for one in (before, wanted, present))))
+        for name in names
+    )
+    return {name: value for name, value in pairs if value is not _GONE}
 
 
 def _templates(document: Document) -> dict[Any, Any]:
@@ -102,7 +141,9 @@ def _named(old: Any, new: Mapping[Any, Any], record: type[Record]) -> dict[Any, 
 def _as_written(old: Any, new: Mapping[str, Any], record: type[Record]) -> dict[str, Any]:
     before = old if isinstance(old, dict) else {}
     kept = {
-        key: value if key not in new or _is_same(value, new[key], record.fields[key].kind) else new[key]
+        key: value
+        if key not in new or _is_same(value, new[key], record.fields[key].kind)
+        else new[key]
         for key, value in before.items()
         if key in new or (value is None and key in record.fields)
     }
@@ -116,12 +157,18 @@ def _is_same(old: Any, new: Any, kind: Kind) -> bool:
         return False
 
 
+def _words(problem: Problem) -> str:
+    """Return a problem with the names of where it is, as users know them."""
+    at, before, after = problem
+    return f"{before}{' '.join(map(str, at))}{after}".removeprefix(": ")
+
+
 def _check(entry: Mapping[str, Any]) -> None:
     """Raise ConfigError with the problems of a template."""
     try:
         template = Template.read(entry)
     except Invalid as err:
-        raise ConfigError("\n".join(message(problem) for problem in err.problems)) from None
+        raise ConfigError("\n".join(map(_words, err.problems))) from None
     if template.duplicate_names:
         names = ", ".join(template.duplicate_names)
         raise ConfigError(f"two models draw the same structure: {names}", hint="Leave one out.")

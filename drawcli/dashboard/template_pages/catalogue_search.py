@@ -52,9 +52,7 @@ def search(
     wanted = words.casefold().split()
     every = [one for one in sources if one.offered is not None]
     found = [
-        one
-        for one in every
-        if one.key in ticked or all(word in _words(one) for word in wanted)
+        one for one in every if one.key in ticked or all(word in _words(one) for word in wanted)
     ]
     found.sort(key=lambda one: (one.key not in ticked, one.name.casefold(), -_dice(one)))
     rows = [

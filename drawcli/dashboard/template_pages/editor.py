@@ -1,7 +1,7 @@
 """The editor of a template: its form, and what its buttons do."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -17,7 +17,7 @@ from drawcli.core.templates.template import Template
 from drawcli.core.templates.tg263 import is_standard, nearest_name, primary_names
 from drawcli.dashboard.access.rights import Right, require
 from drawcli.dashboard.editing.files import TEMPLATES
-from drawcli.dashboard.editing.forms import BASE, INVALID, STEP, Proposal, answer, base_of
+from drawcli.dashboard.editing.flow import BASE, INVALID, STEP, Proposal, answer, base_of
 from drawcli.dashboard.editing.kept_forms import editing
 from drawcli.dashboard.template_pages.catalogue_search import search
 from drawcli.dashboard.template_pages.form import Source, TemplateForm, plan_of, sources_of
@@ -30,10 +30,10 @@ from drawcli.errors import ConfigError
 PLACE: Final = "/edit/templates"
 _AGAIN: Final[Mapping[str, Callable[[TemplateForm], TemplateForm]]] = {  # steps that show the form
     "search": lambda form: form,
-    "add": TemplateForm.with_picks,
+    "add": lambda form: replace(form.with_picks(), search=""),
     "edit": TemplateForm.with_picks,
-    "derived": lambda form: form.with_picks().with_blank("d"),
-    "empty": lambda form: form.with_picks().with_blank("e"),
+    "derived": lambda form: form.with_picks().with_blank_derived(),
+    "empty": lambda form: form.with_picks().with_blank_empty(),
 }
 
 
@@ -53,7 +53,7 @@ def edit_template(request: Request) -> Response:
     base = base_of(request, TEMPLATES)
     found = _template(request, name)
     form = TemplateForm.of_template(name, found) if found else TemplateForm()
-    return _shown(request, form, _around(request, name, found), base, [])
+    return _shown(request, replace(form, first=base), _around(request, name, found), base, [])
 
 
 @editing
@@ -76,9 +76,10 @@ async def change_template(request: Request, sent: FormData) -> Response:
     except ConfigError as err:
         return again(str(err).splitlines())
     is_new = not form.original
+    origin = None if is_new else parts_of(request).seen.get(form.first)
     what = Proposal(
         file=TEMPLATES,
-        edit=template_edit(plan, is_new=is_new),
+        edit=template_edit(plan, is_new=is_new, origin=origin),
         summary=f"{'New template' if is_new else 'Template'} {plan.name}",
         action=PLACE,
         back=f"/templates/{plan.name}",

@@ -46,6 +46,7 @@ class TemplateForm:
     """What was typed."""
 
     original: str = ""  # the template that is changed; "": a new one
+    first: str = ""  # the digest of the file that the form was made from
     name: str = ""
     description: str = ""
     search: str = ""
@@ -79,6 +80,7 @@ class TemplateForm:
         picks = (name.removeprefix(PICK) for name in fields if name.startswith(PICK))
         return cls(
             original=fields.get("template", ""),
+            first=fields.get("first", ""),
             name=fields.get("template", "") or fields.get("name", "").strip(),
             description=" ".join(fields.get("description", "").split()),
             search=fields.get("search", "")[:200],
@@ -95,11 +97,13 @@ class TemplateForm:
         fields = [*(row.fields for row in self.drawn), *({"key": key} for key in new)]
         return replace(self, drawn=_rows("s", fields[:_MOST_STRUCTURES]), picks=frozenset())
 
-    def with_blank(self, kind: str) -> "TemplateForm":
-        """Return the form with a further empty row, of derived or of empty structures."""
-        name = "derived" if kind == "d" else "empty"
-        rows = [*(row.fields for row in getattr(self, name)), {"name": ""}]
-        return replace(self, **{name: _rows(kind, rows)})
+    def with_blank_derived(self) -> "TemplateForm":
+        """Return the form with an empty row for a derived structure."""
+        return replace(self, derived=_rows("d", [*(row.fields for row in self.derived), {}]))
+
+    def with_blank_empty(self) -> "TemplateForm":
+        """Return the form with an empty row for an empty structure."""
+        return replace(self, empty=_rows("e", [*(row.fields for row in self.empty), {}]))
 
 
 def sources_of(entry: Mapping[str, Any], catalogue: Catalogue | None) -> dict[str, Source]:
@@ -128,14 +132,7 @@ def plan_of(form: TemplateForm, sources: Mapping[str, Source]) -> Plan:
     if not re.fullmatch(NAME_PATTERN, form.name):
         problems.append("the name of a template has letters, digits, _ and - only")
     plan = Plan(form.name, form.description)
-    for row in form.drawn:
-        source = sources.get(row.get("key"))
-        if source is None:
-            problems.append(f"the server's catalogue has no structure {row.get('key')[:20]}")
-        elif not row.is_dropped:
-            _add(plan, source, structure_in(row, source.name, problems.append))
-    if not plan.models and not problems:
-        problems.append("it has no structure: tick some in the catalogue")
+    _add_drawn(plan, form.drawn, sources, problems)
     for row in _wanted(form.derived):
         name, rule = derived_in(row, problems.append)
         _put(plan.derived, name, rule, problems)
@@ -144,6 +141,19 @@ def plan_of(form: TemplateForm, sources: Mapping[str, Source]) -> Plan:
     if problems:
         raise ConfigError("\n".join(problems))
     return plan
+
+
+def _add_drawn(
+    plan: Plan, rows: Sequence[Row], sources: Mapping[str, Source], problems: list[str]
+) -> None:
+    for row in rows:
+        source = sources.get(row.get("key"))
+        if source is None:
+            problems.append(f"the server's catalogue has no structure {row.get('key')[:20]}")
+        elif not row.is_dropped:
+            _add(plan, source, structure_in(row, source.name, problems.append))
+    if not plan.models and not problems:
+        problems.append("it has no structure: tick some in the catalogue")
 
 
 def _put(

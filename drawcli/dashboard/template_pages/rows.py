@@ -1,7 +1,7 @@
 """The fields of a structure in the form of the editor: read, checked, and filled in."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class Row:
     def colour(self) -> str:
         """The colour to begin with, "#rrggbb"."""
         typed = self.get("color")
-        number = int(re.sub(r"\D", "", self.id) or 0)
+        number = int(self.id[1:]) + 5 * "sde".index(self.id[0])
         return typed if _COLOUR.fullmatch(typed) else _PALETTE[number % len(_PALETTE)]
 
 
@@ -191,8 +191,3 @@ def _text(value: float | None) -> str:
     if value is None:
         return ""
     return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def sources_offered(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Return the structures that a derived one may come from: drawn ones, then derived ones."""
-    return [*names, *(row.get("name") for row in rows if row.get("name"))]
