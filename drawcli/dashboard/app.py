@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -16,24 +17,28 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import (
+from drawcli.dashboard.access.auth import Authenticator
+from drawcli.dashboard.access.login_required import (
+    LIVE_PATH,
     LOGIN_AGAIN,
     METRICS_PATH,
-    SESSION_HOURS,
-    Authenticator,
     LoginRequired,
 )
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
+from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.filters import save_filter
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
 from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
@@ -78,6 +83,8 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", overview),
         Route("/jobs", jobs),
+        Route("/jobs.csv", jobs_csv),
+        Route("/jobs/filters", save_filter, methods=["POST"]),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
@@ -109,7 +116,7 @@ def routes() -> list[BaseRoute]:
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
-        Route("/live", live),
+        Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
         Mount("/static", Files(directory=_STATIC)),
     ]
@@ -137,12 +144,14 @@ def application(
     most_streams
         The largest number of event streams.
     """
-    entry = Authenticator(secret)
+    settings = site.ctx.settings.dashboard
+    limits = SessionLimits(settings.session_hours, settings.idle_minutes)
+    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
-        max_age=SESSION_HOURS * 3600,
+        max_age=ceil(limits.hours * 3600),
         same_site="strict",
         https_only=options.over_tls,
     )
@@ -155,12 +164,14 @@ def application(
             Exception: show_error,
         },
     )
-    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
+    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
+        live=Live(
+            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
+        ),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
@@ -168,6 +179,7 @@ def application(
         catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),
+        series=series,
     )
     return Guard(app, options)
 

@@ -20,6 +20,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.find.series_texts import SeriesTexts
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -48,6 +49,7 @@ class PageParts:
     catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches
+    series: SeriesTexts
 
 
 def parts_of(request: Request) -> PageParts:
@@ -73,13 +75,30 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
         "can_leave": parts.entry.requires_login,
+        "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
+        "series_text": parts.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
+
+
+def login_page(
+    request: Request, trouble: str = "", status: int = 200, **facts: Any
+) -> HTMLResponse:
+    """Return the login form."""
+    entry = parts_of(request).entry
+    around = {
+        "csrf": form_token(request),
+        "trouble": trouble,
+        "asks_name": entry.asks_name,
+        "takes_passwords": entry.takes_passwords,
+        "single_sign_on": entry.single_sign_on,
+    }
+    return bare_page(request, "login.html", status=status, **around, **facts)
 
 
 def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
