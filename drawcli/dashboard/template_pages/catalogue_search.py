@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drawcli.dashboard.template_pages.form import Source
+from drawcli.dashboard.template_pages.form import ServerStructure
 
 MOST: Final = 500  # rows of a page
 
@@ -13,7 +13,7 @@ MOST: Final = 500  # rows of a page
 class CatalogueRow:
     """A structure that the server offers."""
 
-    source: Source
+    source: ServerStructure
     is_ticked: bool
     taken_by: int | None  # the model that draws a structure of this name in the template
 
@@ -32,7 +32,10 @@ class Found:
 
 
 def search(
-    sources: Iterable[Source], words: str, ticked: frozenset[str], taken: Mapping[str, Source]
+    sources: Iterable[ServerStructure],
+    words: str,
+    ticked: frozenset[str],
+    taken: Mapping[str, ServerStructure],
 ) -> Found:
     """Return the structures whose name, region or model have all words; ticked ones always.
 
@@ -62,11 +65,11 @@ def search(
     return Found(rows, len(found))
 
 
-def _dice(source: Source) -> float:
+def _dice(source: ServerStructure) -> float:
     return (source.offered.dice if source.offered else None) or 0.0
 
 
-def _words(source: Source) -> str:
+def _words(source: ServerStructure) -> str:
     region = source.offered.region if source.offered else ""
     modality = source.offered.modality if source.offered else ""
     parts = (source.name, region, modality, source.key, str(source.facts["name"]))

@@ -20,7 +20,7 @@ from drawcli.dashboard.editing.files import TEMPLATES
 from drawcli.dashboard.editing.flow import BASE, INVALID, STEP, Proposal, answer, base_of
 from drawcli.dashboard.editing.kept_forms import editing
 from drawcli.dashboard.template_pages.catalogue_search import search
-from drawcli.dashboard.template_pages.form import Source, TemplateForm, plan_of, sources_of
+from drawcli.dashboard.template_pages.form import ServerStructure, TemplateForm, plan_of, sources_of
 from drawcli.dashboard.template_pages.operations import OPERATIONS_SHOWN
 from drawcli.dashboard.template_pages.rows import NO_TYPE, Row
 from drawcli.dashboard.template_pages.volumes import StructureVolumes, recent_volumes
@@ -41,7 +41,7 @@ _AGAIN: Final[Mapping[str, Callable[[TemplateForm], TemplateForm]]] = {  # steps
 class _Around:
     """What the editor shows beside what was typed."""
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ServerStructure]
     volumes: Mapping[str, StructureVolumes]
     pulled: str  # when the catalogue was asked for; "": there is no copy
 

@@ -26,7 +26,7 @@ _PICKED: Final = re.compile(r"[0-9]{1,9}:[0-9]{1,9}")
 _MOST_STRUCTURES: Final = 300
 
 
-class Source(NamedTuple):
+class ServerStructure(NamedTuple):
     """A structure that a template may ask for: of the file as it is, or of the catalogue."""
 
     model: int
@@ -106,7 +106,7 @@ class TemplateForm:
         return replace(self, empty=_rows("e", [*(row.fields for row in self.empty), {}]))
 
 
-def sources_of(entry: Mapping[str, Any], catalogue: Catalogue | None) -> dict[str, Source]:
+def sources_of(entry: Mapping[str, Any], catalogue: Catalogue | None) -> dict[str, ServerStructure]:
     """Return the structures that a template may ask for, by their keys.
 
     Parameters
@@ -120,7 +120,7 @@ def sources_of(entry: Mapping[str, Any], catalogue: Catalogue | None) -> dict[st
     return offered | {source.key: source for source in _present(entry, offered)}
 
 
-def plan_of(form: TemplateForm, sources: Mapping[str, Source]) -> Plan:
+def plan_of(form: TemplateForm, sources: Mapping[str, ServerStructure]) -> Plan:
     """Return the template that a form describes.
 
     Raises
@@ -144,7 +144,7 @@ def plan_of(form: TemplateForm, sources: Mapping[str, Source]) -> Plan:
 
 
 def _add_drawn(
-    plan: Plan, rows: Sequence[Row], sources: Mapping[str, Source], problems: list[str]
+    plan: Plan, rows: Sequence[Row], sources: Mapping[str, ServerStructure], problems: list[str]
 ) -> None:
     for row in rows:
         source = sources.get(row.get("key"))
@@ -168,7 +168,7 @@ def _wanted(rows: Sequence[Row]) -> Iterator[Row]:
     return (row for row in rows if not row.is_blank and not row.is_dropped)
 
 
-def _add(plan: Plan, source: Source, look: dict[str, Any]) -> None:
+def _add(plan: Plan, source: ServerStructure, look: dict[str, Any]) -> None:
     model = plan.models.setdefault(source.model, {**source.facts, "map": {}})
     model["map"][source.number] = source.name
     if look:
@@ -179,22 +179,24 @@ def _rows(kind: str, fields: Sequence[Mapping[str, str]]) -> list[Row]:
     return [Row(f"{kind}{number}", one) for number, one in enumerate(fields)]
 
 
-def _offered(catalogue: Catalogue) -> Iterator[Source]:
+def _offered(catalogue: Catalogue) -> Iterator[ServerStructure]:
     for chosen in structures_in(catalogue.offers) if catalogue.offers else ():
         yield _source(chosen)
 
 
-def _source(chosen: ChosenStructure) -> Source:
+def _source(chosen: ChosenStructure) -> ServerStructure:
     plan = Plan("")
     plan.add(chosen)
     ((number, model),) = plan.models.items()
     facts = {key: value for key, value in model.items() if key != "map"}
-    return Source(number, facts, chosen.number, chosen.name, chosen.structure)
+    return ServerStructure(number, facts, chosen.number, chosen.name, chosen.structure)
 
 
-def _present(entry: Mapping[str, Any], offered: Mapping[str, Source]) -> Iterator[Source]:
+def _present(
+    entry: Mapping[str, Any], offered: Mapping[str, ServerStructure]
+) -> Iterator[ServerStructure]:
     for model, facts in entry.get("models", {}).items():
         for number, name in facts["map"].items():
             known = offered.get(f"{model}:{number}")
             plain = {key: value for key, value in facts.items() if key != "map"}
-            yield Source(model, plain, number, name, known.offered if known else None)
+            yield ServerStructure(model, plain, number, name, known.offered if known else None)
