@@ -56,6 +56,7 @@ from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
+from drawcli.dashboard.template_pages.editor import change_template, edit_template
 from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
@@ -107,6 +108,8 @@ def routes() -> list[BaseRoute]:
         Route("/rules", rules),
         Route("/templates", templates),
         Route("/templates/+ask", ask_server, methods=["POST"]),
+        Route("/edit/templates", edit_template),
+        Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
