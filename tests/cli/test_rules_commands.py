@@ -61,7 +61,7 @@ def test_what_no_rule_takes_is_told_with_the_nearest(drawcli: Run, site: Site) -
     told = drawcli("explain", str(site.store), "--template", "Prostate_OAR")
 
     assert "unmatched" in told.out
-    assert "pelvis-planning-ct: one condition away" in told.out
+    assert "pelvis-planning-ct (one condition away)" in told.out
     assert "rule thorax-planning-ct" not in told.out
 
 
