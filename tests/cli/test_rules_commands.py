@@ -221,7 +221,7 @@ def test_what_no_rule_took_lately_is_listed(drawcli: Run, site: Site) -> None:
     rules.write_text(whole)
     drawcli("match")
 
-    assert "nearest is pelvis-planning-ct" in left["reason"]
+    assert "nearest is thorax-planning-ct" in left["reason"]  # it has passed two conditions
     assert drawcli("status", "--unmatched", "--json").answer["data"]["jobs"] == []
 
 

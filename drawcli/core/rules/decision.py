@@ -53,11 +53,10 @@ class NearMiss(NamedTuple):
     @property
     def text(self) -> str:
         """Its name, and how far away it is."""
-        away = (
-            "one condition away" if len(self.failed) == 1 else f"{len(self.failed)} conditions away"
-        )
-        away = away if self.failed else "matches"
-        return f"{self.name} ({away}{f'; {self.note}' if self.note else ''})"
+        number = len(self.failed)
+        far = "one condition away" if number == 1 else f"{number} conditions away"
+        notes = [far if self.failed else "matches", *([self.note] if self.note else [])]
+        return f"{self.name} ({'; '.join(notes)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +99,7 @@ class Decision:
 
     @cached_property
     def near_misses(self) -> list[NearMiss]:
-        """The rules that did not fire: first those with most conditions passed.
+        """The rules that did not fire: first those with the most conditions passed.
 
         Rules that exclude come behind all that send, and disabled ones last.
         """

@@ -209,7 +209,7 @@ def test_the_sentence_says_what_was_decided() -> None:
     ]
 
 
-def ruled(name: str, *parts: str, **facts: bool) -> Rule:
+def ruled(name: str, *parts: Truth, **facts: bool) -> Rule:
     return Rule(name=name, template="T", when=Every(tuple(PLAIN[p] for p in parts)), **facts)  # type: ignore[arg-type] # any fact
 
 
@@ -224,6 +224,7 @@ def test_the_nearest_rule_has_most_conditions_passed_and_would_send() -> None:
     only_disabled = decide(HEADER, [disabled])
 
     assert [miss.name for miss in decision.near_misses] == ["b", "c", "a", "d", "e"]
+    assert [miss.passed for miss in decision.near_misses] == [2, 2, 0, 3, 4]
     assert [miss.note for miss in decision.near_misses] == ["", "", "", "excludes", "disabled"]
     assert decision.near_misses[3].text == "d (one condition away; excludes)"
     assert only_disabled.sentence == "no rule matches; nearest is e (disabled; it matches)"
