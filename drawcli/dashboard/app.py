@@ -29,6 +29,16 @@ from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
+from drawcli.dashboard.editing.rule_pages import FORM, edit_rule, new_rule, submit_rule
+from drawcli.dashboard.editing.rule_text_pages import (
+    ORDER,
+    TEXT,
+    edit_rule_text,
+    submit_order,
+    submit_rule_text,
+)
+from drawcli.dashboard.editing.trial_pages import stop_trial, trial
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
@@ -102,6 +112,14 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route("/edit/rules/new", new_rule),
+        Route("/edit/rules/{number:int}", edit_rule),
+        Route("/edit/rules/{number:int}/text", edit_rule_text),
+        Route("/edit/rules/trials/{trial}", trial),
+        Route("/edit/rules/stop", stop_trial, methods=["POST"]),
+        Route(FORM, submit_rule, methods=["POST"]),
+        Route(TEXT, submit_rule_text, methods=["POST"]),
+        Route(ORDER, submit_order, methods=["POST"]),
         Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
@@ -162,6 +180,7 @@ def application(
         qa=qa_reader,
         differences=Differences(site),
         seen=SeenTexts(),
+        trials=TrialRuns(site),
         catalogue=CatalogueRequest(site),
         patients=index,
         searches=Searches(),

@@ -17,6 +17,7 @@ from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
 from drawcli.dashboard.find.searches import Searches
@@ -45,6 +46,7 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    trials: TrialRuns
     catalogue: CatalogueRequest
     patients: PatientIndex
     searches: Searches
