@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.authoring.picks import Pick, parse_value
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
@@ -76,7 +76,7 @@ def draft_rule(wish: RuleRequest, header: RuleHeader, ctx: Context, known: Ledge
     ConfigError
         If the files of the site have errors, or nothing can be added to them.
     """
-    name = wish.name or _free_name(wish, ctx.rulebook)
+    name = wish.name or free_name(wish.template, {rule.name for rule in ctx.rulebook.rules})
     if any(rule.name == name for rule in ctx.rulebook.rules):
         raise UsageError(f"there is already a rule '{name}'", hint="Give another --name.")
     before = read_yaml(ctx.settings.rules)
@@ -170,8 +170,8 @@ def case_name(name: str) -> str:
     return f"{name}: the series it was written from"
 
 
-def _free_name(wish: RuleRequest, book: Rulebook) -> str:
-    taken = {rule.name for rule in book.rules}
-    stem = "never" if wish.template is None else wish.template.replace("_", "-").lower()
+def free_name(template: str | None, taken: set[str]) -> str:
+    """Return a name for a rule, made from its template; None: it excludes series."""
+    stem = "never" if template is None else template.replace("_", "-").lower()
     names = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
     return next(name for name in names if name not in taken)

@@ -125,6 +125,7 @@ def _preview(
         shown=draft.digest,
         checked=checked,
         fields=carried(form),
+        by=visitor_of(request).name,
         asks_again=step_of(form) is Step.SAVE,
         **what.effect(checked),
     )
@@ -133,8 +134,11 @@ def _preview(
 def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
     """Return the draft of a change and what the commands say of it; see `draft_of`."""
     settings = site.ctx.settings
-    draft = draft_of(what.file.path(settings), what.edit, base=base)
-    return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
+    try:
+        draft = draft_of(what.file.path(settings), what.edit, base=base)
+        return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
+    except RecursionError:
+        raise ConfigError(f"{what.file.name}: nested too deep") from None
 
 
 def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:

@@ -77,12 +77,12 @@ def pressed(form: FormData) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def after_button(rule: RuleForm, button: str, place: str, line: Line | None = None) -> RuleForm:
+def after_button(rule: RuleForm, button: str, place: str, lines: tuple[Line, ...] = ()) -> RuleForm:
     """Return the form after a button was pressed that adds or removes a condition."""
     root = rule.when if rule.when.kind != ALWAYS else Group()
-    if button == USE and line is not None:
-        blank = tuple(part for part in root.parts if part != Line())
-        return replace(rule, when=replace(root, parts=(*blank, line)))
+    if button == USE:
+        others = tuple(part for part in root.parts if part != Line() and part not in lines)
+        return replace(rule, when=replace(root, parts=(*others, *lines)))
     numbers = [int(part) for part in place.split(".")[1:] if part.isdecimal()]
     after = _changed(root, numbers, button)
     return replace(rule, when=after if isinstance(after, Group) else root)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.authoring.new_rule import free_name
 from drawcli.authoring.picks import USUAL, parse_value, pickable_elements
 from drawcli.authoring.rule_edits import (
     RulePlace,
@@ -75,8 +76,9 @@ async def new_rule(request: Request) -> Response:
     require(request, Right.EDIT)
     job = request.query_params.get("job", "")
     around = await run_in_threadpool(_around, request, None, job, base_of(request, RULES))
-    lines = [_line_of(path, around) for path in _FIRST if _offered(request, around).get(path)]
-    return _form_page(request, RuleForm(when=Group("all", tuple(lines) or (Line(),))), around)
+    offered = [path for path in _FIRST if path in _offered(request, around)]
+    lines = tuple(line for path in offered for line in _lines_of(path, around))
+    return _form_page(request, RuleForm(when=Group("all", lines or (Line(),))), around)
 
 
 async def edit_rule(request: Request) -> Response:
@@ -107,10 +109,14 @@ async def submit_rule(request: Request, form: FormData) -> Response:
         rule = form_from(form)
     except UsageError as err:
         raise HTTPException(413, str(err)) from None
+    if around.place is None and not rule.name:
+        template = None if rule.exclude else next(iter(rule.templates), "")
+        rule = rule if template == "" else replace(rule, name=free_name(template, around.others))
     button, at = pressed(form)
     if button:
-        line = _line_of(at, around) if button == USE and at in _offered(request, around) else None
-        return _form_page(request, after_button(rule, button, at, line), around)
+        is_offered = button == USE and at in _offered(request, around)
+        lines = _lines_of(at, around) if is_offered else ()
+        return _form_page(request, after_button(rule, button, at, lines), around)
     if form.get("step") == _TRY:
         return await tried(
             request, form, _proposed(request, rule, around), rule.problems(around.others)
@@ -160,13 +166,13 @@ def _offered(request: Request, around: _Around) -> Mapping[str, tuple[str, ...]]
     return dict(allowed[:_MOST_ELEMENTS])
 
 
-def _line_of(path: str, around: _Around) -> Line:
-    """Return the condition that a series meets by one of its elements."""
+def _lines_of(path: str, around: _Around) -> tuple[Line, ...]:
+    """Return the conditions that a series meets by one of its elements: one for each value."""
     values = around.header.values.get(path, ()) if around.header else ()
-    texts = [str(parse_value(value, path)) for value in dict.fromkeys(values)]
-    if len(texts) == 1 or any("," in text for text in texts):
-        return Line(path, "equals", texts[0].lower() if texts[0] in ("True", "False") else texts[0])
-    return Line(path, "in", ", ".join(texts))
+    texts = dict.fromkeys(str(parse_value(value, path)) for value in values if value)
+    return tuple(
+        Line(path, "equals", text.lower() if text in ("True", "False") else text) for text in texts
+    )
 
 
 def _form_page(

@@ -72,7 +72,7 @@ async def submit_rule_text(request: Request, form: FormData) -> Response:
     if step_of(form) is Step.EDIT:
         return again([])
     try:
-        edit = rule_text_changed(place, text)
+        edit = await run_in_threadpool(rule_text_changed, place, text)
     except DrawcliError as err:
         return again([*str(err).splitlines(), *([err.hint] if err.hint else [])])
     what = proposal_of(request, edit, f"Change rule {place.name or place.number + 1}", TEXT)

@@ -52,7 +52,7 @@ def rules(site: Site) -> Path:
 def unmatched(ctx: Context, rules: Path, pelvis: list[Path]) -> Job:
     """Return the job of a series that no rule matches."""
     assert pelvis
-    assert rules
+    assert rules.exists()
     for step in ("scan", "match"):
         run_step(step, ctx, Selection())
     (job,) = ctx.ledger.jobs()
@@ -62,7 +62,7 @@ def unmatched(ctx: Context, rules: Path, pelvis: list[Path]) -> Job:
 @pytest.fixture
 def editor(serve: Serve, rules: Path) -> TestClient:
     """Return the page, for a user who may edit."""
-    assert rules
+    assert rules.exists()
     client = serve(password=WORDS, allow_editing=True)
     log_in(client)
     return client

@@ -190,7 +190,14 @@ def test_the_text_of_a_rule_keeps_its_comments(editor: TestClient, rules: Path) 
         ("- name: a\n  template: Prostate_OAR\n  when: {Modality: {matches: '(('}}\n", "a pattern"),
         ("- name: head\n  template: Prostate_OAR\n  when: always\n", "another rule has the name"),
         ("- name: a\n  tests: []\n", "unknown key"),
-        ("- [" + "[" * 3000, "this rule"),
+        ("- [" + "[" * 3000, "this rule: nested too deep"),
+        (
+            (
+                "- name: a\n  template: Prostate_OAR\n"
+                f"  when: {'{not: ' * 420}{{Modality: CT}}{'}' * 420}\n"
+            ),
+            "nested too deep",
+        ),
         ("#" * 33_000, "characters"),
         (BOMB, "values with aliases expanded"),
     ],
