@@ -25,13 +25,15 @@ from drawcli.dashboard.access.auth import (
 )
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.access.request_guard import Guard
+from drawcli.dashboard.access.request_guard import MANY_JOBS, Guard
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.filters import save_filter
+from drawcli.dashboard.find.held import act_on_many, held, outcomes
 from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.joint_action import JointActions
 from drawcli.dashboard.find.patients import found, patient, patients, search, study
 from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.find.series_texts import SeriesTexts
@@ -86,6 +88,9 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/held", held),
+        Route(MANY_JOBS, act_on_many, methods=["POST"]),
+        Route("/held/done/{number}", outcomes),
         Route("/patients", patients),
         Route("/patients", search, methods=["POST"]),
         Route("/patients/found/{search}", found),
@@ -157,6 +162,7 @@ def application(
         },
     )
     qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
+    joint = JointActions()
     app.state.parts = PageParts(
         site=site,
         options=options,
@@ -172,6 +178,7 @@ def application(
         patients=index,
         searches=Searches(),
         series=series,
+        joint=joint,
     )
     return Guard(app, options)
 

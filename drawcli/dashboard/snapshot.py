@@ -174,6 +174,13 @@ class SiteReader:
                 self._rulebook = (stamps, replace(self.ctx).rulebook)
             return self._rulebook[1]
 
+    def template_names(self) -> list[str]:
+        """Return the names of the present templates; none if they are invalid."""
+        try:
+            return sorted(self.rulebook().templates)
+        except DrawcliError:
+            return []
+
     def explain(self, job: Job) -> Explanation:
         """Apply the present rules to the images of a job; OutOfReach if these cannot be read."""
         try:

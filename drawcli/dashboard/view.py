@@ -19,6 +19,7 @@ from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.joint_action import JointActions
 from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.find.series_texts import SeriesTexts
 from drawcli.dashboard.navigation import navigation_of
@@ -50,6 +51,7 @@ class PageParts:
     patients: PatientIndex
     searches: Searches
     series: SeriesTexts
+    joint: JointActions
 
 
 def parts_of(request: Request) -> PageParts:

@@ -25,7 +25,6 @@ from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
-from drawcli.errors import DrawcliError
 from drawcli.operations.ledger_copies import as_csv
 from drawcli.pipeline.identity import private_facts
 from drawcli.pipeline.stored_explanation import read_explanation
@@ -102,7 +101,7 @@ def job(request: Request) -> Response:
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
         actions=available_actions(found, site.ctx) if may_act else {},
-        templates=_templates(site) if may_act else [],
+        templates=site.template_names() if may_act else [],
         done=completed_action(found, done),
         rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),
@@ -126,10 +125,3 @@ def _siblings(job: Job, site: SiteReader) -> list[Job]:
     """Return the other jobs of the same series that are open or recently finished."""
     every = site.snapshot().jobs
     return [other for other in every if other.series_key == job.series_key and other.id != job.id]
-
-
-def _templates(site: SiteReader) -> list[str]:
-    try:
-        return sorted(site.rulebook().templates)
-    except DrawcliError:
-        return []
