@@ -4,7 +4,6 @@ The jobs are changed one after another in the background, each under its own loc
 as the page showed it. The outcome of each is shown on a page of its own.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,18 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from drawcli.adapters.state import logs
 from drawcli.core.jobs.job import Job
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.access.rights import Right, require, visitor_of
 from drawcli.dashboard.actions import DESCRIPTIONS, act_on, available_actions
-from drawcli.dashboard.find.joint_action import JointAction, Outcome
+from drawcli.dashboard.find.joint_action import JobOutcome, JointAction
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of, row
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
 
-_log = logging.getLogger(__name__)
 MOST_JOBS: Final = 1000  # of one cause on a page, and in one form
 _ASKED: Final = 20  # jobs of a cause that are asked what can be done
 _OTHER: Final = "other"  # the cause of jobs without a code
@@ -116,24 +113,25 @@ def _work(
     joint: JointAction, chosen: dict[str, str], template: str, site: SiteReader, by: str
 ) -> None:
     """Act on each job that is as it was seen; one that fails leaves the others."""
+    trouble = "it ended early; see the log of drawcli"
     try:
         with site.reopen(by) as ctx:
             for name, revision in chosen.items():
                 joint.outcomes.append(_outcome(name, joint.action, revision, template, ctx))
-    except (OSError, DrawcliError) as err:  # the site cannot be opened
+    except (OSError, DrawcliError) as err:
+        trouble = str(err)
+    finally:
         left = [*chosen][len(joint.outcomes) :]
-        joint.outcomes += [Outcome(name, f"not tried: {err}", done=False) for name in left]
+        said = f"not tried: {trouble}"
+        joint.outcomes += [JobOutcome(name, said, done=False) for name in left]
 
 
-def _outcome(name: str, action: str, revision: str, template: str, ctx: Context) -> Outcome:
+def _outcome(name: str, action: str, revision: str, template: str, ctx: Context) -> JobOutcome:
     try:
         after = act_on(name, action, revision, template, ctx)
     except DrawcliError as err:
-        return Outcome(name, f"{err}. {err.hint}".strip(), done=False)
-    except Exception as err:  # noqa: BLE001 - a bug; the others go on
-        _log.error("job=%s action=%s bug=%s", name, action, logs.origin(err))
-        return Outcome(name, f"bug: {type(err).__name__}", done=False)
-    return Outcome(name, f"now {row(after)['state']}")
+        return JobOutcome(name, f"{err}. {err.hint}".strip(), done=False)
+    return JobOutcome(name, f"now {row(after)['state']}")
 
 
 def _possible(cause: Cause, site: SiteReader) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 _MOST_KEPT: Final = 20  # actions whose outcomes are in memory
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """What was done to one of the selected jobs."""
 
     job: str
@@ -24,7 +24,7 @@ class JointAction:
     action: str
     total: int
     session: str
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[JobOutcome] = field(default_factory=list)
 
     @property
     def failed(self) -> int:
