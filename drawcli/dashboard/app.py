@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import (
+from drawcli.dashboard.access.auth import Authenticator
+from drawcli.dashboard.access.login_required import (
+    LIVE_PATH,
     LOGIN_AGAIN,
     METRICS_PATH,
-    SESSION_HOURS,
-    Authenticator,
     LoginRequired,
 )
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import MANY_JOBS, Guard
+from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
@@ -115,7 +118,7 @@ def routes() -> list[BaseRoute]:
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
-        Route("/live", live),
+        Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
         Mount("/static", Files(directory=_STATIC)),
     ]
@@ -143,12 +146,14 @@ def application(
     most_streams
         The largest number of event streams.
     """
-    entry = Authenticator(secret)
+    settings = site.ctx.settings.dashboard
+    limits = SessionLimits(settings.session_hours, settings.idle_minutes)
+    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
-        max_age=SESSION_HOURS * 3600,
+        max_age=ceil(limits.hours * 3600),
         same_site="strict",
         https_only=options.over_tls,
     )

@@ -77,6 +77,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
         "can_leave": parts.entry.requires_login,
+        "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
@@ -85,6 +86,21 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
+
+
+def login_page(
+    request: Request, trouble: str = "", status: int = 200, **facts: Any
+) -> HTMLResponse:
+    """Return the login form."""
+    entry = parts_of(request).entry
+    around = {
+        "csrf": form_token(request),
+        "trouble": trouble,
+        "asks_name": entry.asks_name,
+        "takes_passwords": entry.takes_passwords,
+        "single_sign_on": entry.single_sign_on,
+    }
+    return bare_page(request, "login.html", status=status, **around, **facts)
 
 
 def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
