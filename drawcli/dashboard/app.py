@@ -26,20 +26,15 @@ from drawcli.dashboard.access.login_required import (
 )
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.access.request_guard import MANY_JOBS, Guard
+from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.access.sessions import SessionLimits
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.find.filters import save_filter
-from drawcli.dashboard.find.held import act_on_many, held, outcomes
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.joint_action import JointActions
-from drawcli.dashboard.find.patients import found, patient, patients, search, study
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.find.routes import find_routes
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
@@ -85,20 +80,12 @@ def routes() -> list[BaseRoute]:
         Route("/", overview),
         Route("/jobs", jobs),
         Route("/jobs.csv", jobs_csv),
-        Route("/jobs/filters", save_filter, methods=["POST"]),
+        *find_routes(),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
-        Route("/held", held),
-        Route(MANY_JOBS, act_on_many, methods=["POST"]),
-        Route("/held/done/{number}", outcomes),
-        Route("/patients", patients),
-        Route("/patients", search, methods=["POST"]),
-        Route("/patients/found/{search}", found),
-        Route("/patients/{patient}", patient),
-        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -166,24 +153,18 @@ def application(
             Exception: show_error,
         },
     )
-    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
-    joint = JointActions()
+    qa_reader, finder = QaReader(site.ctx.settings), Finder.of(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(
-            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
-        ),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp)),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
         seen=SeenTexts(),
         catalogue=CatalogueRequest(site),
-        patients=index,
-        searches=Searches(),
-        series=series,
-        joint=joint,
+        find=finder,
     )
     return Guard(app, options)
 

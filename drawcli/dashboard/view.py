@@ -18,10 +18,7 @@ from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.joint_action import JointActions
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -48,10 +45,7 @@ class PageParts:
     differences: Differences
     seen: SeenTexts
     catalogue: CatalogueRequest
-    patients: PatientIndex
-    searches: Searches
-    series: SeriesTexts
-    joint: JointActions
+    find: Finder
 
 
 def parts_of(request: Request) -> PageParts:
@@ -82,7 +76,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "series_text": parts.series.of,
+        "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)

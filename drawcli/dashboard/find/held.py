@@ -89,7 +89,7 @@ async def act_on_many(request: Request) -> Response:
             hint="Nothing was done. Select the jobs first.",
         )
     joint = JointAction(action, len(chosen), str(request.session.get("in", "")))
-    number = parts.joint.add(joint)
+    number = parts.find.joint.add(joint)
     Thread(
         target=_work,
         args=(joint, chosen, template, parts.site, visitor.name),
@@ -103,7 +103,7 @@ def outcomes(request: Request) -> Response:
     """Show what came of an action on several jobs."""
     require(request, Right.ACT)
     session = str(request.session.get("in", ""))
-    joint = parts_of(request).joint.get(request.path_params["number"], session)
+    joint = parts_of(request).find.joint.get(request.path_params["number"], session)
     if joint is None:
         return RedirectResponse("/held", SEE_OTHER)
     return page(request, "held_done.html", joint=joint, outcomes=list(joint.outcomes))

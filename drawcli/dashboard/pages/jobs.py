@@ -43,7 +43,7 @@ def jobs(request: Request) -> Response:
         request,
         "jobs.html",
         listing=listing,
-        lines=job_rows(listing.jobs, site.now, columns, parts.series.of, patient),
+        lines=job_rows(listing.jobs, site.now, columns, parts.find.series.of, patient),
         states=[HELD, *State],
         templates=sorted({job.template for job in among if job.template}),
         modalities=sorted({job.modality for job in among if job.modality}),
