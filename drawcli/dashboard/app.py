@@ -38,6 +38,8 @@ from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import PageParts, parts_of
+from drawcli.dashboard.viewer.routes import viewer_routes
+from drawcli.dashboard.volumes import Volumes
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
 from drawcli.system.limits import PAGE_STREAMS
@@ -66,6 +68,7 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        *viewer_routes(),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
         Route("/qa", qa),
@@ -131,14 +134,15 @@ def application(
         },
     )
     qa_reader = QaReader(site.ctx.settings)
+    volumes = Volumes()
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
         live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
-        previews=Previews(site),
+        previews=Previews(site, volumes),
         qa=qa_reader,
-        differences=Differences(site),
+        differences=Differences(site, volumes),
     )
     return Guard(app, options)
 
