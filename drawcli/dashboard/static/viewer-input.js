@@ -219,7 +219,7 @@ const listenToPage = (app) => {
     one.addEventListener("click", () => {
       if (kind === "layout") {
         app.options.beside = false;
-        app.arrange(value);
+        app.arrange(app.layout === value ? "one" : value);
       } else if (kind === "plane") app.arrange(app.layout, value);
       else if (kind === "mode") app.setMode(value);
       else app.toggle(value);

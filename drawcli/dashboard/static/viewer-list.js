@@ -20,11 +20,8 @@ const made = (tag, facts = {}, ...children) => {
   return one;
 };
 
-const volume = (value) => {
-  if (!value) return "none";
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return `${value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} cm³`;
-};
+const volume = (value) => value === null ? "none"
+  : `${value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: value < 1000 ? 3 : 4 })} cm³`;
 
 // A piece of the line as it is drawn: colour and dashes.
 const sample = (color, dash) => {

@@ -224,7 +224,7 @@ export class View {
     const title = `${this.plane[0].toUpperCase()}${this.plane.slice(1)} ${shown.index + 1}/${facts.positions.length}`;
     write(title + who, edge, edge, "left", "top");
     write(this.where(), width - edge, height - edge, "right", "bottom");
-    write(app.windowText(), width - edge, edge, "right", "top");
+    if (width > 460 * ratio) write(app.windowText(), width - edge, edge, "right", "top");
     const mm = BARS.find((one) => one * this.scale >= 56 * ratio) || BARS.at(-1);
     ctx.lineWidth = 2 * ratio;
     ctx.strokeStyle = app.window.inverse ? "#10151b" : "#f4f2e4";

@@ -110,13 +110,14 @@ def _facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def _findings(loaded: Loaded) -> list[dict[str, Any]]:
-    """Return the findings, each with the structures that it names."""
-    named = sorted(loaded.rows, key=lambda row: -len(row["name"]))
+    """Return the findings, each with the structures that it names and that have contours."""
+    drawn = [row for row in loaded.rows if row["name"] and any(row["slices"])]
+    named = sorted(drawn, key=lambda row: -len(row["name"]))
     found = []
     for finding in loaded.findings():
         text, places = finding.text, []
         for row in named:  # long names first: "Lung_L" is not "Lung"
-            if row["name"] and row["name"] in text:
+            if row["name"] in text:
                 text = text.replace(row["name"], " ")
                 places.append({"number": row["number"], "name": row["name"], "pictures": None})
         found.append(finding.as_plain() | {"places": places})

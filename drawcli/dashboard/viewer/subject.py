@@ -115,9 +115,8 @@ def _of_preview(preview: "Preview") -> Loaded:
             "number": one.number,
             "name": one.name,
             "color": one.color,
-            "volumes": [one.volume_cm3],
+            "volumes": [_volume(drawn[one.number], preview.scene)],
             "slices": [one.slices],
-            "middle": _middle(drawn[one.number]),
         }
         for one in preview.structures
     ]
@@ -143,10 +142,9 @@ def _of_pair(pair: PicturedPair, record: PairRecord) -> Loaded:
                 "name": compared.name,
                 "color": f"#{red:02x}{green:02x}{blue:02x}",
                 "volumes": [
-                    scene.volume_cm3(one) for scene, one in zip(pair.scenes, both, strict=True)
+                    _volume(one, scene) for one, scene in zip(both, pair.scenes, strict=True)
                 ],
                 "slices": [len(one.levels) for one in both],
-                "middle": _middle(next((one for one in both if one.polygons), both[0])),
                 "outcome": str(compared.outcome),
                 "dice": compared.dice,
                 "differs": number in pair.contours,
@@ -161,6 +159,6 @@ def _of_pair(pair: PicturedPair, record: PairRecord) -> Loaded:
     )
 
 
-def _middle(structure: "Outlines") -> list[float] | None:
-    """Return the centre of a structure in the frame, mm; None without contours."""
-    return structure.middle.tolist() if structure.polygons else None
+def _volume(structure: "Outlines", scene: "Scene") -> float | None:
+    """Return the volume of a structure, cm3; None without contours."""
+    return scene.volume_cm3(structure) if structure.polygons else None
