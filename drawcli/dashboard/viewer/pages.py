@@ -19,10 +19,10 @@ from drawcli.core.pictures.frame import Plane
 from drawcli.dashboard.pages.pictures import require_login
 from drawcli.dashboard.preview import parse_plane
 from drawcli.dashboard.view import page, parts_of
-from drawcli.dashboard.viewer.subject import Loaded, Subject
+from drawcli.dashboard.viewer.subject import LoadedSubject, ViewerSubject
 from drawcli.errors import DrawcliError, UsageError
 
-Open = Callable[[Request], Subject]
+Open = Callable[[Request], ViewerSubject]
 AT_ONCE: Final = 3  # requests that read or draw: other pages keep their threads
 _UNITS: Final = {"CT": "HU"}
 
@@ -51,7 +51,7 @@ class Viewer:
         """Return pixels and outlines of one picture: see `raw_picture`."""
         plane, index = parse_plane(request.path_params["plane"]), request.path_params["index"]
 
-        def draw(loaded: Loaded) -> Response:
+        def draw(loaded: LoadedSubject) -> Response:
             from drawcli.core.pictures.raw_picture import raw_picture
 
             if index >= len(loaded.scene.stack.positions(plane)):
@@ -70,15 +70,17 @@ class Viewer:
         """Return the findings of the acceptance gate, each with the structures that it names."""
         return await self._answer(request, lambda loaded: JSONResponse(_findings(loaded)))
 
-    def _subject(self, request: Request) -> Subject:
+    def _subject(self, request: Request) -> ViewerSubject:
         require_login(parts_of(request))
         return self._opened(request)
 
-    async def _answer(self, request: Request, work: Callable[[Loaded], Response]) -> Response:
+    async def _answer(
+        self, request: Request, work: Callable[[LoadedSubject], Response]
+    ) -> Response:
         async with self._turn:
             return await run_in_threadpool(self._work, request, work)
 
-    def _work(self, request: Request, work: Callable[[Loaded], Response]) -> Response:
+    def _work(self, request: Request, work: Callable[[LoadedSubject], Response]) -> Response:
         subject = self._subject(request)
         if request.query_params.get("of") != subject.stamp:
             raise HTTPException(409, "The job has changed since the page was loaded. Reload it.")
@@ -86,12 +88,12 @@ class Viewer:
             return work(loaded)
 
 
-def _read_ahead(subject: Subject) -> None:
+def _read_ahead(subject: ViewerSubject) -> None:
     with suppress(DrawcliError), subject.use():  # the request for the facts reports it
         pass
 
 
-def _facts(loaded: Loaded) -> dict[str, Any]:
+def _facts(loaded: LoadedSubject) -> dict[str, Any]:
     from drawcli.core.pictures.raw_picture import plane_facts
 
     scene = loaded.scene
@@ -109,7 +111,7 @@ def _facts(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _findings(loaded: Loaded) -> list[dict[str, Any]]:
+def _findings(loaded: LoadedSubject) -> list[dict[str, Any]]:
     """Return the findings, each with the structures that it names and that have contours."""
     drawn = [row for row in loaded.rows if row["name"] and any(row["slices"])]
     named = sorted(drawn, key=lambda row: -len(row["name"]))

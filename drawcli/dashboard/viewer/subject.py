@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Loaded:
+class LoadedSubject:
     """Images and structures in memory."""
 
     scenes: "tuple[Scene, ...]"  # one, or the delivered and the clinical one
@@ -52,13 +52,13 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ViewerSubject:
     """A job, or a pair, before its images are read."""
 
     job: Job
     stamp: str  # of the structure sets: pictures of two stamps are never mixed
     back: str  # address of the job, or of the pair
-    use: Callable[[], AbstractContextManager[Loaded]]
+    use: Callable[[], AbstractContextManager[LoadedSubject]]
 
     @property
     def is_pair(self) -> bool:
@@ -76,31 +76,31 @@ class Subject:
         return f"{self.back}/pictures"
 
 
-def of_job(request: Request) -> Subject:
+def of_job(request: Request) -> ViewerSubject:
     """Return the structure set of a job: the delivered one, or the one to be delivered."""
     parts = parts_of(request)
     job = parts.site.job(request.path_params["job"])
 
     @contextmanager
-    def use() -> Iterator[Loaded]:
+    def use() -> Iterator[LoadedSubject]:
         with parts.previews.use(job) as preview:
             yield _of_preview(preview)
 
-    return Subject(job=job, stamp=str(job.revision), back=f"/jobs/{job.id}", use=use)
+    return ViewerSubject(job=job, stamp=str(job.revision), back=f"/jobs/{job.id}", use=use)
 
 
-def of_pair(request: Request) -> Subject:
+def of_pair(request: Request) -> ViewerSubject:
     """Return the delivered and the clinical structure set of a job."""
     parts = parts_of(request)
     record = record_of(request.path_params["job"], parts.qa)
     digest = hashlib.sha256(f"{record.a_sha256} {record.b_sha256}".encode()).hexdigest()
 
     @contextmanager
-    def use() -> Iterator[Loaded]:
+    def use() -> Iterator[LoadedSubject]:
         with parts.differences.use(record) as pair:
             yield _of_pair(pair, record)
 
-    return Subject(
+    return ViewerSubject(
         job=parts.site.job(record.job),
         stamp=digest[:12],
         back=f"/qa/pair/{record.job}",
@@ -108,7 +108,7 @@ def of_pair(request: Request) -> Subject:
     )
 
 
-def _of_preview(preview: "Preview") -> Loaded:
+def _of_preview(preview: "Preview") -> LoadedSubject:
     drawn = {one.number: one for one in preview.scene.structures}
     rows = [
         {
@@ -120,7 +120,7 @@ def _of_preview(preview: "Preview") -> Loaded:
         }
         for one in preview.structures
     ]
-    return Loaded(
+    return LoadedSubject(
         scenes=(preview.scene,),
         rows=rows,
         changed=preview.changed,
@@ -128,7 +128,7 @@ def _of_preview(preview: "Preview") -> Loaded:
     )
 
 
-def _of_pair(pair: PicturedPair, record: PairRecord) -> Loaded:
+def _of_pair(pair: PicturedPair, record: PairRecord) -> LoadedSubject:
     sides = [{one.number: one for one in scene.structures} for scene in pair.scenes]
     rows = []
     for number, compared in enumerate(record.structures):
@@ -150,7 +150,7 @@ def _of_pair(pair: PicturedPair, record: PairRecord) -> Loaded:
                 "differs": number in pair.contours,
             }
         )
-    return Loaded(
+    return LoadedSubject(
         scenes=pair.scenes,
         rows=rows,
         changed=pair.changed,
