@@ -21,7 +21,7 @@ BY_USE: Final[dict[str, str]] = {
     "Decide about jobs": "release retry assign cancel redeliver",
     "Run": "run-once scan match deidentify upload poll fetch reidentify receive pause resume",
     "Rules and templates": "rules templates import-draw-client",
-    "Set up and check a site": "init config doctor nodes token key notify dashboard",
+    "Set up and check a site": "init config doctor nodes token key notify dashboard users",
     "Records": "report logs audit verify ledger vault clean unlock",
     "Inspect and compare": "diff-header gate qa",
     "Try it out": "demo sandbox phantoms",

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -16,18 +17,33 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import Authenticator
+from drawcli.dashboard.access.login_required import (
+    LIVE_PATH,
+    LOGIN_AGAIN,
+    METRICS_PATH,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
+from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.find.filters import save_filter
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.patients import found, patient, patients, search, study
+from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
-from drawcli.dashboard.pages.rules import rules, template, unmatched
+from drawcli.dashboard.pages.rules import rules, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv
@@ -37,6 +53,9 @@ from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.asking import ask_server
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
+from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.dashboard.viewer.routes import viewer_routes
 from drawcli.dashboard.volumes import Volumes
@@ -65,12 +84,19 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", overview),
         Route("/jobs", jobs),
+        Route("/jobs.csv", jobs_csv),
+        Route("/jobs/filters", save_filter, methods=["POST"]),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         *viewer_routes(),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/patients", patients),
+        Route("/patients", search, methods=["POST"]),
+        Route("/patients/found/{search}", found),
+        Route("/patients/{patient}", patient),
+        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -80,14 +106,17 @@ def routes() -> list[BaseRoute]:
         Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
+        Route("/templates", templates),
+        Route("/templates/+ask", ask_server, methods=["POST"]),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
-        Route("/live", live),
+        Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
         Mount("/static", Files(directory=_STATIC)),
     ]
@@ -115,34 +144,43 @@ def application(
     most_streams
         The largest number of event streams.
     """
-    entry = Authenticator(secret)
+    settings = site.ctx.settings.dashboard
+    limits = SessionLimits(settings.session_hours, settings.idle_minutes)
+    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
-        max_age=SESSION_HOURS * 3600,
+        max_age=ceil(limits.hours * 3600),
         same_site="strict",
         https_only=options.over_tls,
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers={
             DrawcliError: show_error,
             HTTPException: show_error,
             Exception: show_error,
         },
     )
-    qa_reader = QaReader(site.ctx.settings)
+    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
     volumes = Volumes()
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
+        live=Live(
+            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
+        ),
         previews=Previews(site, volumes),
         qa=qa_reader,
         differences=Differences(site, volumes),
+        seen=SeenTexts(),
+        catalogue=CatalogueRequest(site),
+        patients=index,
+        searches=Searches(),
+        series=series,
     )
     return Guard(app, options)
 

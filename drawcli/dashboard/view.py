@@ -16,25 +16,21 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final = (
-    ("/", "Overview"),
-    ("/jobs", "Jobs"),
-    ("/unmatched", "Unmatched"),
-    ("/rules", "Rules"),
-    ("/qa", "QA"),
-    ("/server", "Server"),
-    ("/checkup", "Check-up"),
-    ("/settings", "Settings"),
-)
 GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
 
 
@@ -49,6 +45,11 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    seen: SeenTexts
+    catalogue: CatalogueRequest
+    patients: PatientIndex
+    searches: Searches
+    series: SeriesTexts
 
 
 def parts_of(request: Request) -> PageParts:
@@ -69,17 +70,35 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
+        "nav": navigation_of(request.url.path, visitor),
         "may_act": visitor.may(Right.ACT),
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
         "can_leave": parts.entry.requires_login,
+        "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
+        "series_text": parts.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
+
+
+def login_page(
+    request: Request, trouble: str = "", status: int = 200, **facts: Any
+) -> HTMLResponse:
+    """Return the login form."""
+    entry = parts_of(request).entry
+    around = {
+        "csrf": form_token(request),
+        "trouble": trouble,
+        "asks_name": entry.asks_name,
+        "takes_passwords": entry.takes_passwords,
+        "single_sign_on": entry.single_sign_on,
+    }
+    return bare_page(request, "login.html", status=status, **around, **facts)
 
 
 def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
@@ -87,7 +106,6 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
-        "pages": PAGES,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }

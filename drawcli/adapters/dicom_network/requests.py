@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
 from drawcli.core.dicom.dimse import ECHO, MESSAGE_ID, DimseRequest
 from drawcli.core.dicom.upper_layer import ProposedContext
+from drawcli.core.dicom_service.association_answer import VERSION_NAME
 from drawcli.core.protocol.dicom_address import Node
 
 if TYPE_CHECKING:
@@ -17,11 +19,7 @@ _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 
 def association_request(node: Node, calling: str, offers: Sequence[ProposedContext]) -> bytes:
     """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
-    from pynetdicom import (
-        PYNETDICOM_IMPLEMENTATION_UID,
-        PYNETDICOM_IMPLEMENTATION_VERSION,
-        build_context,
-    )
+    from pynetdicom import build_context
     from pynetdicom.pdu import A_ASSOCIATE_RQ
     from pynetdicom.pdu_primitives import (
         A_ASSOCIATE,
@@ -33,8 +31,8 @@ def association_request(node: Node, calling: str, offers: Sequence[ProposedConte
     longest, ours = MaximumLengthNotification(), ImplementationClassUIDNotification()
     version = ImplementationVersionNameNotification()
     longest.maximum_length_received = LONGEST_PDU
-    ours.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
-    version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
+    ours.implementation_class_uid = IMPLEMENTATION_CLASS
+    version.implementation_version_name = VERSION_NAME
     asked = A_ASSOCIATE()
     asked.application_context_name = _APPLICATION_CONTEXT
     asked.calling_ae_title, asked.called_ae_title = calling, node.ae_title
