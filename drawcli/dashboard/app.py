@@ -158,11 +158,7 @@ def application(
     app = Starlette(
         routes=routes(),
         middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
-        exception_handlers={
-            DrawcliError: show_error,
-            HTTPException: show_error,
-            Exception: show_error,
-        },
+        exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
     qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
     volumes = Volumes()
