@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from drawcli.core.jobs import warned
 from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.access.rights import Right, require
@@ -24,6 +25,7 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "release": actions.release,
     "retry": actions.retry,
     "cancel": actions.cancel,
+    "seen": actions.seen,
 }
 ASSIGN: Final = "assign"
 SEEN: Final = "revision"  # the form field with the revision of the job that the page showed
@@ -32,12 +34,14 @@ DESCRIPTIONS: Final = {
     "retry": "Try the failed step again now",
     "cancel": "Cancel the job; nothing more is done for it",
     ASSIGN: "Assign a template, whatever the rules say",
+    "seen": "You have looked at its warnings: it is no longer amber; kept in its history",
 }
 _LAST_EVENTS: Final[dict[str, set[str]]] = {  # of a job after each action
     "release": {EventKind.RELEASED},
     "retry": {EventKind.RELEASED, State.WAITING, State.PACKAGED},
     "cancel": {State.CANCELLED},
     ASSIGN: {State.MATCHED, State.WAITING},
+    "seen": {warned.SEEN},
 }
 
 

@@ -108,7 +108,8 @@ def study(request: Request) -> Response:
     require(request, Right.PATIENTS)
     parts = parts_of(request)
     parts.find.patients.follow()
-    return _story(request, parts.find.patients.of_study(request.path_params["study"]), "study")
+    cases = parts.find.patients.of_study(request.path_params["study"])
+    return _story(request, cases, "study")
 
 
 def _listed(

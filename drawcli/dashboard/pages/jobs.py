@@ -12,13 +12,14 @@ from drawcli.core.jobs.columns import STATUS, as_plain, facts, waits_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
 from drawcli.core.jobs.waiting import way_out
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.find.cases import case_of_job
 from drawcli.dashboard.find.filters import saved_filters
-from drawcli.dashboard.job_query import DAYS, HELD, NOW, ROWS, SORTS, JobQuery, Listing
+from drawcli.dashboard.job_query import DAYS, HELD, NOW, ROWS, SORTS, WARNINGS, JobQuery, Listing
 from drawcli.dashboard.job_table import columns_for, job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
 from drawcli.dashboard.qa.reader import QaReader
@@ -44,7 +45,7 @@ def jobs(request: Request) -> Response:
         "jobs.html",
         listing=listing,
         lines=job_rows(listing.jobs, site.now, columns, parts.find.series.of, patient),
-        states=[HELD, *State],
+        states=[HELD, WARNINGS, *State],
         templates=sorted({job.template for job in among if job.template}),
         modalities=sorted({job.modality for job in among if job.modality}),
         months=site.snapshot().months,
@@ -92,6 +93,7 @@ def job(request: Request) -> Response:
         command=way_out(found),
         waits_for=waits_text(found, site.now),
         history=list(moments(found)),
+        warnings=unseen_warnings(found),
         facts=facts(found, site.now),
         private=private_facts(found, site.ctx) if identify else [],
         who=case_of_job(found, site.ctx) if identify else None,
