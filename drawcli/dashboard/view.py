@@ -24,6 +24,7 @@ from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
@@ -54,6 +55,7 @@ class PageParts:
     seen: SeenTexts
     catalogue: CatalogueRequest
     find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
