@@ -60,6 +60,8 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.controls import run_routes
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
@@ -116,6 +118,7 @@ def routes() -> list[BaseRoute]:
         Route("/edit/templates", edit_template),
         Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
+        *run_routes(),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
@@ -176,12 +179,13 @@ def application(
         middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
-    qa_reader, finder, volumes = QaReader(site.ctx.settings), Finder.of(site), Volumes()
+    qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
+    finder, runs = Finder.of(site), RunStarter(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp)),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp, runs.last)),
         previews=Previews(site, volumes),
         qa=qa_reader,
         differences=Differences(site, volumes),
@@ -189,6 +193,7 @@ def application(
         trials=TrialRuns(site),
         catalogue=CatalogueRequest(site),
         find=finder,
+        runs=runs,
     )
     return Guard(app, options)
 

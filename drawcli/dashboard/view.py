@@ -25,6 +25,7 @@ from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
@@ -56,6 +57,7 @@ class PageParts:
     trials: TrialRuns
     catalogue: CatalogueRequest
     find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
