@@ -21,7 +21,6 @@ from drawcli.dashboard.access.auth import Authenticator
 from drawcli.dashboard.access.login_required import (
     HEALTH_PATH,
     LIVE_PATH,
-    LOGIN_AGAIN,
     METRICS_PATH,
     LoginRequired,
 )
@@ -32,16 +31,8 @@ from drawcli.dashboard.access.sessions import SessionLimits
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
-from drawcli.dashboard.editing.kept_forms import ask_login, login_again
-from drawcli.dashboard.editing.rule_pages import FORM, edit_rule, new_rule, submit_rule
-from drawcli.dashboard.editing.rule_text_pages import (
-    ORDER,
-    TEXT,
-    edit_rule_text,
-    submit_order,
-    submit_rule_text,
-)
-from drawcli.dashboard.editing.trial_pages import stop_trial, trial
+from drawcli.dashboard.editing.kept_forms import ask_login
+from drawcli.dashboard.editing.routes import editing_routes
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
@@ -122,15 +113,7 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
-        Route("/edit/rules/new", new_rule),
-        Route("/edit/rules/{number:int}", edit_rule),
-        Route("/edit/rules/{number:int}/text", edit_rule_text),
-        Route("/edit/rules/trials/{trial}", trial),
-        Route("/edit/rules/stop", stop_trial, methods=["POST"]),
-        Route(FORM, submit_rule, methods=["POST"]),
-        Route(TEXT, submit_rule_text, methods=["POST"]),
-        Route(ORDER, submit_order, methods=["POST"]),
-        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
+        *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),

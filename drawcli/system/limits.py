@@ -244,9 +244,8 @@ EXCHANGES: Final[dict[str, Limit]] = {
     ),
     "page-request": Limit(
         peer=_BROWSER,
-        content="a request to `drawcli dashboard` with TLS, head and form, from the connection or "
-        f"the previous response on; a form with a rule or template may have "
-        f"{PAGE_EDIT_BYTES // KB} KiB",
+        content="a request to `drawcli dashboard` with TLS, head and form (a rule or template may "
+        f"have {PAGE_EDIT_BYTES // KB} KiB), from the connection or the previous response on",
         seconds=10.0,
         largest=PAGE_HEAD_BYTES + PAGE_FORM_BYTES,
         consequence="it is refused and the connection is closed; above "

@@ -1,7 +1,7 @@
 """The effect of changed rules on the series of the ledger, beside the form and the diff."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -18,7 +18,7 @@ from drawcli.dashboard.editing.trials import MOST_LISTED
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 
-_PAGE = "/edit/rules/trials"
+TRIALS: Final = "/edit/rules/trials"
 
 
 def effect_of(request: Request, checked: CheckedFile) -> Mapping[str, Any]:
@@ -66,4 +66,4 @@ async def stop_trial(request: Request, form: FormData) -> Response:
     if run is None:
         raise HTTPException(404, "This trial is over.")
     run.stop.set()
-    return RedirectResponse(f"{_PAGE}/{run.name}", SEE_OTHER)
+    return RedirectResponse(f"{TRIALS}/{run.name}", SEE_OTHER)
