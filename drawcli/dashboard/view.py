@@ -18,14 +18,14 @@ from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
@@ -54,10 +54,10 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    trials: TrialRuns
     catalogue: CatalogueRequest
-    patients: PatientIndex
-    searches: Searches
-    series: SeriesTexts
+    find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
@@ -89,7 +89,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "series_text": parts.series.of,
+        "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.jobs.warned import unseen_warnings
+from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
@@ -61,6 +62,7 @@ def overview(request: Request) -> Response:
         flow=_counts(snapshot.overview, _FLOW),
         others=_counts(snapshot.overview, _OTHER_STATES),
         setup=site.setup(),
+        controls=controls_of(parts_of(request)),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,
