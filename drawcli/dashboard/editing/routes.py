@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from drawcli.dashboard.access.auth import LOGIN_AGAIN
+from drawcli.dashboard.access.login_required import LOGIN_AGAIN
 from drawcli.dashboard.editing.kept_forms import login_again
 from drawcli.dashboard.editing.rule_pages import FORM, edit_rule, new_rule, submit_rule
 from drawcli.dashboard.editing.rule_text_pages import (
