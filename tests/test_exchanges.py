@@ -44,7 +44,8 @@ from drawcli.operations import metrics
 from drawcli.operations.heartbeat import ping
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import watchdog
-from drawcli.system.limits import EXCHANGES, MB
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import MB
 from tests import hostile
 from tests.conftest import NOON, Clock, Site
 
