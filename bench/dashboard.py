@@ -27,9 +27,9 @@ from status import a_job
 
 from drawcli.adapters.state.site_key import make_site_key
 from drawcli.config.load import load_settings
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.pipeline.context import open_context
 

@@ -30,12 +30,17 @@ from drawcli.system.limits import (
 )
 from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND, bytes_in_words, seconds_in_words
 from drawcli.system.records import Record
+from tests.conformance import conformance
 
 _COMMON: Final = frozenset(Common._fields)
 ROOT: Final = Path(__file__).parents[1]
 SETTINGS: Final = "docs/reference/settings.md"
 RENEW: Final = "python -m tests.reference"
 _NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
+_CONFORMANCE: Final = (
+    "What drawcli does in a DICOM network, after PS3.2: services, presentation contexts, "
+    "negotiation, statuses. A test compares the tables with what associations negotiate."
+)
 _SAMPLES: Final[dict[ValueKind, Any]] = {
     ValueKind.NUMBER: 3,
     ValueKind.DATE: "2026-01-31",
@@ -88,6 +93,7 @@ def pages() -> dict[str, str]:
         "operators": operators(),
         "structure-set": structure_set(),
         "exchanges": exchanges(),
+        "conformance": conformance(_head("DICOM Conformance Statement", _CONFORMANCE)),
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {

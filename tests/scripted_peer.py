@@ -81,6 +81,7 @@ class Talk:
 
     line: socket.socket
     offered: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
+    user: list[tuple[int, bytes]] = field(default_factory=list)  # user information, by item type
     asked: Asked = field(default_factory=Asked)
 
     def send(self, data: bytes) -> None:
@@ -93,11 +94,13 @@ class Talk:
     def requested(self) -> None:
         """Read the association request."""
         _, body = self.read_pdu()
-        for kind, content in _items(body[68:]):
+        for kind, content in items_of(body[68:]):
             if kind == 0x20:
-                inside = [(k, value.decode()) for k, value in _items(content[4:])]
+                inside = [(k, value.decode()) for k, value in items_of(content[4:])]
                 syntaxes = [value for k, value in inside if k == 0x40]
                 self.offered[content[0]] = (dict(inside)[0x30], syntaxes)
+            elif kind == 0x50:
+                self.user = list(items_of(content))
 
     def accept(
         self, *, takes: Callable[[str], bool] = lambda _: True, longest: int = 16_384
@@ -219,7 +222,7 @@ def _follow(script: Callable[[Talk], None], line: socket.socket, peer: Peer) -> 
         peer.closed.set()
 
 
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+def items_of(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset < len(data):
         kind, length = struct.unpack_from(">BxH", data, offset)

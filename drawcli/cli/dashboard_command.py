@@ -1,5 +1,6 @@
 """dashboard: the local web page."""
 
+import gc
 import sys
 from contextlib import suppress
 from ipaddress import ip_network
@@ -15,8 +16,8 @@ from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
-    from drawcli.dashboard.options import DashboardOptions
-    from drawcli.dashboard.password import Secret
+    from drawcli.dashboard.access.options import DashboardOptions
+    from drawcli.dashboard.access.password import Secret
 
 HostOption = Annotated[
     str,
@@ -38,6 +39,9 @@ KeyOption = Annotated[
 ActionsOption = Annotated[
     bool, typer.Option("--allow-actions", help="Allow release, retry, assign and cancel.")
 ]
+EditingOption = Annotated[
+    bool, typer.Option("--allow-editing", help="Allow changes of rules and templates.")
+]
 PasswordOption = Annotated[bool, typer.Option("--set-password", help="Store a password and exit.")]
 TokenOption = Annotated[bool, typer.Option("--make-token", help="Generate a password and exit.")]
 
@@ -56,14 +60,15 @@ def dashboard(
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
     allow_actions: ActionsOption = False,
+    allow_editing: EditingOption = False,
     set_password: PasswordOption = False,
     make_token: TokenOption = False,
     identify: IdentifyOption = False,
 ) -> Result | None:
     """Serve the site's web page to browsers on this machine."""
     try:
-        from drawcli.dashboard.options import DashboardOptions
-        from drawcli.dashboard.password import Secret
+        from drawcli.dashboard.access.options import DashboardOptions
+        from drawcli.dashboard.access.password import Secret
     except ImportError:
         raise not_installed("the dashboard", "web") from None
     site = door.settings()
@@ -77,6 +82,7 @@ def dashboard(
         tls_cert=tls_cert,
         tls_key=tls_key,
         allow_actions=allow_actions,
+        allow_editing=allow_editing,
         identify=identify,
         tls_proxy=site.dashboard.tls_proxy,
         proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
@@ -101,12 +107,14 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
             ("url", url),
             ("login", "the password that was set" if secret.is_set else "none: on this machine"),
             ("actions", "allowed" if options.allow_actions else "none: it only shows"),
+            ("editing", "allowed" if options.allow_editing else "none: it shows the files"),
             ("patients", "shown to who has logged in" if options.identify else "not shown"),
             ("notice", "Ctrl-C ends it"),
         ]
         render.present("dashboard", Result(data={"url": url}, show=render.lines(facts)), door.style)
 
     with door.context() as ctx:
+        gc.freeze()  # the collector is called often; nothing of the start is garbage
         site = SiteReader(ctx, lambda: open_context(ctx.settings), door.settings_file().absolute())
         with suppress(KeyboardInterrupt):  # how it is meant to end
             serve(site, options, secret, tell)

@@ -1,5 +1,6 @@
 """release, retry, assign and cancel."""
 
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -152,6 +153,7 @@ def _act(
     if bool(names) == bool(reason):
         raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
 
+    @wraps(action)  # its name is in the audit log
     def act(job: "Job", ctx: "Context") -> "Job":
         if reason and not (job.held and job.reason_code == reason):
             raise UsageError(f"job {job.id} is no longer held for '{reason}'")

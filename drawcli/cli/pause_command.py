@@ -34,6 +34,7 @@ def pause(
     The next package is not uploaded any more; an upload that has begun is finished. Series are
     still found, matched and packaged. The pause lasts until 'drawcli resume', over restarts.
     """
+    from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.pause import read_pause, write_pause
     from drawcli.pipeline.context import utc_now
 
@@ -41,6 +42,7 @@ def pause(
     before = read_pause(state_dir)
     after = _paused(before, plain(reason).strip(), now)
     if not dry_run and after != before:
+        record_action(state_dir, "pause", now)
         write_pause(state_dir, after)
         _log_it(door, state_dir, "paused")
     done = "would be paused" if dry_run else "already paused" if before else "paused"
@@ -70,12 +72,14 @@ def _paused(before: "Pause | None", reason: str, now: "datetime") -> "Pause":
 
 def resume(door: Door, dry_run: DryRunOption = False) -> Result:
     """Send again after a pause, with the next run."""
+    from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.pause import end_pause, read_pause
     from drawcli.pipeline.context import utc_now
 
     state_dir = door.settings().state_dir
     before = read_pause(state_dir)
     if before is not None and not dry_run:
+        record_action(state_dir, "resume", utc_now())
         end_pause(state_dir)
         _log_it(door, state_dir, "resumed")
     data = {"was_paused": before and before.as_plain(), "dry_run": dry_run}

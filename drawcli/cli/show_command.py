@@ -119,7 +119,7 @@ def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: 
             "" if moment.after is None else f"+ {long_duration(moment.after)}",
             moment.what,
             str(moment.attempt or ""),
-            moment.why,
+            " ".join(filter(None, (moment.why, f"by {moment.by}" if moment.by else ""))),
         )
         for moment in history
     ]

@@ -19,7 +19,7 @@ STORAGE_CLASSES: Final = {
     "RTDOSE": "1.2.840.10008.5.1.4.1.1.481.2",
 }
 OF_CONTOUR_QA: Final = ("RTSTRUCT", "RTPLAN")  # accepted where qa.enabled
-_NOT_LITTLE: Final = frozenset(  # deflated ones, which would be inflated, and big endian
+NOT_RECEIVED: Final = frozenset(  # deflated ones, which would be inflated, and big endian
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.2"}
     | {"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
 )
@@ -36,7 +36,7 @@ def _storage_class(name: str) -> str:
 def _transfer_syntax(uid: str) -> str:
     if not _UID.fullmatch(uid) or len(uid) > _LONGEST_UID:
         raise ValueError("should be the UID of a transfer syntax")
-    if uid in _NOT_LITTLE:
+    if uid in NOT_RECEIVED:
         raise ValueError("is deflated, referenced or big endian, which is not received")
     return uid
 

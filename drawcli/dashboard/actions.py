@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from drawcli.core.jobs.job import EventKind, Job, State
-from drawcli.dashboard.auth import SEE_OTHER, verified_form
+from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
+from drawcli.dashboard.access.rights import Right, require
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
@@ -58,18 +59,17 @@ async def act(request: Request) -> Response:
     """Apply the action of a form; 403 without --allow-actions."""
     parts = parts_of(request)
     form = await verified_form(request)
-    if not parts.options.allow_actions:
-        raise HTTPException(403, "The page is read-only. Start it with --allow-actions to act.")
+    visitor = require(request, Right.ACT)
     name, action = request.path_params["job"], request.path_params["action"]
     if action not in DESCRIPTIONS:
         raise HTTPException(404, f"There is no action '{action}'.")
-    done = await run_in_threadpool(_done, name, action, form, parts.site)
+    done = await run_in_threadpool(_done, name, action, form, parts.site, visitor.name)
     return RedirectResponse(f"/jobs/{done.id}?done={action}", SEE_OTHER)
 
 
-def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
+def _done(name: str, action: str, form: FormData, site: SiteReader, by: str) -> Job:
     """Act on a job, with the site opened again, so that the state on disk is used."""
-    with site.reopen() as ctx:
+    with site.reopen(by) as ctx:
         job = actions.find_job(name, ctx)
         after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
@@ -85,7 +85,7 @@ def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
         )
     if action == ASSIGN:
         return actions.assign(job, str(form.get("template", "")), ctx)
-    return ctx.ledger.commit(_ACTIONS[action](job, ctx))
+    return actions.carry_out(job, _ACTIONS[action], ctx)
 
 
 def _can(action: Callable[[Job, Context], Job], job: Job, ctx: Context) -> bool:

@@ -16,18 +16,30 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
+from drawcli.dashboard.access.auth import (
+    LOGIN_AGAIN,
+    METRICS_PATH,
+    SESSION_HOURS,
+    Authenticator,
+    LoginRequired,
+)
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.actions import act
-from drawcli.dashboard.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.options import DashboardOptions
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.patients import found, patient, patients, search, study
+from drawcli.dashboard.find.searches import Searches
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
-from drawcli.dashboard.pages.rules import rules, template, unmatched
+from drawcli.dashboard.pages.rules import rules, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.chart import chart, chart_csv
 from drawcli.dashboard.qa.overview import overview as qa
@@ -35,8 +47,10 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
-from drawcli.dashboard.request_guard import Guard
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.asking import ask_server
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
+from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
@@ -68,6 +82,11 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/patients", patients),
+        Route("/patients", search, methods=["POST"]),
+        Route("/patients/found/{search}", found),
+        Route("/patients/{patient}", patient),
+        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -77,10 +96,13 @@ def routes() -> list[BaseRoute]:
         Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
+        Route("/templates", templates),
+        Route("/templates/+ask", ask_server, methods=["POST"]),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -123,22 +145,26 @@ def application(
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers={
             DrawcliError: show_error,
             HTTPException: show_error,
             Exception: show_error,
         },
     )
-    qa_reader = QaReader(site.ctx.settings)
+    qa_reader, index = QaReader(site.ctx.settings), PatientIndex(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress)),
         previews=Previews(site),
         qa=qa_reader,
         differences=Differences(site),
+        seen=SeenTexts(),
+        catalogue=CatalogueRequest(site),
+        patients=index,
+        searches=Searches(),
     )
     return Guard(app, options)
 

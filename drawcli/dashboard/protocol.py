@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from drawcli.dashboard.access.request_guard import HEADERS
 from drawcli.dashboard.connections import Connection, Connections
-from drawcli.dashboard.request_guard import HEADERS
 
 _MOST_DROPPED: Final = 1 << 18  # bytes received between two responses
 _GRACE_SECONDS: Final = 1.0  # to read the last response

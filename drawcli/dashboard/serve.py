@@ -10,6 +10,8 @@ from typing import Final
 
 import uvicorn
 
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.app import application
 from drawcli.dashboard.connections import (
     Connections,
@@ -18,8 +20,6 @@ from drawcli.dashboard.connections import (
     max_connections,
     max_streams,
 )
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.protocol import LimitedProtocol
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import UsageError

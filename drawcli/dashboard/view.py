@@ -13,27 +13,23 @@ from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.core.qa.summary import INVESTIGATE
-from drawcli.dashboard.auth import Authenticator, form_token
+from drawcli.dashboard.access.auth import Authenticator, form_token
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.options import DashboardOptions
+from drawcli.dashboard.find.index import PatientIndex
+from drawcli.dashboard.find.searches import Searches
+from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final = (
-    ("/", "Overview"),
-    ("/jobs", "Jobs"),
-    ("/unmatched", "Unmatched"),
-    ("/rules", "Rules"),
-    ("/qa", "QA"),
-    ("/server", "Server"),
-    ("/checkup", "Check-up"),
-    ("/settings", "Settings"),
-)
 GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
 
 
@@ -48,6 +44,10 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    seen: SeenTexts
+    catalogue: CatalogueRequest
+    patients: PatientIndex
+    searches: Searches
 
 
 def parts_of(request: Request) -> PageParts:
@@ -59,6 +59,8 @@ def parts_of(request: Request) -> PageParts:
 def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
     """Return a page with navigation and the state of the site."""
     parts = parts_of(request)
+    visitor = visitor_of(request)
+    identify = visitor.may(Right.PATIENTS)
     now = parts.site.now
     snapshot = parts.site.snapshot()
     overview = snapshot.overview
@@ -66,14 +68,16 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
-        "may_act": parts.options.allow_actions,
-        "identify": parts.options.identify,
+        "nav": navigation_of(request.url.path, visitor),
+        "may_act": visitor.may(Right.ACT),
+        "may_edit": visitor.may(Right.EDIT),
+        "identify": identify,
         "can_leave": parts.entry.requires_login,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "patient": parts.site.patient if parts.options.identify else None,
+        "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
 
@@ -83,7 +87,6 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
-        "pages": PAGES,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }

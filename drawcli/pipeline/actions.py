@@ -15,6 +15,8 @@ from drawcli.errors import FIRST_RUN, MODEL_CHANGED, JobError, UsageError
 from drawcli.pipeline.context import Context
 
 _Made = TypeVar("_Made")
+Action = Callable[[Job, Context], Job]  # named as in the audit log
+ASSIGN: Final = "assign"
 SHORTEST_PREFIX: Final = 4
 _IS_PREFIX: Final = re.compile("[0-9a-f]+")
 _MOST_LISTED: Final = 10
@@ -174,9 +176,10 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
     if job.state is State.CANCELLED:
         _check_not_open(job, template, ctx)
         again = job.to(State.WAITING, at=ctx.now(), **facts)
-        return ctx.ledger.commit(_taken_up_by_scan(again))
+        return _stored(ASSIGN, job, _taken_up_by_scan(again), ctx, template=template)
     if job.state in _ASSIGNABLE:
-        return ctx.ledger.commit(job.to(State.MATCHED, at=ctx.now(), **facts))
+        after = job.to(State.MATCHED, at=ctx.now(), **facts)
+        return _stored(ASSIGN, job, after, ctx, template=template)
     return _sent_again(job, facts, ctx)
 
 
@@ -231,13 +234,15 @@ def _sent_again(job: Job, facts: dict[str, Any], ctx: Context) -> Job:
         template=facts["template"],
         one_off=job.one_off,
     )
-    after = _taken_up_by_scan(fresh.begun(at=ctx.now()))
+    after = _taken_up_by_scan(fresh.begun(at=ctx.now())).signed(ctx.actor.label, fresh)
+    ctx.record(ASSIGN, after, template=after.template, follows=job.id)
     if not ctx.begin(after, _shown(job, ctx)):
         raise UsageError(
             f"another process has just made job {after.id}", hint="Run the command again."
         )
     if is_same:
-        ctx.ledger.commit(cancel_replaced(job, ctx.now(), after.id, "assigned again"))
+        cancelled = cancel_replaced(job, ctx.now(), after.id, "assigned again")
+        ctx.ledger.commit(cancelled.signed(ctx.actor.label, job))
     return after
 
 
@@ -271,9 +276,20 @@ def act_locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
         ) from None
 
 
-def apply_action(job: Job, action: Callable[[Job, Context], Job], ctx: Context) -> Job:
-    """Release, retry or cancel a job under its lock; return the stored job."""
-    return act_locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
+def apply_action(job: Job, action: Action, ctx: Context) -> Job:
+    """Release, retry, resend or cancel a job under its lock; return the stored job."""
+    return act_locked(job, ctx, lambda now: carry_out(now, action, ctx))
+
+
+def carry_out(job: Job, action: Action, ctx: Context) -> Job:
+    """Release, retry, resend or cancel a locked job; the action's name is in the audit log."""
+    return _stored(action.__name__, job, action(job, ctx), ctx)
+
+
+def _stored(action: str, before: Job, after: Job, ctx: Context, **facts: Any) -> Job:
+    """Store what a user did to a job; first it is in the audit log."""
+    ctx.record(action, before, **facts)
+    return ctx.ledger.commit(after.signed(ctx.actor.label, before))
 
 
 def assign_template(job: Job, template: str, ctx: Context) -> Job:

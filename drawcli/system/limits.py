@@ -29,6 +29,7 @@ NODE_BYTES_PER_SECOND: Final = 10_000  # the line also carries images
 NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of one answer
 PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the dashboard
 PAGE_FORM_BYTES: Final = 16 * KB
+PAGE_EDIT_BYTES: Final = 128 * KB  # of a form with the text of a rule or template
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
 RECEIVE_PDU_BYTES: Final = 128 * KB  # of an A-ASSOCIATE-RQ, and of a P-DATA-TF
@@ -117,6 +118,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         seconds=10.0,
         largest=16 * MB,
         consequence="the commit is not recorded; `rules diff` reports an unknown revision",
+    ),
+    "git-commit": Limit(
+        peer="git",
+        content="a commit of rules or templates that were changed on the page, with its hooks",
+        seconds=60.0,
+        largest=64 * KB,
+        consequence="the file is put back as it was, and the page says so",
     ),
     "datastore": Limit(
         peer="file server",

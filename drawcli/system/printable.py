@@ -6,6 +6,7 @@ controls, bidirectional overrides, line breaks or lone surrogates. They are repl
 
 import re
 import unicodedata
+from math import floor, log10
 from typing import Final
 
 INSTEAD: Final = "·"
@@ -31,6 +32,19 @@ def counted(count: float, noun: str, plural: str = "") -> str:
     """
     shown = f"{count:,}".removesuffix(".0")
     return f"{shown} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def volume_text(cm3: float | None) -> str:
+    """Return a volume in cm3 with three significant figures; "none" without contours.
+
+    >>> volume_text(1234.5), volume_text(88.04), volume_text(0.12349), volume_text(0)
+    ('1,230', '88.0', '0.123', 'none')
+    """
+    if not cm3:
+        return "none"
+    rounded = float(f"{cm3:.2e}")
+    decimals = max(0, 2 - floor(log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
 
 
 def plain(text: str) -> str:

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from drawcli.dashboard.password import Secret
+from drawcli.dashboard.access.password import Secret
 from tests.cli.conftest import Run, piped
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS

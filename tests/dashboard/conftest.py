@@ -9,9 +9,9 @@ from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job, State
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context

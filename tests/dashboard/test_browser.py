@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.jobs.job import Job, State
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.operations.qa.summarize import update_summary
 from drawcli.pipeline.context import Context

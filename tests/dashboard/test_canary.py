@@ -17,7 +17,8 @@ from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
 PLACES = ("/", "/jobs", "/jobs?rows=1000&sort=touched", "/unmatched", "/rules", "/server",
-    "/checkup", "/settings", "/metrics", "/templates/Prostate_OAR", "/nowhere")  # fmt: skip
+    "/checkup", "/settings", "/metrics", "/templates", "/templates/Prostate_OAR",
+    "/nowhere")  # fmt: skip
 
 
 def secrets_of(site: Site, images: list[Path]) -> set[str]:

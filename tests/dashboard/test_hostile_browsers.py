@@ -1,11 +1,13 @@
 """The page beside browsers that drip, flood, lie, read nothing, or vanish; over raw sockets."""
 
+import gc
 import http.client
 import re
 import socket
 import ssl
 import threading
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from drawcli.dashboard import connections
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.dashboard.password import Secret
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.serve import make_server, open_listener
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
+from drawcli.system.network.closed_connections import COLLECTED
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.fake_draw import FakeDraw
@@ -196,6 +199,25 @@ def test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it(
             answer(stream)  # it had to go, without waiting for its time
 
     assert status == 200
+
+
+def test_connections_that_do_not_speak_tls_leave_nothing_in_memory(
+    serving: Serving, tmp_path: Path
+) -> None:
+    cert, key = Authority(tmp_path).certificate("127.0.0.1")
+    page = serving(password=WORDS, tls_cert=cert, tls_key=key)
+
+    def connect(count: int) -> int:
+        for _ in range(count):
+            page.connected(b"\x16\x03\x01").close()
+        return sum(isinstance(one, SSLProtocol) for one in gc.get_objects())
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(0)  # the collector does not look by itself
+    try:
+        assert connect(5 * COLLECTED) <= 2 * COLLECTED
+    finally:
+        gc.set_threshold(*threshold)
 
 
 @pytest.mark.parametrize("half", [b"", HALF, FORM])

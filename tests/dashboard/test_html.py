@@ -12,7 +12,8 @@ from tests.dashboard.conftest import WORDS, Serve, log_in
 
 HEADINGS = ("h1", "h2", "h3")
 PLACES = ("/", "/jobs", "/jobs?state=held", "/unmatched", "/rules", "/server", "/checkup",
-    "/settings", "/templates/Prostate_OAR", "/nowhere")  # fmt: skip
+    "/settings", "/templates", "/templates/Prostate_OAR",
+    "/nowhere")  # fmt: skip
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.dicom.header import Incomplete, NotDicom
+from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.gate.pydicom_elements import pydicom_errors
 from drawcli.core.rules.conditions import RuleHeader
@@ -57,6 +57,23 @@ def shared_elements(paths: Iterable[str]) -> RuleHeader:
     differing = {path for header in headers for path in header} - shared.keys()
     mixed = {path: [one.get(path, ()) for one in headers] for path in differing}
     return RuleHeader(shared, mixed)
+
+
+def header_of_file(path: str) -> Header:
+    """Return the header of an image file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    SeriesRefused
+        If it is no DICOM file, or cut off.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return read_or_convert(stream)[0]
+    except (Incomplete, NotDicom):
+        raise SeriesRefused("the header of a file cannot be read") from None
 
 
 def _text_elements(path: str) -> dict[str, tuple[str, ...]]:

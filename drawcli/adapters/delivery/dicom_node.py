@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from drawcli.config.sections_targets import Target
 
 _STRUCTURE_SETS: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
-_VERIFICATION: Final = "1.2.840.10008.1.1"
+# What a check of a node proposes.
+EXPLICIT: Final = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
+DEFAULT: Final = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
+ECHO: Final = ProposedContext(5, "1.2.840.10008.1.1", IMPLICIT_LITTLE)
+KEEPING: Final = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
 _NO_COMMITMENT: Final = "does not offer storage commitment"
 _NO_COMMITMENT_HINT: Final = "Switch it on at the node, or remove 'commitment: true'."
 _EXPLICIT_ONLY: Final = (
@@ -147,7 +151,7 @@ class DicomNode:
         header = header_of(data)
         sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.node)
         had_before = sendings.are_only(sha256)
-        offers = _offers_for(header)
+        offers = offers_for(header.text(tags.SOPClassUID), header.transfer_syntax)
         association = self._associated(offers)
         try:
             with association:
@@ -167,26 +171,22 @@ class DicomNode:
         TryLater
             If it is unreachable, or does not accept them.
         """
-        explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
-        default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
-        verification = ProposedContext(5, _VERIFICATION, IMPLICIT_LITTLE)
-        keeping = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
-        offers = [explicit, default, verification, *([keeping] if self.commitment else [])]
+        offers = [EXPLICIT, DEFAULT, ECHO, *([KEEPING] if self.commitment else [])]
         association = self._associated(offers)
         try:
             with association:
-                if not (association.accepts(explicit) or association.accepts(default)):
+                if not (association.accepts(EXPLICIT) or association.accepts(DEFAULT)):
                     raise self.judge.later("does not accept structure sets")
-                if not association.accepts(verification):
+                if not association.accepts(ECHO):
                     raise self.judge.later("does not accept C-ECHO")
-                if self.commitment is not None and not association.accepts(keeping):
+                if self.commitment is not None and not association.accepts(KEEPING):
                     raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
-                status = association.echo(verification)
+                status = association.echo(ECHO)
         except NodeTrouble as err:
             raise self.judge.away(str(err), err.hint) from None
         if status != SUCCESS:
             raise self.judge.later(f"answers a C-ECHO with status {status:04X}")
-        if association.accepts(default):
+        if association.accepts(DEFAULT):
             return ""
         return _EXPLICIT_ONLY
 
@@ -263,8 +263,7 @@ def _check_installed(what: str, or_else: str) -> None:
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may log patient data
 
 
-def _offers_for(header: Header) -> list[ProposedContext]:
+def offers_for(sop_class: str, transfer_syntax: str) -> list[ProposedContext]:
     """Return the contexts for a file: its transfer syntax and the default one (PS3.5 10.1)."""
-    syntaxes = dict.fromkeys((header.transfer_syntax, IMPLICIT_LITTLE))
-    sop_class = header.text(tags.SOPClassUID)
+    syntaxes = dict.fromkeys((transfer_syntax, IMPLICIT_LITTLE))
     return [ProposedContext(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]

@@ -5,23 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from drawcli.adapters.delivery.dicom_node import DEFAULT, ECHO, EXPLICIT, KEEPING
 from drawcli.adapters.dicom_network.association import Association
 from drawcli.adapters.dicom_network.connection import Wire, connected
-from drawcli.core.delivery.commitment import PUSH_MODEL
-from drawcli.core.dicom.header import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
+from drawcli.core.dicom.upper_layer import NodeTrouble
 from drawcli.errors import TryLater
 
 if TYPE_CHECKING:
     from drawcli.adapters.delivery.dicom_node import DicomNode
     from drawcli.adapters.delivery.stow import StowTarget
 
-_STRUCTURE_SETS = "1.2.840.10008.5.1.4.1.1.481.3"
-_EXPLICIT = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
-_IMPLICIT = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
-_ECHO = ProposedContext(5, "1.2.840.10008.1.1", IMPLICIT_LITTLE)
-_COMMITMENT = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
-_NAMES = {_IMPLICIT: "Implicit VR Little Endian", _EXPLICIT: "Explicit VR Little Endian"}
+_NAMES = {DEFAULT: "Implicit VR Little Endian", EXPLICIT: "Explicit VR Little Endian"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +42,13 @@ def probe_node(node: "DicomNode") -> TargetProbe:
         return TargetProbe(str(err), err.hint)
     found = _of_wire(wire)
     try:
-        offers = [_EXPLICIT, _IMPLICIT, _ECHO, _COMMITMENT]
+        offers = [EXPLICIT, DEFAULT, ECHO, KEEPING]
         with Association(node.node, node.calling, offers, node.deadlines, wire=wire) as association:
             taken = tuple(name for one, name in _NAMES.items() if association.accepts(one))
-            offered = association.accepts(_COMMITMENT)
+            offered = association.accepts(KEEPING)
             found = replace(found, association=True, contexts=taken, commitment=offered, echo=False)
-            if association.accepts(_ECHO):
-                found = replace(found, echo=association.echo(_ECHO) == 0)
+            if association.accepts(ECHO):
+                found = replace(found, echo=association.echo(ECHO) == 0)
     except NodeTrouble as err:
         return replace(found, association=found.association or False, failure=str(err))
     return replace(found, failure=_lacks(found, needs_commitment=node.commitment is not None))

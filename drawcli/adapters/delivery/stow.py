@@ -65,7 +65,7 @@ class _Parts(NamedTuple):
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the request."""
-        return _headers(self.boundary, len(self.head) + len(self.data) + len(self.tail))
+        return request_headers(self.boundary, len(self.head) + len(self.data) + len(self.tail))
 
     def pieces(self, before_last: Callable[[], None]) -> Iterator[bytes]:
         """Yield the body; the archive cannot have the file before `before_last` was called."""
@@ -79,7 +79,8 @@ class _Parts(NamedTuple):
         yield self.tail
 
 
-def _headers(boundary: str, length: int) -> dict[str, str]:
+def request_headers(boundary: str, length: int) -> dict[str, str]:
+    """Return the headers of a request with a body of so many bytes."""
     return {
         "content-type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "content-length": str(length),
@@ -134,7 +135,7 @@ class StowTarget:
                 return answer
             boundary = secrets.token_hex(24)
             body = f"--{boundary}--\r\n".encode("ascii")
-            headers = _headers(boundary, len(body))
+            headers = request_headers(boundary, len(body))
             empty = WebRequest("POST", url, headers, lambda: iter([body]))
             return exchange(client, empty, deadline)
 

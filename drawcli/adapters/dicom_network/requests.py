@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
 from drawcli.core.dicom.dimse import ECHO, MESSAGE_ID, DimseRequest
 from drawcli.core.dicom.upper_layer import ProposedContext
+from drawcli.core.dicom_service.association_answer import VERSION_NAME
 from drawcli.core.protocol.dicom_address import Node
 
 if TYPE_CHECKING:
@@ -34,11 +36,7 @@ def association_request(
     longest_pdu
         Bytes of a P-DATA-TF that we accept.
     """
-    from pynetdicom import (
-        PYNETDICOM_IMPLEMENTATION_UID,
-        PYNETDICOM_IMPLEMENTATION_VERSION,
-        build_context,
-    )
+    from pynetdicom import build_context
     from pynetdicom.pdu import A_ASSOCIATE_RQ
     from pynetdicom.pdu_primitives import (
         A_ASSOCIATE,
@@ -51,8 +49,8 @@ def association_request(
     longest, ours = MaximumLengthNotification(), ImplementationClassUIDNotification()
     version = ImplementationVersionNameNotification()
     longest.maximum_length_received = longest_pdu
-    ours.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
-    version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
+    ours.implementation_class_uid = IMPLEMENTATION_CLASS
+    version.implementation_version_name = VERSION_NAME
     asked = A_ASSOCIATE()
     asked.application_context_name = _APPLICATION_CONTEXT
     asked.calling_ae_title, asked.called_ae_title = calling, node.ae_title

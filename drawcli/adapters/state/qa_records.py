@@ -19,6 +19,7 @@ FOLDER: Final = "qa"
 PAIRS: Final = "pairs.jsonl"
 RATINGS: Final = "ratings.jsonl"
 BASELINES: Final = "baselines.jsonl"
+_RECENT_BYTES: Final = 4 << 20
 _FIRST: Final = b'{"job": "'  # how a record begins
 
 
@@ -119,6 +120,12 @@ class QaRecords:
         """Return the last record of each job of a template; a job keeps its template."""
         rows = self._file.rows(f'"template": {json.dumps(template)}')
         return {record.job: record for record in _records_in(rows)}
+
+    def recent_of_template(self, template: str) -> Iterator[PairRecord]:
+        """Yield the records of a template in the last megabytes of the file, in their order."""
+        place = max(0, self.size - _RECENT_BYTES)
+        rows = self._file.rows_from(place, f'"template": {json.dumps(template)}')
+        return (record for record in _records_in(row for row, _ in rows))
 
     def of_job(self, job: str) -> PairRecord | None:
         """Return the last record of a job."""

@@ -119,10 +119,10 @@ class Derived(Look):
 
     def check(self) -> None:
         """Refuse more than one operation, and parameters that it does not take."""
-        given = [name for name in _OPERATIONS if getattr(self, name) is not None]
+        given = [name for name in OPERATIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a derived structure needs one of {', '.join(_OPERATIONS)}")
-        unused = self.given & {"inside", "outside", "mm", "cm3"} - _NEEDS[given[0]]
+            raise ValueError(f"a derived structure needs one of {', '.join(OPERATIONS)}")
+        unused = self.given & {"inside", "outside", "mm", "cm3"} - PARAMETERS[given[0]]
         if unused:
             raise ValueError(f"{given[0]} does not take {', '.join(sorted(unused))}")
         if given[0] in ("margin", "smooth") and not self.mm:
@@ -137,7 +137,7 @@ class Derived(Look):
     @property
     def operation(self) -> str:
         """The name of its operation."""
-        return next(name for name in _OPERATIONS if getattr(self, name) is not None)
+        return next(name for name in OPERATIONS if getattr(self, name) is not None)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Derived(Look):
         return text.encode("ascii", "replace").decode("ascii").replace("\\", "?")[:64].strip()
 
 
-_NEEDS: Final[Mapping[str, frozenset[str]]] = {
+PARAMETERS: Final[Mapping[str, frozenset[str]]] = {  # of the operations
     "union": frozenset(),
     "intersection": frozenset(),
     "subtraction": frozenset(),
@@ -170,7 +170,7 @@ _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     "remove_small": frozenset({"cm3"}),
     "keep_largest": frozenset(),
 }
-_OPERATIONS: Final = tuple(_NEEDS)
+OPERATIONS: Final = tuple(PARAMETERS)
 
 
 def look_problems(

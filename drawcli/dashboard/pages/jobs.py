@@ -11,8 +11,10 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
 from drawcli.core.jobs.waiting import way_out
 from drawcli.core.rules.conditions import Truth
+from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
+from drawcli.dashboard.find.cases import case_of_job
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.ratings import rating_box
@@ -27,17 +29,17 @@ from drawcli.pipeline.stored_explanation import read_explanation
 
 def jobs(request: Request) -> Response:
     """List the jobs that match the query."""
-    parts = parts_of(request)
-    site = parts.site
+    site = parts_of(request).site
+    identify = visitor_of(request).may(Right.PATIENTS)
     query = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
-    among = snapshot.jobs if query.when == NOW else site.month(query.when)
+    among = snapshot.jobs if query.when == NOW else [*site.month(query.when).values()]
     listing = Listing.select(query, among)
     return page(
         request,
         "jobs.html",
         listing=listing,
-        lines=job_rows(listing.jobs, site.now, site.patient if parts.options.identify else None),
+        lines=job_rows(listing.jobs, site.now, site.patient if identify else None),
         states=[HELD, *State],
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,
@@ -50,7 +52,8 @@ def jobs(request: Request) -> Response:
 def job(request: Request) -> Response:
     """Show everything about a job."""
     parts = parts_of(request)
-    site, identify = parts.site, parts.options.identify
+    site, visitor = parts.site, visitor_of(request)
+    identify, may_act = visitor.may(Right.PATIENTS), visitor.may(Right.ACT)
     found = site.job(request.path_params["job"])
     work = site.ctx.work
     done = request.query_params.get("done", "")
@@ -64,13 +67,14 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         facts=facts(found, site.now),
         private=private_facts(found, site.ctx) if identify else [],
+        who=case_of_job(found, site.ctx) if identify else None,
         trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
-        actions=available_actions(found, site.ctx) if parts.options.allow_actions else {},
-        templates=_templates(site) if parts.options.allow_actions else [],
+        actions=available_actions(found, site.ctx) if may_act else {},
+        templates=_templates(site) if may_act else [],
         done=completed_action(found, done),
         rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),

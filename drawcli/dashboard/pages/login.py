@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from drawcli.adapters.state import logs
+from drawcli.dashboard.access.auth import SEE_OTHER, form_token, log_in, verified_form
 from drawcli.dashboard.actions import DESCRIPTIONS
-from drawcli.dashboard.auth import SEE_OTHER, form_token, log_in, verified_form
 from drawcli.dashboard.view import bare_page, parts_of
 from drawcli.errors import DrawcliError, UsageError
 

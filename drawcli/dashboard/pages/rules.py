@@ -1,6 +1,5 @@
 """Rules and templates, a trial of the rules on a series, and the series that no rule sends."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rules.conditions import Rule, RuleHeader, Truth
-from drawcli.core.templates.template import server_file
+from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.explanations import ExplanationNode, node_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
@@ -46,8 +45,8 @@ class RuleTrial:
 
 def rules(request: Request) -> Response:
     """Show rules and templates, warnings about them, and the results of their tests."""
-    parts = parts_of(request)
-    site, identify = parts.site, parts.options.identify
+    site = parts_of(request).site
+    identify = visitor_of(request).may(Right.PATIENTS)
     book, broken = _book(site)
     asked = request.query_params.get("job", "").strip()
     return page(
@@ -63,16 +62,6 @@ def rules(request: Request) -> Response:
         jobs=site.snapshot().jobs[-_MOST_LISTED:],
         settings=site.ctx.settings,
     )
-
-
-def template(request: Request) -> Response:
-    """Show a template: its models, its structures, and the file that is sent to the server."""
-    site = parts_of(request).site
-    name = request.path_params["template"]
-    found = site.rulebook().template_named(name)
-    file = server_file(name, found).decode("utf-8")
-    jobs = Counter(job.template for job in site.snapshot().jobs)[name]
-    return page(request, "template.html", name=name, template=found, file=file, jobs=jobs)
 
 
 def unmatched(request: Request) -> Response:

@@ -24,6 +24,7 @@ from drawcli.core.rtstruct.inspection import (
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.delivery import structures_sent
 
 LOST_AFTER: Final = 4
 PARTIAL_WAIT_SECONDS: Final = 60.0
@@ -67,7 +68,7 @@ def _inspect(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list[M
     """Return the findings of the gate, and the measures of the structures if it passes."""
     crosswalk, settings = ctx.crosswalk(job), _structures(job, ctx)
     required = {name: s.required for name, s in settings.items() if s.required is not None}
-    expected = expect_received(crosswalk, ctx.structures_sent(job), required)
+    expected = expect_received(crosswalk, structures_sent(job, ctx), required)
     wanted = StructureCriteria(
         bounds={name: s.volume_cm3 for name, s in settings.items() if s.volume_cm3},
         severities=ctx.settings.accept.severities,

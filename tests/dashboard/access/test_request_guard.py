@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.dashboard.request_guard import HEADERS
+from drawcli.dashboard.access.request_guard import HEADERS
 from drawcli.system.limits import PAGE_FORM_BYTES
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS, Serve

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from drawcli.dashboard.rate_limit import (
+from drawcli.dashboard.access.rate_limit import (
     FREE_ATTEMPTS,
     LoginLimiter,
     device_counters,

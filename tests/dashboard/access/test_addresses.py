@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.dashboard.addresses import client_of
+from drawcli.dashboard.access.addresses import client_of
 from drawcli.dashboard.connections import Connections
 
 PROXIES = (ip_network("10.0.0.5/32"), ip_network("2001:db8:9::/64"))

@@ -10,10 +10,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
+from drawcli.dashboard.access.auth import LOGIN_AGAIN, SESSION_HOURS
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.dashboard.app import routes
-from drawcli.dashboard.auth import SESSION_HOURS
-from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import Site
 from tests.dashboard.conftest import HERE, HTML, QUICK, WORDS, Serve, log_in, token_in
@@ -37,8 +37,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if seconds:
             waited.append(seconds)
 
-    monkeypatch.setattr("drawcli.dashboard.auth.LoginLimiter", lambda: LoginLimiter(lambda: 0.0))
-    monkeypatch.setattr("drawcli.dashboard.auth.sleep", sleep)
+    monkeypatch.setattr(
+        "drawcli.dashboard.access.auth.LoginLimiter", lambda: LoginLimiter(lambda: 0.0)
+    )
+    monkeypatch.setattr("drawcli.dashboard.access.auth.sleep", sleep)
     return waited
 
 
@@ -51,7 +53,7 @@ def test_with_a_password_nothing_is_shown_before_the_login(serve: Serve) -> None
     client = serve(password=WORDS)
 
     assert len(ADDRESSES) > 12
-    for address in set(ADDRESSES) - {"/login"}:
+    for address in set(ADDRESSES) - {"/login", LOGIN_AGAIN}:
         page, program = client.get(address), client.get(address, headers={"accept": "*/*"})
         assert (page.status_code, page.headers["location"]) == (303, "/login"), address
         assert program.status_code == 401, address
@@ -110,9 +112,9 @@ def test_a_session_ends_when_its_time_is_over(
     log_in(client)
     over = time() + SESSION_HOURS * 3600
 
-    monkeypatch.setattr("drawcli.dashboard.auth.time", lambda: over - 60)
+    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over - 60)
     before = client.get("/").status_code
-    monkeypatch.setattr("drawcli.dashboard.auth.time", lambda: over)
+    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over)
     after = client.get("/")
 
     assert before == 200
@@ -174,7 +176,8 @@ def test_every_form_of_every_address_asks_for_the_token(serve: Serve, held: Job)
         one.path for one in routes() if isinstance(one, Route) and "POST" in (one.methods or ())
     }
 
-    assert takes_forms == {"/login", "/logout", "/jobs/{job}/rate", "/jobs/{job}/{action}"}
+    assert takes_forms >= {"/login", "/logout", "/jobs/{job}/rate", "/jobs/{job}/{action}"}
+    assert "/patients" in takes_forms
     for path in takes_forms:
         address = path.format(job=held.id, action="release")
         assert client.post(address, data={"csrf": "wrong"}).status_code == 403
@@ -352,7 +355,7 @@ def test_without_tls_no_cookie_is_secure_for_it_would_not_come_back(serve: Serve
 def test_logins_are_logged_without_their_words(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "drawcli.dashboard.auth")
+    caplog.set_level("INFO", "drawcli.dashboard.access.auth")
     client = serve(password=WORDS)
     csrf = token_in(client.get("/login").text)
 

@@ -13,9 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drawcli.dashboard.devices import COOKIE
-from drawcli.dashboard.options import DashboardOptions
-from drawcli.system.limits import PAGE_FORM_BYTES
+from drawcli.dashboard.access.devices import COOKIE
+from drawcli.dashboard.access.options import DashboardOptions
+from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES
 
 POLICY: Final = "; ".join(
     (
@@ -38,6 +38,7 @@ _LONGEST_PATH: Final = 512  # bytes, as it is sent
 _LONGEST_QUERY: Final = 4096
 _ESCAPES: Final = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _DIGITS: Final = 9
+EDITING: Final = "/edit/"  # paths whose forms carry the text of a rule or template
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -81,14 +82,15 @@ class Guard:
             return PlainTextResponse("drawcli: other sites may only link\n", 403)
         if scope["method"] != "POST":
             return PlainTextResponse("drawcli: GET and POST only\n", 405)
-        return self._refusal_of_form(headers, host)
+        most = PAGE_EDIT_BYTES if scope["path"].startswith(EDITING) else PAGE_FORM_BYTES
+        return self._refusal_of_form(headers, host, most)
 
-    def _refusal_of_form(self, headers: Headers, host: str) -> PlainTextResponse | None:
+    def _refusal_of_form(self, headers: Headers, host: str, most: int) -> PlainTextResponse | None:
         if not self._is_own(headers, host):
             return PlainTextResponse("drawcli: the form came from another page\n", 403)
         length = headers.get("content-length", "")
         is_known = length.isdecimal() and "transfer-encoding" not in headers  # which overrides it
-        if not is_known or len(length) > _DIGITS or int(length) > PAGE_FORM_BYTES:
+        if not is_known or len(length) > _DIGITS or int(length) > most:
             return PlainTextResponse("drawcli: the form is too large\n", 413)
         return None
 

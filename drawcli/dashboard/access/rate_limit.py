@@ -15,7 +15,7 @@ from math import ceil, inf
 from time import monotonic
 from typing import Final
 
-from drawcli.dashboard.addresses import network_of, wider_network
+from drawcli.dashboard.access.addresses import network_of, wider_network
 from drawcli.system.limits import EXCHANGES
 
 FREE_ATTEMPTS: Final = 5  # wrong attempts of a network without a pause

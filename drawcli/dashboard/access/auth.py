@@ -7,7 +7,7 @@ ids of logged-out sessions are kept, since their cookies would still be valid.
 import logging
 import secrets
 from asyncio import Lock, sleep
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 from time import time
@@ -20,22 +20,24 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drawcli.dashboard.addresses import client_of
-from drawcli.dashboard.devices import Devices
-from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import (
+from drawcli.dashboard.access.addresses import client_of
+from drawcli.dashboard.access.devices import Devices
+from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.rate_limit import (
     LoginCounter,
     LoginLimiter,
     device_counters,
     network_counters,
 )
+from drawcli.dashboard.access.request_guard import EDITING
 from drawcli.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 SESSION_HOURS: Final = 12  # of a login
 CSRF_FIELD: Final = "csrf"
 METRICS_PATH: Final = "/metrics"  # the only path that accepts a bearer token
-_OPEN: Final = ("/login", "/static/")
+LOGIN_AGAIN: Final = f"{EDITING}login"  # with a form that was sent after the session had ended
+_OPEN: Final = ("/login", "/static/", LOGIN_AGAIN)
 SEE_OTHER: Final = 303
 _SEE_LOG: Final = "See the log of drawcli on the machine that serves the page."
 
@@ -134,13 +136,19 @@ class Authenticator:
 class LoginRequired:
     """Middleware that requires a login; it needs the session middleware before it."""
 
-    def __init__(self, app: ASGIApp, entry: Authenticator) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        entry: Authenticator,
+        keep: Callable[[Request], Awaitable[Response]] | None = None,
+    ) -> None:
         self._app = app
         self._entry = entry
+        self._keep = keep  # answers a form of the editor, so that what was typed is not lost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or redirect it to the login."""
-        refused = await self._refusal(Request(scope))
+        refused = await self._refusal(Request(scope, receive))
         await (refused or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
@@ -151,8 +159,11 @@ class LoginRequired:
         kind, _, words = headers.get("authorization", "").partition(" ")
         if path == METRICS_PATH and kind.lower() == "bearer":
             return await self._token_refusal(words.strip(), request)
-        if request.method == "GET" and headers.get("accept", "").startswith("text/html"):
+        is_page = headers.get("accept", "").startswith("text/html")
+        if request.method == "GET" and is_page:
             return RedirectResponse("/login", SEE_OTHER)
+        if self._keep is not None and is_page and path.startswith(EDITING):
+            return await self._keep(request)
         return PlainTextResponse("drawcli: log in first\n", 401)
 
     async def _token_refusal(self, words: str, request: Request) -> Response | None:

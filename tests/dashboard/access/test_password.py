@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.dashboard.password import SHORTEST, Secret
+from drawcli.dashboard.access.password import SHORTEST, Secret
 from drawcli.errors import ConfigError, UsageError
 from tests.dashboard.conftest import QUICK, WORDS
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from drawcli.dashboard.addresses import Network
+from drawcli.dashboard.access.addresses import Network
+from drawcli.dashboard.access.rights import Right
 from drawcli.errors import UsageError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -22,6 +23,7 @@ class DashboardOptions:
     tls_key: Path | None = None  # None: in tls_cert
     names: tuple[str, ...] = ()  # host names in addition to `host`
     allow_actions: bool = False
+    allow_editing: bool = False
     identify: bool = False
     tls_proxy: bool = False  # a reverse proxy terminates TLS
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
@@ -30,6 +32,16 @@ class DashboardOptions:
     def over_tls(self) -> bool:
         """Whether browsers use https."""
         return self.tls_cert is not None or self.tls_proxy
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights that a user may have on this page."""
+        switches = {
+            Right.PATIENTS: self.identify,
+            Right.ACT: self.allow_actions,
+            Right.EDIT: self.allow_editing,
+        }
+        return frozenset(right for right, is_on in switches.items() if is_on)
 
     @property
     def scheme(self) -> str:
@@ -58,13 +70,10 @@ class DashboardOptions:
         """
         self._check_files()
         if self.host in LOOPBACK:
-            for flag, wanted in (
-                ("--allow-actions", self.allow_actions),
-                ("--identify", self.identify),
-            ):
-                if wanted and not secret:
+            for right in Right:
+                if right in self.rights and not secret:
                     raise UsageError(
-                        f"{flag} needs a password: every user of this machine can open the page",
+                        f"--{right} needs a password: every user of this machine can open the page",
                         hint=_SET_IT,
                     )
             return

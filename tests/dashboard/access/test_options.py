@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.dashboard.options import DashboardOptions
+from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from drawcli.dashboard.password import Secret
+from drawcli.dashboard.access.password import Secret
 
 COOKIE: Final = "drawcli-known-"  # and the port
 _DAYS: Final = 180

@@ -1,0 +1,51 @@
+"""What a visitor of the page may do: the options of the page allow it, and the role of the user."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from drawcli.dashboard.access.options import DashboardOptions
+
+
+class Right(StrEnum):
+    """A right, by the option of `drawcli dashboard` that switches it on."""
+
+    PATIENTS = "identify"  # see patients, UIDs and paths
+    ACT = "allow-actions"  # act on jobs, rate contours, run and pause
+    EDIT = "allow-editing"  # change rules and templates
+
+
+_REFUSED: Final = {
+    Right.PATIENTS: "Patients are not shown. Start the page with --identify to see them.",
+    Right.ACT: "The page is read-only. Start it with --allow-actions to act.",
+    Right.EDIT: "Rules and templates are read-only. Start the page with --allow-editing.",
+}
+
+
+class Visitor(NamedTuple):
+    """The user of a session."""
+
+    name: str  # "": whoever knows the password of the page, or a user of this machine
+    rights: frozenset[Right]
+
+    def may(self, right: Right) -> bool:
+        """Return whether the visitor has a right."""
+        return right in self.rights
+
+
+def visitor_of(request: "Request") -> Visitor:
+    """Return the user of a request."""
+    options: DashboardOptions = request.app.state.parts.options
+    return Visitor("", options.rights)
+
+
+def require(request: "Request", right: Right) -> Visitor:
+    """Return the user of a request; 403 without a right."""
+    visitor = visitor_of(request)
+    if not visitor.may(right):
+        raise HTTPException(403, _REFUSED[right])
+    return visitor
