@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drawcli.core.pull.keys import QueryKey
     from drawcli.core.pull.window import HoursOfDay
 
+_SLOWEST: Final = 50_000  # bytes per second
 _ONLY_OF: Final = {  # the kinds of source that a key belongs to
     "ae_title": "node",
     "by": "node",
@@ -106,6 +107,8 @@ class PullSource(Record):
             problems.append("folder is not for C-MOVE: 'receive' writes to receive.folder")
         if self.by == "move" and "bwlimit" in self.given:
             problems.append("bwlimit is not for C-MOVE: the archive sends as fast as it likes")
+        if any(rate is not None and rate < _SLOWEST for _, rate in self.bwlimit.since):
+            problems.append(f"bwlimit is at least {_SLOWEST / 1000:.0f}K: slower transfers fail")
         if not self.keys:
             problems.append("keys are missing: nobody wants a whole archive")
         tokens = self.token_file, self.token_command

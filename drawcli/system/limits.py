@@ -220,6 +220,23 @@ EXCHANGES: Final[dict[str, Limit]] = {
         largest=2 * KB * MB,
         consequence="the association is aborted, nothing of the object is left",
     ),
+    "pull-query": Limit(
+        peer="archive",
+        content="a query by C-FIND, with all its answers",
+        seconds=300.0,
+        largest=64 * KB,
+        consequence="the archive is asked again in a later run; exit 7; each answer has that size, "
+        "and a query at most 10,000 studies, 2,000 series or 100,000 images",
+    ),
+    "pull-object": Limit(
+        peer="archive",
+        content="the next image, after a wait of at most 120 s; `receive.largest_gib`",
+        seconds=30.0,
+        grows=True,
+        rate=NODE_BYTES_PER_SECOND,
+        largest=2 * KB * MB,
+        consequence="the association is aborted; the series waits and the next run goes on",
+    ),
     "textfile": Limit(
         peer="file server",
         content="`metrics.textfile`",

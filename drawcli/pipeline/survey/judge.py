@@ -108,12 +108,7 @@ class Judge:
         """
         for row in self.index.series():
             calm = SettlingTimes(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
-            demands = self.wishes.demands(row.wishes)
-            verdict = check_settled(row.verdict, demands, calm, began_ns)
-            if verdict.code == ARRIVING and self.pulled.is_whole(row.key):  # it needs no quiet time
-                verdict = check_settled(
-                    row.verdict, demands._replace(quiet_seconds=0), calm, began_ns
-                )
+            verdict = self._settled(row, calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             files = cache(partial(self._files, row.id))
@@ -125,6 +120,20 @@ class Judge:
                 judge=partial(self._judged_again, row.id, row.wishes),
                 contoured=row.contoured,
             )
+
+    def _settled(self, row: SeriesRow, calm: SettlingTimes, began_ns: int) -> Verdict:
+        """Return the verdict on a series, or one that waits for a quiet time.
+
+        A pulled series has none: it waits for its archive, or is known to be complete.
+        """
+        if row.verdict.code == PULLING:
+            return row.verdict
+        demands = self.wishes.demands(row.wishes)
+        verdict = check_settled(row.verdict, demands, calm, began_ns)
+        if verdict.code == ARRIVING and self.pulled.is_whole(row.key):
+            demands = demands._replace(quiet_seconds=0)
+            return check_settled(row.verdict, demands, calm, began_ns)
+        return verdict
 
     def slices(self, number: int) -> list[Slice]:
         """Return the slices of a series, without localizers and copies."""
