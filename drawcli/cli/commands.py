@@ -32,6 +32,7 @@ from drawcli.cli import (
     token_commands,
 )
 from drawcli.cli.network import pull_command
+from drawcli.cli.page import users_commands
 from drawcli.cli.program import bare_app
 from drawcli.cli.training import sandbox_commands
 
@@ -68,6 +69,7 @@ notify_command.register(app)
 receive_command.register(app)
 pull_command.register(app)
 dashboard_command.register(app)
+users_commands.register(app)
 sandbox_commands.register(app)
 pause_command.register(app)
 open_command.register(app)

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from math import ceil
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -18,7 +17,7 @@ from starlette.responses import Response
 
 from drawcli.dashboard.access.auth import CSRF_FIELD, form_token, log_in, verified_form
 from drawcli.dashboard.access.rights import Right, require
-from drawcli.dashboard.view import bare_page, parts_of
+from drawcli.dashboard.view import bare_page, login_page, parts_of
 
 _KEPT: Final = "kept"
 _PATH: Final = re.compile(r"/edit/[a-z]+(?:/[a-z-]+)*")
@@ -53,8 +52,7 @@ async def ask_login(request: Request) -> Response:
     except (HTTPException, ValueError, LookupError):
         fields = {}
     kept = json.dumps({"path": request.url.path, "fields": fields})
-    csrf = form_token(request)
-    return bare_page(request, "login.html", status=401, csrf=csrf, trouble="", kept=kept)
+    return login_page(request, status=401, kept=kept)
 
 
 async def login_again(request: Request) -> Response:
@@ -65,14 +63,10 @@ async def login_again(request: Request) -> Response:
     if refusal is None:
         path, fields = _read(kept)
         answer = _again(request, path, fields)
-        entry.devices.remember(request, answer, secure=parts_of(request).options.over_tls)
+        entry.remember(request, answer)
         return answer
-    trouble = "Wrong password." if refusal.checked else "Too many attempts are waiting."
-    if refusal.wait_seconds:
-        trouble += f" The next one is checked in {ceil(refusal.wait_seconds)} s."
-    csrf = form_token(request)
-    facts = {"csrf": csrf, "trouble": trouble, "kept": kept}
-    answer = bare_page(request, "login.html", status=refusal.status, **facts)
+    trouble = refusal.trouble(named=entry.asks_name)
+    answer = login_page(request, trouble, refusal.status, kept=kept)
     answer.headers.update(refusal.headers)
     return answer
 

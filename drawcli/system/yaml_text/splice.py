@@ -114,7 +114,8 @@ def with_entry_text(document: Document, location: Location, new: str, wanted: An
     lines = Lines(text)
     indent = " " * lines.indent(text[start:end])
     body = lines.newline.join(
-        indent + line if line.strip() else "" for line in new.rstrip().splitlines()
+        indent + line if line.strip() else ""
+        for line in new.rstrip().replace("\r\n", "\n").split("\n")
     )
     body += lines.newline if text[start:end].endswith("\n") else ""
     section = _at(document.data, location[:-1])
@@ -190,8 +191,10 @@ class _Splicer:
         lines, start, node = Lines(self.text), slot.node.start_mark.index, slot.node
         end = max(lines.last_index(node) + 1, start)
         new = [_scalar(node, wanted)]
-        is_below = slot.is_value and is_block(slot.key, wanted)
-        if is_below or (isinstance(wanted, dict) and wanted and not slot.is_value):
+        is_line = isinstance(node, yaml.CollectionNode) and bool(node.flow_style and node.value)
+        is_below = slot.is_value and is_block(slot.key, wanted) and not is_line  # stays a line
+        is_item = isinstance(wanted, dict) and wanted and not slot.is_value
+        if is_below or (is_item and not is_line):
             new = block_lines(wanted, slot.key)
         if slot.is_value and (is_below or lines.begin(start) > slot.after):
             start = slot.after  # the value begins anew behind its key

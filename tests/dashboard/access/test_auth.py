@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
-from drawcli.dashboard.access.auth import LOGIN_AGAIN, SESSION_HOURS
+from drawcli.dashboard.access.login_required import LOGIN_AGAIN
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.dashboard.app import routes
@@ -110,11 +110,11 @@ def test_a_session_ends_when_its_time_is_over(
 ) -> None:
     client = serve(password=WORDS)
     log_in(client)
-    over = time() + SESSION_HOURS * 3600
+    over = time() + 12 * 3600
 
-    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over - 60)
+    monkeypatch.setattr("drawcli.dashboard.access.sessions.time", lambda: over - 60)
     before = client.get("/").status_code
-    monkeypatch.setattr("drawcli.dashboard.access.auth.time", lambda: over)
+    monkeypatch.setattr("drawcli.dashboard.access.sessions.time", lambda: over)
     after = client.get("/")
 
     assert before == 200
