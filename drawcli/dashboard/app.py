@@ -21,7 +21,6 @@ from drawcli.dashboard.access.auth import Authenticator
 from drawcli.dashboard.access.login_required import (
     HEALTH_PATH,
     LIVE_PATH,
-    LOGIN_AGAIN,
     METRICS_PATH,
     LoginRequired,
 )
@@ -32,7 +31,9 @@ from drawcli.dashboard.access.sessions import SessionLimits
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
-from drawcli.dashboard.editing.kept_forms import ask_login, login_again
+from drawcli.dashboard.editing.kept_forms import ask_login
+from drawcli.dashboard.editing.routes import editing_routes
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
@@ -112,7 +113,7 @@ def routes() -> list[BaseRoute]:
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
-        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
+        *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -172,6 +173,7 @@ def application(
         qa=qa_reader,
         differences=Differences(site, volumes),
         seen=SeenTexts(),
+        trials=TrialRuns(site),
         catalogue=CatalogueRequest(site),
         find=finder,
         runs=runs,

@@ -18,6 +18,7 @@ from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
@@ -28,7 +29,7 @@ from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size
+from drawcli.system.printable import size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 GLYPHS: Final = {
@@ -53,6 +54,7 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    trials: TrialRuns
     catalogue: CatalogueRequest
     find: Finder
     runs: RunStarter
@@ -168,6 +170,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    environment.filters["volume"] = volume_with_unit
     return environment
 
 
