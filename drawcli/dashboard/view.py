@@ -29,7 +29,7 @@ from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size
+from drawcli.system.printable import size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 GLYPHS: Final = {
@@ -170,6 +170,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    environment.filters["volume"] = volume_with_unit
     return environment
 
 
