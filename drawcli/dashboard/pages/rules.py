@@ -45,7 +45,7 @@ class RuleTrial:
     choice: str
     sentence: str
     rules: list[tuple[str, ExplanationNode]]  # matching rules first
-    near: list[tuple[str, int]]  # rules that nearly match, and how many conditions fail
+    near: list[str]  # rules that nearly match, and how far away they are
 
 
 def rules(request: Request) -> Response:
@@ -131,5 +131,5 @@ def _tried(name: str, site: SiteReader, *, identify: bool) -> RuleTrial | Drawcl
         choice=str(decision.choice),
         sentence=decision.sentence,
         rules=sorted(nodes, key=lambda node: node[1].outcome != Truth.TRUE),
-        near=[(rule, len(parts)) for rule, parts in near],
+        near=[miss.text for miss in near],
     )
