@@ -107,8 +107,8 @@ def data_set(
 class Sender:
     """A connection to the listener."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self.line = socket.create_connection((host, port), timeout=_LONGEST_TEST_SECONDS)
+    def __init__(self, port: int, host: str = "127.0.0.1", own: str = "127.0.0.1") -> None:
+        self.line = socket.create_connection((host, port), _LONGEST_TEST_SECONDS, (own, 0))
 
     def __enter__(self) -> Self:
         return self

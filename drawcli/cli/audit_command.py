@@ -1,4 +1,4 @@
-"""audit: the history of the jobs; what was sent, and whether the log of it is intact."""
+"""audit: the history of the jobs; what was sent, who did what, and whether the log is intact."""
 
 import re
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.state.hash_chain import Link
     from drawcli.pipeline.context import Context
 
+ACTION: Final = "action"  # of `adapters.state.audit_log`, which is not imported at the start
 _HEAD: Final = re.compile(r"(\d{1,12}):([0-9a-f]{64})")
 
 
@@ -29,6 +30,7 @@ class Subject(StrEnum):
 
     EVENTS = "events"
     DISCLOSURES = "disclosures"
+    ACTIONS = "actions"
     VERIFY = "verify"
 
 
@@ -49,8 +51,8 @@ def audit(
         str,
         typer.Argument(
             help="events: the history of each job; disclosures: what was sent, when, to whom, by "
-            "whom; verify: whether the log of disclosures is intact; or a job: its lines in that "
-            "log.",
+            "whom; actions: who released, assigned, rated, edited ... what, and when; verify: "
+            "whether the log of both is intact; or a job: its lines in that log.",
             metavar="JOB|SUBJECT",
         ),
     ] = Subject.EVENTS,
@@ -76,6 +78,8 @@ def audit(
             return _verified(ctx, None if head is None else _link(head))
         if subject == Subject.DISCLOSURES:
             return _disclosures(ctx, first, job)
+        if subject == Subject.ACTIONS:
+            return _actions(ctx, first, job)
         return _events(ctx, first, job) if subject == Subject.EVENTS else _of_job(ctx, subject)
 
 
@@ -84,25 +88,39 @@ def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
 
     jobs = ctx.ledger.all_jobs() if job is None else iter([find_job(job, ctx)])
     found = [
-        (event.at, job.id, event.what)
+        (event.at, job.id, event.what, event.by)
         for job in jobs
         for event in job.events
         if first is None or event.at >= first
     ]
     found.sort(key=itemgetter(0))  # those of one moment stay in their order
-    events = [(f"{at:%Y-%m-%d %H:%M:%S}", job_id, what) for at, job_id, what in found]
-    data = {"events": [{"at": at.isoformat(), "job": job, "what": what} for at, job, what in found]}
-    return Result(data=data, show=render.columns(("at (UTC)", "job", "what"), events))
+    events = [(f"{at:%Y-%m-%d %H:%M:%S}", *rest) for at, *rest in found]
+    plain = [
+        {"at": at.isoformat(), "job": job_id, "what": what, "by": by or None}
+        for at, job_id, what, by in found
+    ]
+    shown = render.columns(("at (UTC)", "job", "what", "by"), events)
+    return Result(data={"events": plain}, show=shown)
 
 
 def _disclosures(ctx: "Context", first: datetime | None, job: str | None) -> Result:
+    rows = [row for row in _lines_since(ctx, first, job) if row.get("what") != ACTION]
+    titles = ("n", "at (UTC)", "what", "job", "to", "bytes", "zip", "who")
+    return Result(data={"lines": rows}, show=render.columns(titles, map(_row, rows)))
+
+
+def _actions(ctx: "Context", first: datetime | None, job: str | None) -> Result:
+    rows = [row for row in _lines_since(ctx, first, job) if row.get("what") == ACTION]
+    titles = ("n", "at (UTC)", "action", "job", "from", "who", "details")
+    return Result(data={"lines": rows}, show=render.columns(titles, map(_action_row, rows)))
+
+
+def _lines_since(ctx: "Context", first: datetime | None, job: str | None) -> list[dict[str, Any]]:
     from drawcli.pipeline.actions import find_job
 
     job_id = None if job is None else find_job(job, ctx).id
     since = "" if first is None else first.isoformat()
-    rows = [row for row in _lines(ctx, job_id) if str(row.get("at")) >= since]
-    titles = ("n", "at (UTC)", "what", "job", "to", "bytes", "zip", "who")
-    return Result(data={"lines": rows}, show=render.columns(titles, map(_row, rows)))
+    return [row for row in _lines(ctx, job_id) if str(row.get("at")) >= since]
 
 
 def _lines(ctx: "Context", job_id: str | None) -> list[dict[str, Any]]:
@@ -126,9 +144,9 @@ def _of_job(ctx: "Context", name: str) -> Result:
 
     def show(out: "Console") -> None:
         for row in rows:
-            at = str(row.get("at", ""))[:19].replace("T", " ")
-            out.print(f"{row['n']}  {at} UTC  {row.get('what')}  by {_who(row)}", soft_wrap=True)
-            others = row.keys() - {"n", "at", "what", "who", "job"}
+            what = row.get("action") or row.get("what")
+            out.print(f"{row['n']}  {_when(row)} UTC  {what}  by {_who(row)}", soft_wrap=True)
+            others = row.keys() - {"n", "at", "what", "who", "job", "action"}
             render.lines((f"    {name}", row[name]) for name in row if name in others)(out)
         if not rows:
             out.print(f"Nothing of job {job_id} was sent.")
@@ -143,7 +161,7 @@ def _of_job(ctx: "Context", name: str) -> Result:
 def _row(facts: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(facts["n"]),
-        str(facts.get("at", ""))[:19].replace("T", " "),
+        _when(facts),
         " ".join(filter(None, (str(facts.get("what")), facts.get("code")))),
         str(facts.get("job") or ""),
         str(facts.get("server") or facts.get("task") or ""),
@@ -153,8 +171,27 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _action_row(facts: dict[str, Any]) -> tuple[str, ...]:
+    others = facts.keys() - {"n", "at", "what", "who", "job", "run", "action", "source"}
+    return (
+        str(facts["n"]),
+        _when(facts),
+        str(facts.get("action")),
+        str(facts.get("job") or ""),
+        str(facts.get("source") or ""),
+        _who(facts),
+        " ".join(f"{name}={facts[name]}" for name in facts if name in others),
+    )
+
+
+def _when(facts: dict[str, Any]) -> str:
+    return str(facts.get("at", ""))[:19].replace("T", " ")
+
+
 def _who(facts: dict[str, Any]) -> str:
     who = facts.get("who") or {}
+    if who.get("page_user") is not None:
+        return f"{who['page_user']} (page)" if who["page_user"] else "page"
     unattended = "" if who.get("attended") else " (unattended)"
     return f"{who['user']}@{who['host']}{unattended}" if who else ""
 

@@ -1,6 +1,6 @@
 """dashboard: the local web page."""
 
-import sys
+import gc
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,8 +10,8 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.cli.page.users_commands import asked_password
 from drawcli.cli.render import Result
-from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def dashboard(
     try:
         from drawcli.dashboard.access.options import DashboardOptions
         from drawcli.dashboard.access.password import Secret
+        from drawcli.dashboard.access.users import Users
     except ImportError:
         raise not_installed("the dashboard", "web") from None
     site = door.settings()
@@ -87,7 +88,7 @@ def dashboard(
         proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
     )
     door.check_identify(identify=identify)
-    options.check(secret=secret.is_set)
+    options.check(secret=secret.is_set or Users(site.state_dir).exist)
     _serve(door, options, secret)
     return None
 
@@ -104,7 +105,7 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
     def tell(url: str) -> None:
         facts = [
             ("url", url),
-            ("login", "the password that was set" if secret.is_set else "none: on this machine"),
+            ("login", _login(secret)),
             ("actions", "allowed" if options.allow_actions else "none: it only shows"),
             ("editing", "allowed" if options.allow_editing else "none: it shows the files"),
             ("patients", "shown to who has logged in" if options.identify else "not shown"),
@@ -113,16 +114,27 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
         render.present("dashboard", Result(data={"url": url}, show=render.lines(facts)), door.style)
 
     with door.context() as ctx:
+        gc.freeze()  # the collector is called often; nothing of the start is garbage
         site = SiteReader(ctx, lambda: open_context(ctx.settings), door.settings_file().absolute())
         with suppress(KeyboardInterrupt):  # how it is meant to end
             serve(site, options, secret, tell)
+
+
+def _login(secret: "Secret") -> str:
+    """Return who can log in, in words."""
+    from drawcli.dashboard.access.users import Users
+
+    users = Users(secret.path.parent)
+    if users.exist:
+        return f"{len(users.file.read().users)} with a name"
+    return "the password that was set" if secret.is_set else "none: on this machine"
 
 
 def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
     """Store a new password: typed twice, read from standard input, or generated."""
     import secrets
 
-    words = secrets.token_urlsafe(24) if by_chance else _asked(door)
+    words = secrets.token_urlsafe(24) if by_chance else asked_password(door)
     secret.store(words)
     shown = [("token", words)] if by_chance else []
     facts = [
@@ -132,14 +144,3 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
     ]
     data = {"stored_in": str(secret.path)} | dict(shown)
     return Result(data=data, show=render.lines(facts))
-
-
-def _asked(door: Door) -> str:
-    if not door.can_ask:
-        return sys.stdin.readline().rstrip("\r\n")
-    from drawcli.cli.prompts import asked_unseen
-
-    words = asked_unseen("password")
-    if asked_unseen("once more") != words:
-        raise UsageError("the two passwords differ", hint="Run the command again.")
-    return words

@@ -1,5 +1,6 @@
 """receive: a DICOM node that stores what scanners send in a folder of the datastore."""
 
+import gc
 import os
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ def receive(door: Door, *, check: CheckOption = False) -> Result | None:
         data = {"address": address, "ae_title": settings.receive.ae_title}
         render.present("receive", Result(data=data, show=render.verbatim(text)), door.style)
 
+    gc.freeze()  # the listener calls the collector often; nothing of the start is garbage
     serve(settings, tell)
     return None
 

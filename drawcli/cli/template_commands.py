@@ -9,7 +9,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.prompts import agreed, asked
 from drawcli.cli.render import Result
-from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
@@ -265,14 +265,7 @@ def _composed(made: "NewTemplates", *, written: bool) -> Result:
 
 
 def _pulled(door: Door) -> "list[CatalogueModel]":
-    """Download the catalogue and store it beside the ledger."""
-    from drawcli.adapters.server.catalogue_cache import save_catalogue
-    from drawcli.core.templates.catalogue import parse_catalogue
+    from drawcli.authoring.server_catalogue import pull_catalogue
 
     with door.context() as ctx:
-        try:
-            models = ctx.server.models()
-        except ServerUnavailable as err:
-            raise OutOfReach(str(err), code=err.code) from None
-        save_catalogue(ctx.settings.state_dir, models, ctx.now())
-    return parse_catalogue(models)
+        return pull_catalogue(ctx)

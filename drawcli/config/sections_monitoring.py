@@ -77,8 +77,10 @@ NETWORKS: Final = listed(TEXT, split=_addresses, check=_networks)
 
 
 class Dashboard(Record):
-    """The dashboard behind a reverse proxy."""
+    """The web page: its sessions, and a reverse proxy before it."""
 
+    session_hours: float = setting(12.0, number(above=0, most=168))  # from the login
+    idle_minutes: float = setting(60.0, number(least=0, most=10_080))  # of a user with a name
     tls_proxy: bool = setting(default=False, kind=SWITCH)  # it ends TLS: cookies for https
     proxies: list[str] = setting([], NETWORKS)  # whose X-Forwarded-For is trusted
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -10,19 +11,33 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.core.pictures.chart import CHART_STYLE
-from drawcli.dashboard.access.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
+from drawcli.dashboard.access.auth import Authenticator
+from drawcli.dashboard.access.login_required import (
+    HEALTH_PATH,
+    LIVE_PATH,
+    METRICS_PATH,
+    LoginRequired,
+)
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
+from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.kept_forms import ask_login
+from drawcli.dashboard.editing.routes import editing_routes
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.find.routes import find_routes
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
@@ -36,11 +51,19 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.controls import run_routes
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.asking import ask_server
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
+from drawcli.dashboard.template_pages.editor import change_template, edit_template
 from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
+from drawcli.dashboard.viewer.routes import viewer_routes
+from drawcli.dashboard.volumes import Volumes
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
+from drawcli.operations.verdict.findings import Level
 from drawcli.system.limits import PAGE_STREAMS
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -64,9 +87,12 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", overview),
         Route("/jobs", jobs),
+        Route("/jobs.csv", jobs_csv),
+        *find_routes(),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        *viewer_routes(),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
         Route("/qa", qa),
@@ -79,15 +105,21 @@ def routes() -> list[BaseRoute]:
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates", templates),
+        Route("/templates/+ask", ask_server, methods=["POST"]),
+        Route("/edit/templates", edit_template),
+        Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
+        *run_routes(),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
+        *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
-        Route("/live", live),
+        Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
+        Route(HEALTH_PATH, health),
         Mount("/static", Files(directory=_STATIC)),
     ]
 
@@ -114,33 +146,37 @@ def application(
     most_streams
         The largest number of event streams.
     """
-    entry = Authenticator(secret)
+    settings = site.ctx.settings.dashboard
+    limits = SessionLimits(settings.session_hours, settings.idle_minutes)
+    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
-        max_age=SESSION_HOURS * 3600,
+        max_age=ceil(limits.hours * 3600),
         same_site="strict",
         https_only=options.over_tls,
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
-        exception_handlers={
-            DrawcliError: show_error,
-            HTTPException: show_error,
-            Exception: show_error,
-        },
+        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
+        exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
-    qa_reader = QaReader(site.ctx.settings)
+    qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
+    finder, runs = Finder.of(site), RunStarter(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: qa_reader.stamp),
-        previews=Previews(site),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp, runs.last)),
+        previews=Previews(site, volumes),
         qa=qa_reader,
-        differences=Differences(site),
+        differences=Differences(site, volumes),
+        seen=SeenTexts(),
+        trials=TrialRuns(site),
+        catalogue=CatalogueRequest(site),
+        find=finder,
+        runs=runs,
     )
     return Guard(app, options)
 
@@ -148,6 +184,16 @@ def application(
 async def live(request: Request) -> Response:
     """Stream change events to an open page."""
     return parts_of(request).live.response(request.query_params.get("drawn", ""))
+
+
+def health(request: Request) -> Response:
+    """Return the verdict on the site for a monitor: 503 if it is broken."""
+    site = parts_of(request).site
+    verdict = site.verdict()
+    plain = verdict.as_plain()
+    findings = [{key: one[key] for key in ("level", "code", "text")} for one in plain["findings"]]
+    body = {"schema": 1, "at": site.now.isoformat(), **plain, "findings": findings}
+    return JSONResponse(body, 503 if verdict.level is Level.BROKEN else 200)
 
 
 def metrics(request: Request) -> Response:

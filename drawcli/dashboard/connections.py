@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from drawcli.dashboard.access.addresses import Network, is_among, network_of
 from drawcli.system.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
+from drawcli.system.network.closed_connections import ClosedConnections
 from drawcli.system.platforms import max_open_files
 
 _log = logging.getLogger(__name__)
@@ -130,10 +131,12 @@ class Connections:
         self._sweeping = False
         self._crowded: Counter[str] = Counter()  # closed because of the limit, by network
         self._logged = -inf
+        self._earlier = ClosedConnections()
 
     def add(self, stream: Any, address: str) -> Connection:
         """Count an accepted connection; above the limit close it or another."""
         self._all = {number: one for number, one in self._all.items() if one.is_open}
+        self._earlier.add()
         known = is_among(address, self._proxies)
         network = network_of(address)
         number = stream.fileno()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
@@ -9,9 +10,12 @@ from starlette.datastructures import QueryParams
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import last_touched
+from drawcli.core.jobs.warned import unseen_warnings
 
 ROWS: Final = (50, 200, 1000, 10_000)
+DAYS: Final = {"1": "today", "7": "last 7 days", "30": "last 30 days"}
 HELD: Final = "held"
+WARNINGS: Final = "warnings"  # that nobody has seen
 NOW: Final = "now"  # the hot ledger; else a month of the archive
 _ORDER: Final[dict[State, int]] = {state: number for number, state in enumerate(State)}
 _LAST: Final = "￿"  # sorts behind every name
@@ -34,8 +38,12 @@ class JobQuery:
     """The query of the jobs page; it is part of the address and never names a patient."""
 
     words: str = ""
-    state: str = ""  # of State, or "held"
+    state: str = ""  # of State, or "held" or "warnings"
     template: str = ""
+    modality: str = ""
+    days: str = ""  # of DAYS; replaces `first` and `last`
+    first: str = ""  # yyyy-mm-dd: its state was reached on that day or later
+    last: str = ""  # that day or earlier
     when: str = NOW
     sort: str = USUAL
     page: int = 1
@@ -47,36 +55,66 @@ class JobQuery:
         number, rows = query.get("page", "1"), query.get("rows", "")
         return cls(
             words=query.get("q", "").strip()[:100],
-            state=_one_of(query.get("state", ""), {HELD, *State}, ""),
+            state=_one_of(query.get("state", ""), {HELD, WARNINGS, *State}, ""),
             template=query.get("template", "")[:128],
+            modality=query.get("modality", "")[:16],
+            days=_one_of(query.get("days", ""), set(DAYS), ""),
+            first=_day_text(query.get("from", "")),
+            last=_day_text(query.get("to", "")),
             when=query.get("in", NOW)[:7] or NOW,
             sort=_one_of(query.get("sort", ""), set(SORTS), USUAL),
             page=max(int(number), 1) if number.isdecimal() and len(number) < 9 else 1,  # noqa: PLR2004
             rows=int(rows) if rows in map(str, ROWS) else ROWS[0],
         )
 
-    def address(self, **other: Any) -> str:
+    def address(self, path: str = "/jobs", **other: Any) -> str:
         """Return the address of this query, with some fields replaced."""
         query = replace(self, **{"page": 1} | other)
         pairs = {
             "q": query.words,
             "state": query.state,
             "template": query.template,
+            "modality": query.modality,
+            "days": query.days,
+            "from": query.first,
+            "to": query.last,
             "in": "" if query.when == NOW else query.when,
             "sort": "" if query.sort == USUAL else query.sort,
             "rows": "" if query.rows == ROWS[0] else query.rows,
             "page": "" if query.page == 1 else query.page,
         }
         given = urlencode({name: value for name, value in pairs.items() if value})
-        return f"/jobs?{given}" if given else "/jobs"
+        return f"{path}?{given}" if given else path
+
+    def period(self, today: date) -> tuple[date, date] | None:
+        """Return the first and the last day (UTC) that are asked for; None: any day."""
+        if self.days:
+            return today - timedelta(days=int(self.days) - 1), today
+        if not (self.first or self.last):
+            return None
+        first, last = (day and date.fromisoformat(day) for day in (self.first, self.last))
+        return first or date.min, last or date.max
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether it leaves jobs out."""
+        chosen = (self.words, self.state, self.template, self.modality)
+        return any(chosen) or bool(self.days or self.first or self.last)
 
     def matches(self, job: Job) -> bool:
-        """Return whether a job matches the query."""
-        if self.state and self.state != job.state and not (self.state == HELD and job.held):
+        """Return whether a job matches the query, apart from its period."""
+        if self.state and not self._has_state(job):
             return False
         if self.template and self.template != job.template:
             return False
+        if self.modality and self.modality != job.modality:
+            return False
         return all(word in _text_of(job) for word in self.words.casefold().split())
+
+    def _has_state(self, job: Job) -> bool:
+        if self.state == WARNINGS:
+            return bool(unseen_warnings(job))
+        return self.state == job.state or (self.state == HELD and job.held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +129,7 @@ class Listing:
     @classmethod
     def select(cls, query: JobQuery, jobs: Sequence[Job]) -> Self:
         """Filter, sort and page."""
-        found = [job for job in jobs if query.matches(job)] if _has_filter(query) else list(jobs)
+        found = [job for job in jobs if query.matches(job)] if query.has_filter else list(jobs)
         found.sort(key=SORTS[query.sort][1])
         pages = max(-(-len(found) // query.rows), 1)
         query = replace(query, page=min(query.page, pages))
@@ -115,10 +153,6 @@ class Listing:
         return self.first + len(self.jobs) - 1 if self.jobs else 0
 
 
-def _has_filter(query: JobQuery) -> bool:
-    return bool(query.words or query.state or query.template)
-
-
 def _text_of(job: Job) -> str:
     texts = (job.id, job.state, job.template, job.rule, job.modality, job.reason, job.reason_code)
     return " ".join(filter(None, (*texts, HELD if job.held else ""))).casefold()
@@ -126,3 +160,16 @@ def _text_of(job: Job) -> str:
 
 def _one_of(given: str, allowed: set[str], default: str) -> str:
     return given if given in allowed else default
+
+
+def _day_text(given: str) -> str:
+    """Return a day as yyyy-mm-dd; "" if it is none.
+
+    >>> _day_text("2026-11-02"), _day_text("2026-13-02"), _day_text("2026-W01-1")
+    ('2026-11-02', '', '')
+    """
+    try:
+        day = date.fromisoformat(given).isoformat()
+    except ValueError:
+        return ""
+    return day if day == given else ""

@@ -12,6 +12,7 @@ import uvicorn
 
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.app import application
 from drawcli.dashboard.connections import (
     Connections,
@@ -48,8 +49,10 @@ def serve(
     UsageError
         Where the options are unsafe, or the port is in use.
     """
-    options.check(secret=secret.is_set)
+    users = Users(secret.path.parent)
+    users.check()
     secret.check()
+    options.check(secret=secret.is_set or users.exist)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of invalid forms
     with open_listener(options) as listener:
         options = replace(options, port=listener.getsockname()[1])

@@ -1,7 +1,8 @@
 """The data of the pages, cached until the ledger changes."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -9,19 +10,25 @@ from threading import RLock
 from typing import Final
 
 from drawcli.adapters.datastore.rule_header import header_of
+from drawcli.adapters.ledger.archive import ArchiveEntry
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job
 from drawcli.core.rules.decision import decide
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
+from drawcli.operations.doctor.outcome import CheckContext
 from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.operations.report import Report, report_of
+from drawcli.operations.verdict.findings import SetupStep, SiteVerdict
+from drawcli.operations.verdict.site import SiteView, setup_of_new_site, verdict_of
 from drawcli.pipeline.actions import find_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Explanation
 from drawcli.pipeline.identity import patient_of
+from drawcli.system.yaml_read import read_yaml
 
 DAYS: Final = 14  # of the overview's report
 _MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
+_MOST_MONTHS: Final = 4  # of the archive, kept in memory
 
 Stamp = tuple[int, int, int]
 _FileStamp = tuple[int, int] | None
@@ -56,14 +63,24 @@ class SiteReader:
         self, ctx: Context, reopen: Callable[[], AbstractContextManager[Context]], config: Path
     ) -> None:
         self.ctx = ctx
-        self.reopen = reopen
+        self._open = reopen
         self.config = config
         self.lock = RLock()  # one thread at a time reads the ledger
         self._snapshot: Snapshot | None = None
         self._report: tuple[Stamp, date, Report] | None = None
-        self._month: tuple[Stamp, str, tuple[Job, ...]] | None = None
+        self._months: OrderedDict[str, tuple[tuple[int, ...], dict[str, Job]]] = OrderedDict()
         self._rulebook: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
         self._names: dict[tuple[str, int], str] = {}
+
+    @contextmanager
+    def reopen(self, by: str = "") -> Iterator[Context]:
+        """Open the site again for an action of a user of the page; "": of its one password."""
+        with self._open() as ctx:
+            yield replace(ctx, by=by)
+
+    def record(self, by: str, action: str, job: Job | None = None, **facts: object) -> None:
+        """Write what a user is about to do into the audit log; see `Context.record`."""
+        replace(self.ctx, by=by).record(action, job, **facts)
 
     @property
     def now(self) -> datetime:
@@ -73,9 +90,30 @@ class SiteReader:
     @property
     def health(self) -> RunHealth:
         """The health of the runs."""
-        settings = self.ctx.settings
-        receives = settings.receive.folder is not None
-        return RunHealth.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+        return RunHealth.of_site(self.ctx.settings)
+
+    def verdict(self) -> SiteVerdict:
+        """Return the verdict on the site."""
+        with self.lock:
+            jobs, health = self.snapshot().jobs, self.health
+            setup = setup_of_new_site(self.ctx, self.config, health, jobs)
+            return verdict_of(SiteView(self.ctx, health, jobs, self.now, setup))
+
+    def setup(self) -> list[SetupStep]:
+        """Return the steps of setting up the site, until something is delivered."""
+        if self.snapshot().last_delivered is not None:
+            return []
+        from drawcli.operations.verdict.setup import setup_steps
+
+        with self.lock:
+            asked = CheckContext(
+                settings=self.ctx.settings,
+                config=self.config,
+                now=self.now,
+                ctx=self.ctx,
+                probes=False,
+            )
+            return setup_steps(asked, self.health)
 
     def snapshot(self) -> Snapshot:
         """Return the present ledger."""
@@ -94,15 +132,43 @@ class SiteReader:
                 )
             return self._snapshot
 
-    def month(self, month: str) -> tuple[Job, ...]:
-        """Return the jobs of one month of the archive."""
+    def month(self, month: str) -> Mapping[str, Job]:
+        """Return the archived jobs of one month by id."""
+        archive = self.ctx.ledger.archive
         with self.lock:
-            stamp = self.ctx.ledger.stamp
-            if self._month is None or self._month[:2] != (stamp, month):
-                found = self.ctx.ledger.archive.jobs(month)
-                jobs = tuple(job for job in found if f"{job.since:%Y-%m}" == month)
-                self._month = (stamp, month, jobs)
-            return self._month[2]
+            if month not in archive.months():  # an address may name any
+                return {}
+            stamp = archive.stamp_of(month)
+            kept = self._months.pop(month, None)
+            if kept is None or kept[0] != stamp:
+                kept = (stamp, {job.id: job for job in archive.of_month(month)})
+            self._months[month] = kept
+            while len(self._months) > _MOST_MONTHS:
+                self._months.popitem(last=False)
+            return kept[1]
+
+    def between(self, first: date, last: date) -> list[Job]:
+        """Return every job, archived or not, whose state was reached on these days (UTC)."""
+        months = (month for month in self.snapshot().months if f"{first:%Y-%m}" <= month)
+        archived = [self.month(month) for month in months if month <= f"{last:%Y-%m}"]
+        jobs = {id_: job for found in archived for id_, job in found.items()}
+        jobs |= {job.id: job for job in self.snapshot().jobs}
+        return [job for job in jobs.values() if first <= job.since.date() <= last]
+
+    def jobs_named(self, ids: Iterable[str]) -> list[Job]:
+        """Return jobs by id, archived or not; unknown ones are left out."""
+        wanted = set(ids)
+        found = [job for job in self.snapshot().jobs if job.id in wanted]
+        archived = wanted - {job.id for job in found}
+        if archived:
+            with self.lock:
+                months = {entry.month for one in archived for entry in self._entries_of(one)}
+            found += [job for m in months for id_, job in self.month(m).items() if id_ in archived]
+        return found
+
+    def _entries_of(self, job_id: str) -> list[ArchiveEntry]:
+        near = self.ctx.ledger.archive.of_series(job_id.partition("-")[0])
+        return [entry for entry in near if entry.id == job_id]
 
     def report(self) -> Report:
         """Return the report of the last days."""
@@ -132,6 +198,15 @@ class SiteReader:
             if self._rulebook is None or self._rulebook[0] != stamps:
                 self._rulebook = (stamps, replace(self.ctx).rulebook)
             return self._rulebook[1]
+
+    def template_names(self) -> list[str]:
+        """Return the names of the templates; none if the file cannot be read."""
+        try:
+            data = read_yaml(self.ctx.settings.templates).data
+        except ConfigError:
+            return []
+        names = data.get("templates") if isinstance(data, dict) else None
+        return sorted(map(str, names)) if isinstance(names, dict) else []
 
     def explain(self, job: Job) -> Explanation:
         """Apply the present rules to the images of a job; OutOfReach if these cannot be read."""

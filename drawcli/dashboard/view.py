@@ -11,32 +11,35 @@ from starlette.responses import HTMLResponse
 
 from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.core.jobs.waiting import way_out
+from drawcli.core.jobs.waiting import held_since, way_out
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size
+from drawcli.system.printable import size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-PAGES: Final = (
-    ("/", "Overview"),
-    ("/jobs", "Jobs"),
-    ("/unmatched", "Unmatched"),
-    ("/rules", "Rules"),
-    ("/templates", "Templates"),
-    ("/qa", "QA"),
-    ("/server", "Server"),
-    ("/checkup", "Check-up"),
-    ("/settings", "Settings"),
-)
-GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
+GLYPHS: Final = {
+    "held": "!",
+    "warned": "▲",
+    "waits": "…",
+    "moves": "→",
+    "home": "✓",
+    "left": "·",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,11 @@ class PageParts:
     previews: Previews
     qa: QaReader
     differences: Differences
+    seen: SeenTexts
+    trials: TrialRuns
+    catalogue: CatalogueRequest
+    find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
@@ -67,20 +75,39 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
     snapshot = parts.site.snapshot()
     overview = snapshot.overview
     around = {
+        "verdict": parts.site.verdict(),
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
+        "nav": navigation_of(request.url.path, visitor),
         "may_act": visitor.may(Right.ACT),
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
         "can_leave": parts.entry.requires_login,
+        "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
+        "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
+
+
+def login_page(
+    request: Request, trouble: str = "", status: int = 200, **facts: Any
+) -> HTMLResponse:
+    """Return the login form."""
+    entry = parts_of(request).entry
+    around = {
+        "csrf": form_token(request),
+        "trouble": trouble,
+        "asks_name": entry.asks_name,
+        "takes_passwords": entry.takes_passwords,
+        "single_sign_on": entry.single_sign_on,
+    }
+    return bare_page(request, "login.html", status=status, **around, **facts)
 
 
 def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
@@ -88,7 +115,7 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
-        "pages": PAGES,
+        "verdict": None,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }
@@ -99,19 +126,22 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
 def row(job: Job) -> dict[str, Any]:
     """Return the values of a job in a list."""
     tone = tone_of(job)
+    warned = f"{job.state}, warnings" if tone == "warned" else str(job.state)
     return {
         "tone": tone,
         "glyph": GLYPHS[tone],
-        "state": f"held at {job.state}" if job.held else str(job.state),
+        "state": f"held at {job.state}" if job.held else warned,
         "way_out": way_out(job),
-        "since": job.events[-1].at if job.held and job.events else job.since,
+        "since": held_since(job) if job.held else job.since,
     }
 
 
 def tone_of(job: Job) -> str:
-    """Return the status of a job as one of five CSS classes."""
+    """Return the status of a job as one of six CSS classes."""
     if job.held:
         return "held"
+    if unseen_warnings(job):
+        return "warned"
     if job.state in (State.DONE, State.DELIVERED):
         return "home"
     if job.state in RULES_DECIDE | FINISHED:
@@ -140,6 +170,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    environment.filters["volume"] = volume_with_unit
     return environment
 
 

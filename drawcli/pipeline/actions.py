@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from drawcli.adapters.state.workdir import Busy
+from drawcli.core.jobs import warned
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.late_changes import CHANGED, cancel_replaced
 from drawcli.core.series.crosswalk import Crosswalk
@@ -15,6 +16,8 @@ from drawcli.errors import FIRST_RUN, MODEL_CHANGED, JobError, UsageError
 from drawcli.pipeline.context import Context
 
 _Made = TypeVar("_Made")
+Action = Callable[[Job, Context], Job]  # named as in the audit log
+ASSIGN: Final = "assign"
 SHORTEST_PREFIX: Final = 4
 _IS_PREFIX: Final = re.compile("[0-9a-f]+")
 _MOST_LISTED: Final = 10
@@ -46,16 +49,14 @@ def find_job(name: str, ctx: Context) -> Job:
     if "." in wanted:
         keys = [key.series_key(name.strip()) for key in (ctx.stand_ins, *ctx.retired)]
         wanted = next((key for key in keys if ctx.ledger.of_series(key)), keys[0])
-    exact = ctx.ledger.get(wanted)
-    if exact is not None:
+    if (exact := ctx.ledger.get(wanted)) is not None:
         return exact
     if len(wanted) < SHORTEST_PREFIX and _IS_PREFIX.fullmatch(wanted):
         raise UsageError(
             f"'{name}' is too short: give at least {SHORTEST_PREFIX} characters of a job's id",
             hint=_LIST_HINT,
         )
-    fits = _beginning_with(wanted, ctx) if wanted else []
-    if not fits:
+    if not (fits := _beginning_with(wanted, ctx) if wanted else []):
         raise UsageError(f"there is no job '{name}'", hint=_LIST_HINT)
     if len({job.series_key for job in fits}) > 1:
         ids = [job.id for job in fits]
@@ -69,8 +70,7 @@ def find_job(name: str, ctx: Context) -> Job:
 
 def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
     """Return the jobs whose ids begin with a prefix: open jobs, or else archived ones."""
-    fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
-    if fits:
+    if fits := [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]:
         return fits
     archived = (job.id for job in ctx.ledger.archive.entries() if job.id.startswith(wanted))
     return [job for job_id in archived if (job := ctx.ledger.get(job_id)) is not None]
@@ -158,6 +158,11 @@ def cancel(job: Job, ctx: Context) -> Job:
     return job.to(State.CANCELLED, at=ctx.now(), task_id=None)
 
 
+def seen(job: Job, ctx: Context) -> Job:
+    """Mark the warnings of a delivery as seen; UsageError if it has none."""
+    return warned.seen(job, at=ctx.now())
+
+
 def assign(job: Job, template: str, ctx: Context) -> Job:
     """Assign a template to a series, whatever the rules say.
 
@@ -174,9 +179,10 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
     if job.state is State.CANCELLED:
         _check_not_open(job, template, ctx)
         again = job.to(State.WAITING, at=ctx.now(), **facts)
-        return ctx.ledger.commit(_taken_up_by_scan(again))
+        return _stored(ASSIGN, job, _taken_up_by_scan(again), ctx, template=template)
     if job.state in _ASSIGNABLE:
-        return ctx.ledger.commit(job.to(State.MATCHED, at=ctx.now(), **facts))
+        after = job.to(State.MATCHED, at=ctx.now(), **facts)
+        return _stored(ASSIGN, job, after, ctx, template=template)
     return _sent_again(job, facts, ctx)
 
 
@@ -231,13 +237,15 @@ def _sent_again(job: Job, facts: dict[str, Any], ctx: Context) -> Job:
         template=facts["template"],
         one_off=job.one_off,
     )
-    after = _taken_up_by_scan(fresh.begun(at=ctx.now()))
+    after = _taken_up_by_scan(fresh.begun(at=ctx.now())).signed(ctx.actor.label, fresh)
+    ctx.record(ASSIGN, after, template=after.template, follows=job.id)
     if not ctx.begin(after, _shown(job, ctx)):
         raise UsageError(
             f"another process has just made job {after.id}", hint="Run the command again."
         )
     if is_same:
-        ctx.ledger.commit(cancel_replaced(job, ctx.now(), after.id, "assigned again"))
+        cancelled = cancel_replaced(job, ctx.now(), after.id, "assigned again")
+        ctx.ledger.commit(cancelled.signed(ctx.actor.label, job))
     return after
 
 
@@ -271,9 +279,20 @@ def act_locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
         ) from None
 
 
-def apply_action(job: Job, action: Callable[[Job, Context], Job], ctx: Context) -> Job:
-    """Release, retry or cancel a job under its lock; return the stored job."""
-    return act_locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
+def apply_action(job: Job, action: Action, ctx: Context) -> Job:
+    """Release, retry, resend or cancel a job under its lock; return the stored job."""
+    return act_locked(job, ctx, lambda now: carry_out(now, action, ctx))
+
+
+def carry_out(job: Job, action: Action, ctx: Context) -> Job:
+    """Release, retry, resend or cancel a locked job; the action's name is in the audit log."""
+    return _stored(action.__name__, job, action(job, ctx), ctx)
+
+
+def _stored(action: str, before: Job, after: Job, ctx: Context, **facts: Any) -> Job:
+    """Store what a user did to a job; first it is in the audit log."""
+    ctx.record(action, before, **facts)
+    return ctx.ledger.commit(after.signed(ctx.actor.label, before))
 
 
 def assign_template(job: Job, template: str, ctx: Context) -> Job:

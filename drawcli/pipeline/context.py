@@ -13,7 +13,7 @@ from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
 from drawcli.adapters.state.site_key import read_site_key, retired_keys
-from drawcli.adapters.state.workdir import TEMPLATE, VAULT, Busy, WorkDir
+from drawcli.adapters.state.workdir import VAULT, Busy, WorkDir
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
 from drawcli.errors import (
@@ -21,7 +21,6 @@ from drawcli.errors import (
     ConfigError,
     DiskFull,
     LedgerError,
-    NeedsPerson,
     ServerRefused,
     TryLater,
 )
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
     from drawcli.adapters.server.token_store import TokenStore
-    from drawcli.adapters.state.audit_log import AuditLog
+    from drawcli.adapters.state.audit_log import Actor, AuditLog
     from drawcli.adapters.state.vault import Vault
     from drawcli.config.load import Settings
     from drawcli.core.series.crosswalk import Crosswalk
@@ -59,6 +58,7 @@ class Context:
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
     purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
     side_of: Path | None = None  # the state_dir of the site, for such a ledger
+    by: str | None = None  # the user of the page that acts; None: whoever runs the command
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
 
     @property
@@ -113,10 +113,26 @@ class Context:
 
         return AuditLog(self.site_dir)
 
+    @cached_property
+    def actor(self) -> "Actor":
+        """Who acts."""
+        from drawcli.adapters.state.audit_log import Actor
+
+        return Actor.present() if self.by is None else Actor.of_page(self.by)
+
+    def record(self, action: str, job: Job | None = None, **facts: Any) -> None:
+        """Write what a user does into the audit log, before it is done; durable on return."""
+        about = {"job": job.id} | self._purpose if job else {}
+        self.audit.add_action(action, self.now(), self.run_id, self.actor, about | facts)
+
+    @property
+    def _purpose(self) -> dict[str, str]:
+        return {"purpose": self.purpose} if self.purpose else {}
+
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write an entry about a job into the audit log; durable on return."""
-        about = {"job": job.id} | ({"purpose": self.purpose} if self.purpose else {})
-        self.audit.add(what, self.now(), self.run_id, {**about, **facts})
+        about = {"job": job.id} | self._purpose | facts
+        self.audit.add(what, self.now(), self.run_id, about)
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
         """Write the outcome of an attempt; it is lost if the log cannot be written."""
@@ -218,25 +234,6 @@ class Context:
         """Return a crosswalk that refers to no image in the work folder of another job."""
         own = self.work.copy_foreign_images(job_id, (file.path for file in crosswalk.files))
         return crosswalk.with_paths(own) if own else crosswalk
-
-    def structures_sent(self, job: Job) -> tuple[str, ...]:
-        """Return the names of the structures in the template that was sent.
-
-        Raises
-        ------
-        NeedsPerson
-            If the template is missing from the work folder.
-        """
-        from drawcli.core.templates.template import structures_of
-
-        try:
-            return structures_of(self.work.file(job.id, TEMPLATE).read_bytes())
-        except OSError:
-            raise NeedsPerson(
-                "the template that was sent is missing from the work folder",
-                code="template-missing",
-                hint=f"'drawcli retry {job.id}' rebuilds the package and sends it again.",
-            ) from None
 
     def seal(self, job_id: str, crosswalk: "Crosswalk") -> None:
         """Store the identity of a job; durable on return."""

@@ -15,9 +15,10 @@ from drawcli.adapters.delivery import folder_of
 from drawcli.adapters.delivery.confirmations import Confirmations
 from drawcli.adapters.delivery.folder import filled, made_below
 from drawcli.adapters.delivery.target import Delivery, Destination, SiteTarget
-from drawcli.adapters.state.workdir import RECEIVED
+from drawcli.adapters.state.workdir import RECEIVED, TEMPLATE
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.templates.template import structures_of
 from drawcli.errors import COMMITMENT, ConfigError, DrawcliError, JobError, NeedsPerson
 from drawcli.pipeline.context import Context
 
@@ -183,3 +184,21 @@ def facts_of(job: Job) -> dict[str, str]:
     """Return the values for the name templates of a structure set, without the patient's."""
     day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
     return {"template": job.template or "", "date": day, "modality": job.modality or ""}
+
+
+def structures_sent(job: Job, ctx: Context) -> tuple[str, ...]:
+    """Return the names of the structures in the template that was sent.
+
+    Raises
+    ------
+    NeedsPerson
+        If the template is missing from the work folder.
+    """
+    try:
+        return structures_of(ctx.work.file(job.id, TEMPLATE).read_bytes())
+    except OSError:
+        raise NeedsPerson(
+            "the template that was sent is missing from the work folder",
+            code="template-missing",
+            hint=f"'drawcli retry {job.id}' rebuilds the package and sends it again.",
+        ) from None

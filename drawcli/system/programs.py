@@ -5,8 +5,9 @@ killed, so that no child process stays behind. A process that cannot be killed b
 a disk is abandoned.
 """
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from functools import partial
@@ -14,7 +15,7 @@ from time import monotonic
 from typing import IO, Any, Final, NamedTuple, cast
 
 from drawcli.system.failures import in_words
-from drawcli.system.limits import Limit, bytes_in_words
+from drawcli.system.network.limit import Limit, bytes_in_words
 from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
 
@@ -30,7 +31,14 @@ class ProgramResult(NamedTuple):
     why: str = ""  # the reason where code is None: "did not end within 30 s"
 
 
-def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> ProgramResult:
+def run_program(
+    words: Sequence[str],
+    limit: Limit,
+    given: bytes = b"",
+    *,
+    environment: Mapping[str, str] | None = None,
+    with_errors: bool = False,
+) -> ProgramResult:
     """Run a program without a shell; return how it ended and what it printed.
 
     Parameters
@@ -40,14 +48,19 @@ def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Progr
     limit
         The seconds that it may run, and the bytes that it may print.
     given
-        Its standard input. Its standard error is discarded.
+        Its standard input.
+    environment
+        Variables that it has beside those of this process.
+    with_errors
+        Whether its standard error is part of the output; otherwise it is discarded.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - words of the settings, or our own
             list(words),
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if with_errors else subprocess.DEVNULL,
+            env=None if environment is None else os.environ | environment,
             bufsize=0,
             start_new_session=True,
         )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, AuditLog
+from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, Actor, AuditLog
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
@@ -79,3 +79,31 @@ def test_a_log_that_is_gone_is_told_by_the_ledger(
 
     assert (told.code, "whole; LINES OF 1 JOBS ARE MISSING" in told.out) == (4, True)
     assert f"uploads of job {job.id}: 1 in ledger, 0 in audit log" in told.err
+
+
+@pytest.mark.usefixtures("log")
+def test_an_action_is_listed_with_its_user_and_in_the_history(
+    drawcli: Run, in_state: Callable[..., Job]
+) -> None:
+    job = in_state(State.UNMATCHED, "0123456789ab-1").id
+
+    assert drawcli("cancel", job, "--dry-run").code == 0
+    assert drawcli("cancel", job).code == 0
+    assert drawcli("retry", job, "--resend").code == 0
+    assert drawcli("pause", "--dry-run").code == drawcli("pause").code == 0
+    assert drawcli("resume").code == 0
+    listed = drawcli("audit", "actions")
+    lines = drawcli("audit", "actions", "--json").answer["data"]["lines"]
+    of_job = drawcli("audit", "actions", "--job", job, "--json").answer["data"]["lines"]
+    events = drawcli("audit", "events", "--job", job, "--json").answer["data"]["events"]
+
+    actor = Actor.present()
+    assert [line["action"] for line in lines] == ["cancel", "resend", "pause", "resume"]
+    assert [line["action"] for line in of_job] == ["cancel", "resend"]
+    assert {line["source"] for line in lines} == {actor.source}
+    assert lines[0]["who"] == actor.as_plain()
+    assert (listed.code, "attempt" in listed.out, actor.label in listed.out) == (0, False, True)
+    assert [event["by"] for event in events] == [actor.label] * 2
+    assert f"by {actor.label}" in drawcli("show", job).out
+    assert "action" not in drawcli("audit", "disclosures").out
+    assert drawcli("audit", "verify").code == 0

@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.actions import available_actions
-from drawcli.errors import NeedsPerson
+from drawcli.errors import DiskFull, NeedsPerson
 from drawcli.pipeline import actions
 from drawcli.pipeline.context import Context
 from tests.dashboard.conftest import WORDS, Serve, log_in, token_in
+
+Patch = pytest.MonkeyPatch
 
 
 def hidden_in(page: str) -> dict[str, str]:
@@ -58,7 +61,27 @@ def test_it_does_what_the_command_does(serve: Serve, held: Job, ctx: Context, ac
     assert f"Done: {action}." in page_at(location, serve)
     after = ctx.ledger.get(held.id)
     assert after is not None
-    assert replace(after, revision=0) == replace(expected, revision=0)
+    assert replace(after, revision=0) == replace(expected.signed("page", held), revision=0)
+    (line,) = ctx.audit.lines()
+    facts = {name: line.facts[name] for name in ("what", "action", "job", "source")}
+    assert facts == {"what": "action", "action": action, "job": held.id, "source": "page"}
+    assert "by page" in page_at(f"/jobs/{held.id}", serve)
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel", "assign"])
+def test_what_cannot_be_recorded_is_not_done(
+    serve: Serve, ctx: Context, in_state: Callable[..., Job], action: str, monkeypatch: Patch
+) -> None:
+    job = in_state(State.UNMATCHED)
+
+    def full(*_: object) -> None:
+        raise DiskFull("the disk is full")
+
+    monkeypatch.setattr(AuditLog, "add", full)
+    status, text = acted(serve, job, action, template="Thorax_OAR")
+
+    assert (status, "the disk is full" in text) == (503, True)
+    assert ctx.ledger.get(job.id) == job
 
 
 def test_a_series_is_assigned(serve: Serve, ctx: Context, in_state: Callable[..., Job]) -> None:

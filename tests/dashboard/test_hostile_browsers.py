@@ -20,6 +20,7 @@ from drawcli.dashboard.serve import make_server, open_listener
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
+from drawcli.system.network.closed_connections import ClosedConnections
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.fake_draw import FakeDraw
@@ -196,6 +197,24 @@ def test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it(
             answer(stream)  # it had to go, without waiting for its time
 
     assert status == 200
+
+
+def test_what_connections_leave_is_freed_after_each_few_of_them(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[ClosedConnections] = []
+
+    def add(own: ClosedConnections) -> None:
+        counted.append(own)
+
+    monkeypatch.setattr(ClosedConnections, "add", add)
+    page = serving(password=WORDS)
+
+    for _ in range(5):
+        page.status()
+
+    assert len(counted) == 5
+    assert len(set(counted)) == 1
 
 
 @pytest.mark.parametrize("half", [b"", HALF, FORM])
@@ -384,6 +403,8 @@ ROUTES = (
 QUERIES = (
     *(f"/jobs?{key}={{}}" for key in ("in", "q", "state", "template", "page", "rows", "sort")),
     "/rules?job={}",
+    "/edit/templates?template={}",
+    "/templates/Prostate_OAR?saved={}",
     "/jobs/feedfacecafe-1?done={}",
     "/jobs/feedfacecafe-1/pictures?structure={}",
     "/?{}",

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.datastore.walk import read_datastore
+from drawcli.core.dicom_service.service_request import ServiceStatus
 from tests.dicom_sender import Sender, data_set, site_that_receives
 
 LONG = int(os.environ.get("TORTURE", "1")) > 1
-STRIDE = 1 if LONG else 7
+STRIDE = 1 if LONG else 9
 LEAST_EFFECTS = 40
 OBJECTS = {
     f"1.2.{patient}.{number}": data_set(
@@ -24,6 +25,8 @@ OBJECTS = {
     for number in range(3)
     for patient in (1, 2)
 }
+OTHER = ("1.2.1.0", data_set("1.2.1.0", series="1.2.1", pixels=b"other" * 900))
+CONFLICT = "conflict"  # told for OTHER, which is kept apart
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 
 
@@ -58,6 +61,8 @@ def push(port: int, told: set[str]) -> None:
         for number, (uid, data) in enumerate(OBJECTS.items()):
             if (one, other)[number % 2].store(uid, data) == 0:
                 told.add(uid)
+        if one.store(*OTHER) == ServiceStatus.DUPLICATE:
+            told.add(CONFLICT)
         one.release()
         other.release()
 
@@ -65,7 +70,11 @@ def push(port: int, told: set[str]) -> None:
 def check(folder: Path, told: set[str]) -> None:
     """What was said to be safe is there and whole; nothing that a scan reads is a part."""
     stored = {path.stem: path.read_bytes() for path in (folder / "store" / "in").glob("1*/*")}
-    assert told <= stored.keys()
+    apart = [path.read_bytes() for path in (folder / "store" / "in").glob(".drawcli-conflicts/*")]
+    assert told <= stored.keys() | {CONFLICT}
+    assert len(apart) <= 1
+    assert len(apart) == 1 or CONFLICT not in told
+    assert all(data.endswith(OTHER[1]) for data in apart)
     for uid, data in stored.items():
         assert data.endswith(OBJECTS[uid])
         assert data[128:132] == b"DICM"
@@ -85,7 +94,7 @@ def test_what_a_sender_was_told_is_safe_is_there_whatever_the_moment(
     with running(whole) as port:
         push(port, told)
     count = int((whole / "effects").read_text())
-    assert told == OBJECTS.keys()
+    assert told == OBJECTS.keys() | {CONFLICT}
     check(whole, told)
     assert count >= LEAST_EFFECTS
 
@@ -101,7 +110,7 @@ def test_what_a_sender_was_told_is_safe_is_there_whatever_the_moment(
             assert list(folder.rglob("*.part")) == []
             push(port, told)
         check(folder, told)
-        assert told == OBJECTS.keys()
+        assert told == OBJECTS.keys() | {CONFLICT}
         assert len(list((folder / "store" / "in").glob("1*/*"))) == len(OBJECTS)
     assert kills >= count // STRIDE - 2
     sys.stdout.write(f"kills: {kills} of {count} effects\n")

@@ -70,6 +70,23 @@ def shared_elements(paths: Iterable[str]) -> RuleHeader:
     return RuleHeader(_Shared(elements), _Mixed(elements))
 
 
+def header_of_file(path: str) -> Header:
+    """Return the header of an image file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    SeriesRefused
+        If it is no DICOM file, or cut off.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return read_or_convert(stream)[0]
+    except (Incomplete, NotDicom):
+        raise SeriesRefused("the header of a file cannot be read") from None
+
+
 class _Model:
     """The first file, with which the others are compared."""
 

@@ -20,6 +20,7 @@ from drawcli.core.dicom_service.callers import Address, address_of, is_in_networ
 from drawcli.errors import ConfigError
 from drawcli.system.failures import in_words
 from drawcli.system.limits import RECEIVE_REQUEST_SECONDS, RECEIVE_STOP_SECONDS
+from drawcli.system.network.closed_connections import ClosedConnections
 from drawcli.system.platforms import system
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class DicomListener:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._refused_addresses = 0
+        self._closed = ClosedConnections()
 
     async def run(self, listening: socket.socket, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM, SIGINT or `stop`; then end every association."""
@@ -137,6 +139,7 @@ class DicomListener:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Forget a connection; a bug has ended this one, and not the listener."""
         self._tasks.pop(task, None)
+        self._closed.add()
         if not task.cancelled() and (err := task.exception()) is not None:
             self._service.tally.refuse("bug")
             _log.error("receive=association outcome=bug", exc_info=err)

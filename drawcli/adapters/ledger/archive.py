@@ -113,9 +113,19 @@ class Archive:
     def jobs(self, since: str = "") -> Iterator[Job]:
         """Yield every archived job from month `since` on ("2026-11"), one month in memory."""
         for month in (month for month in self.months() if month >= since):
-            for job in self._jobs_of(month).values():
-                if any(entry.id == job.id and entry.month == month for entry in self._near(job.id)):
-                    yield job  # else it has moved to another month, or is still in the ledger
+            yield from self.of_month(month)
+
+    def of_month(self, month: str) -> Iterator[Job]:
+        """Yield the archived jobs of one month."""
+        for job in self._jobs_of(month).values():
+            if any(entry.id == job.id and entry.month == month for entry in self._near(job.id)):
+                yield job  # else it has moved to another month, or is still in the ledger
+
+    def stamp_of(self, month: str) -> tuple[int, ...]:
+        """Return what changes with each write of a month or of the index."""
+        paths = (self._folder / f"{month}.json", self._index_file)
+        found = [path.stat() for path in paths if path.exists()]
+        return tuple(n for one in found for n in (one.st_ino, one.st_mtime_ns, one.st_size))
 
     def entries(self) -> Iterator[ArchiveEntry]:
         """Yield every entry of the index."""

@@ -71,11 +71,16 @@ def as_row(job: Job) -> dict[str, Any]:
     """Return the row of a job."""
     row = {field.name: getattr(job, field.name) for field in fields(job)}
     row |= {key: row[key].isoformat() for key in _TIMES if row[key]}
-    row["events"] = [
-        [event.at.isoformat(), event.what, *filter(None, [event.why])] for event in job.events
-    ]
+    row["events"] = [_event_row(event) for event in job.events]
     row["state"] = job.state.value
     row["replaced"] = list(job.replaced)
+    return row
+
+
+def _event_row(event: Event) -> list[str]:
+    row = [event.at.isoformat(), event.what, event.why, event.by]
+    while len(row) > 2 and not row[-1]:  # noqa: PLR2004 - time and what
+        row.pop()
     return row
 
 
@@ -172,10 +177,10 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _event(at: str, what: str, why: str = "") -> Event:
-    if type(what) is not str or type(why) is not str:
+def _event(at: str, what: str, why: str = "", by: str = "") -> Event:
+    if not type(what) is type(why) is type(by) is str:
         raise BadRowError("", None, "it has an event of a wrong type")
-    return Event(_moment(at), *_kind_and_code(what), why)
+    return Event(_moment(at), *_kind_and_code(what), why, by)
 
 
 @lru_cache(1024)

@@ -1,4 +1,4 @@
-"""The audit log: each transfer to the server, with time, user, host and outcome.
+"""The audit log: each transfer to the server and each action of a user, with time, user and host.
 
 state_dir/audit/disclosures-00000001.jsonl    lines of `hash_chain`; named after its first line
                 disclosures-00021874.jsonl    begun when the file before was full: one chain
@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from drawcli.adapters.state.hash_chain import (
     read_line,
     torn_note,
 )
+from drawcli.adapters.state.run_log import new_run_id
 from drawcli.errors import TryLater
 from drawcli.system.files import PRIVATE, make_private, report_disk_full
 from drawcli.system.platforms import fsync_folder
@@ -43,6 +44,7 @@ REFUSED: Final = "refused"  # the server has refused it
 UNANSWERED: Final = "unanswered"  # it may have arrived
 NOT_SENT: Final = "not-sent"  # the server could not be reached: nothing was sent
 CONFIRMED: Final = "confirmed"  # the server was asked to delete its copy
+ACTION: Final = "action"  # a user is about to do something; `action` says what
 OUTCOMES: Final = frozenset({ANSWERED, REFUSED, UNANSWERED, NOT_SENT})
 _LARGEST: Final = 8_000_000  # bytes of a file, about 14,000 lines
 _TAIL: Final = 65_536  # bytes: more than the longest line
@@ -51,11 +53,12 @@ _LOCK_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The user running drawcli, the host, and whether it runs at a terminal."""
+    """The user running drawcli, the host, and whether it runs at a terminal; or one of the page."""
 
     user: str
     host: str
     attended: bool  # False: cron, or a service
+    page_user: str | None = None  # who uses the page; "" with its one password; None: not the page
 
     @classmethod
     @cache
@@ -63,9 +66,29 @@ class Actor:
         """Return the actor of this process."""
         return cls(_user(), socket.gethostname(), bool(sys.stdin and sys.stdin.isatty()))
 
+    @classmethod
+    def of_page(cls, name: str) -> "Actor":
+        """Return a user of the page, which this process serves."""
+        return replace(cls.present(), attended=False, page_user=name)
+
+    @property
+    def source(self) -> str:
+        """Where the action comes from: page, terminal or unattended."""
+        if self.page_user is not None:
+            return "page"
+        return "terminal" if self.attended else "unattended"
+
+    @property
+    def label(self) -> str:
+        """Name and source for people, such as `alice (page)` and `drawcli@host`."""
+        if self.page_user is not None:
+            return f"{self.page_user} (page)" if self.page_user else "page"
+        return f"{self.user}@{self.host}"
+
     def as_plain(self) -> dict[str, Any]:
         """Return the actor as JSON."""
-        return {"user": self.user, "host": self.host, "attended": self.attended}
+        plain = {"user": self.user, "host": self.host, "attended": self.attended}
+        return plain if self.page_user is None else plain | {"page_user": self.page_user}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,13 @@ class AuditLog:
                 note = {"at": at.isoformat(), "run": run, **torn_note(end.torn)}
                 end = self._write_line(end, note)
             return self._write_line(end, plain).link
+
+    def add_action(
+        self, action: str, at: datetime, run: str, actor: Actor, facts: Mapping[str, Any]
+    ) -> Link:
+        """Add what a user is about to do; `facts` name no patient. Otherwise as `add`."""
+        about = {"who": actor.as_plain(), "action": action, "source": actor.source}
+        return self.add(ACTION, at, run, about | dict(facts))
 
     def lines(self) -> Iterator[ChainLine]:
         """Yield the lines, oldest first; torn lines are skipped."""
@@ -182,6 +212,11 @@ class AuditLog:
                 code="audit-busy",
                 hint="Look for a hanging drawcli process; its lock is released when it ends.",
             ) from None
+
+
+def record_action(state_dir: Path, action: str, at: datetime, **facts: Any) -> None:
+    """Record what the user of this process is about to do, without a context of the site."""
+    AuditLog(state_dir).add_action(action, at, new_run_id(), Actor.present(), facts)
 
 
 @dataclass(frozen=True, slots=True)

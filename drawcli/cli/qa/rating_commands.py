@@ -103,6 +103,7 @@ def rate(
         )
         rating = rated(found, answers, RatingSource.COMMAND, ctx)
         if not dry_run:
+            ctx.record("rate", found)
             QaRatings(ctx.settings.state_dir).add([rating])
     data = {"rating": rating.as_export(), "written": not dry_run}
     return Result(data=data, show=lambda out: _show_rating(out, rating, written=not dry_run))

@@ -90,6 +90,7 @@ class Event(NamedTuple):
     kind: EventKind
     code: str
     why: str = ""  # one sentence, of failures and holds
+    by: str = ""  # who did it, where a user did
 
     @property
     def what(self) -> str:
@@ -239,6 +240,11 @@ class Job:
 
     def _with_reason(self, err: DrawcliError) -> Self:
         return replace(self, reason_code=err.code, reason=str(err), hint=err.hint or None)
+
+    def signed(self, by: str, since: Self) -> Self:
+        """Return the job with a user's name at the events that it has more than `since`."""
+        events = (one if one in since.events else one._replace(by=by) for one in self.events)
+        return replace(self, events=tuple(events))
 
     def noted(
         self, at: datetime, code: str, why: str = "", kind: EventKind = EventKind.NOTED

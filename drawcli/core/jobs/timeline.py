@@ -16,6 +16,7 @@ class Moment(NamedTuple):
     after: timedelta | None  # since the event before; None for the first
     attempt: int  # number of the failure in a row; 0: no failure
     why: str  # one sentence, where there is one
+    by: str = ""  # the user who did it
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -25,6 +26,7 @@ class Moment(NamedTuple):
             "seconds_after": None if self.after is None else round(self.after.total_seconds(), 3),
             "attempt": self.attempt or None,
             "why": self.why or None,
+            "by": self.by or None,
         }
 
 
@@ -54,6 +56,7 @@ def moments(job: Job) -> Iterator[Moment]:
             after=None if before is None else event.at - before.at,
             attempt=failures,
             why=event.why,
+            by=event.by,
         )
         before = event
 

@@ -1,7 +1,6 @@
-"""Login, sessions in a signed cookie, CSRF tokens of forms, and bearer tokens of programs.
+"""Login, the user of a request, and CSRF tokens of forms.
 
-The key of the cookie is new at each start: a restart ends all sessions. So does a new password. The
-ids of logged-out sessions are kept, since their cookies would still be valid.
+The id of a session is in a signed cookie, whose key is new at each start.
 """
 
 import logging
@@ -10,15 +9,13 @@ from asyncio import Lock, sleep
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
-from time import time
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
 
 from drawcli.dashboard.access.addresses import client_of
 from drawcli.dashboard.access.devices import Devices
@@ -28,15 +25,19 @@ from drawcli.dashboard.access.rate_limit import (
     LoginLimiter,
     device_counters,
     network_counters,
+    user_counters,
 )
+from drawcli.dashboard.access.rights import Right, Visitor
+from drawcli.dashboard.access.sessions import Session, SessionLimits, Sessions
+from drawcli.dashboard.access.users import Users, login_name, rights_of
 from drawcli.errors import ConfigError
 
 _log = logging.getLogger(__name__)
-SESSION_HOURS: Final = 12  # of a login
 CSRF_FIELD: Final = "csrf"
-METRICS_PATH: Final = "/metrics"  # the only path that accepts a bearer token
-_OPEN: Final = ("/login", "/static/")
+_SESSION: Final = "in"  # in the cookie: the id of the session
 SEE_OTHER: Final = 303
+_BUSY: Final = "The password was not checked: too many attempts from this network are waiting."
+_SLOW: Final = "After several wrong passwords, the next one is checked in"
 _SEE_LOG: Final = "See the log of drawcli on the machine that serves the page."
 
 
@@ -52,6 +53,12 @@ class Refusal:
         """The HTTP status."""
         return 429 if self.wait_seconds else 401
 
+    def trouble(self, *, named: bool) -> str:
+        """Return what the login form says; it never tells whether there is such a user."""
+        wrong = "Wrong user or password." if named else "Wrong password."
+        said = wrong if self.checked else _BUSY
+        return f"{said} {_SLOW} {ceil(self.wait_seconds)} s." if self.wait_seconds else said
+
     @property
     def headers(self) -> dict[str, str]:
         """The HTTP headers."""
@@ -64,36 +71,91 @@ class Authenticator:
     Parameters
     ----------
     secret
-        The password or token; until one is stored, every user of this machine can read the page.
+        The password or token; until there is one, or a user, everybody on this machine can read the
+        page.
+    users
+        Users with a name; if there are any, the password of the page logs nobody in.
+    limits
+        How long sessions last.
     """
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(
+        self, secret: Secret, users: Users, limits: SessionLimits, *, single_sign_on: bool = False
+    ) -> None:
         self.secret = secret
-        self._asked = secret.is_set
+        self.users = users
+        self.single_sign_on = single_sign_on
+        self._asked = self._has_login
         self.attempts = LoginLimiter()
-        self.devices = Devices(secret)
-        self._over: set[str] = set()
+        self.devices = Devices(lambda: self.users.key if self.asks_name else self.secret.key)
+        self.sessions = Sessions(limits)
         self._turn = Lock()  # one attempt at a time, so that parallel ones are counted too
 
     @property
+    def _has_login(self) -> bool:
+        return self.secret.is_set or self.asks_name or self.single_sign_on
+
+    @property
     def requires_login(self) -> bool:
-        """Whether a login is needed: there is a password, or there was one at the start."""
-        return self._asked or self.secret.is_set
+        """Whether a login is needed: there is a password or user, or there was one at the start."""
+        return self._asked or self._has_login
+
+    @property
+    def asks_name(self) -> bool:
+        """Whether users have names."""
+        return self.users.exist
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether somebody can log in with a password."""
+        return self.asks_name or self.secret.is_set or not self.single_sign_on
+
+    def session(self, connection: HTTPConnection) -> Session | None:
+        """Return the valid session of a request."""
+        found = self.sessions.get(str(connection.session.get(_SESSION, "")))
+        return found if found is not None and self.is_valid(found) else None
+
+    def is_valid(self, session: Session) -> bool:
+        """Return whether the user of a session is still what it was at the login."""
+        return session.stamp == self.stamp(session.user, by_file=session.roles is None)
+
+    def stamp(self, user: str, *, by_file: bool = True) -> str | None:
+        """Return what changes when the sessions of a user end; None: there is no such user."""
+        if not user:
+            return None if self.asks_name or not self.secret.is_set else self.secret.stamp
+        is_local = self.users.get(user) is not None
+        return self.users.session_key(user) if is_local is by_file else None
+
+    def visitor(self, connection: HTTPConnection) -> Visitor | None:
+        """Return the user of a request with the present rights; None without a needed login."""
+        allowed: frozenset[Right] = connection.app.state.parts.options.rights
+        if not self.requires_login:
+            return Visitor("", allowed)
+        session = self.session(connection)
+        if session is None:
+            return None
+        if not session.user:
+            return Visitor("", allowed)
+        user, roles = self.users.get(session.user), session.roles
+        if roles is None:
+            roles = frozenset() if user is None else user.roles
+        return Visitor(session.user, allowed & rights_of(roles))
 
     def is_logged_in(self, connection: HTTPConnection) -> bool:
         """Return whether the session has logged in, or needs no login."""
-        if not self.requires_login:
-            return True
-        session = connection.session
-        name = session.get("in", "")
-        if not name or name in self._over or session["password"] != self.secret.stamp:
-            return False
-        return bool(session["until"] > time())
+        return self.visitor(connection) is not None
 
     async def check_password(
-        self, words: str, counted: Sequence[LoginCounter], address: str
+        self, user: str | None, words: str, counted: Sequence[LoginCounter], address: str
     ) -> Refusal | None:
         """Check a password after its wait; return None if it is right.
+
+        Parameters
+        ----------
+        user
+            The name; None: the password of the page is checked.
+        words, counted, address
+            The password, whose attempts are counted with it, and where it comes from.
 
         Raises
         ------
@@ -105,70 +167,44 @@ class Authenticator:
             return Refusal(max(self.attempts.wait_seconds(counted), 1.0), checked=False)
         await sleep(wait)
         async with self._turn:
-            if await run_in_threadpool(self._fits, words):
+            if await run_in_threadpool(self._fits, user, words):
                 self.attempts.record_success(counted)
                 return None
         wait = self.attempts.wait_seconds(counted)
         _log.warning("login=refused address=%s wait_seconds=%.0f", address, wait)
         return Refusal(wait)
 
-    def _fits(self, words: str) -> bool:
+    def _fits(self, user: str | None, words: str) -> bool:
         try:
-            return self.secret.verify(words)
+            return self.secret.verify(words) if user is None else self.users.verify(user, words)
         except ConfigError as err:
             _log.warning("login=impossible reason=%s hint=%s", err, err.hint)
             raise ConfigError("passwords cannot be checked now", hint=_SEE_LOG) from None
 
-    def start_session(self, session: dict[str, Any], password: str) -> None:
-        """Start a new session, valid for the password with this stamp."""
-        session.clear()
-        ends = int(time()) + SESSION_HOURS * 3600
-        session.update({"in": secrets.token_urlsafe(16), "until": ends, "password": password})
+    def start_session(self, request: Request, session: Session) -> None:
+        """Start a session with a new id; nothing of an earlier one is kept."""
+        request.session.clear()
+        request.session[_SESSION] = self.sessions.start(session).id
+        who = f"user={session.user} " if session.user else ""
+        _log.info("login=good %saddress=%s", who, session.address)
+
+    def remember(self, request: Request, answer: Response) -> None:
+        """Mark a browser in which somebody has just logged in with a password."""
+        session = self.session(request)
+        if session is not None:
+            secure = request.app.state.parts.options.over_tls
+            self.devices.remember(request, answer, session.user, secure=secure)
+
+    def note_use(self, connection: HTTPConnection) -> None:
+        """Note that the user of a request is not away."""
+        session = self.session(connection)
+        if session is not None:
+            self.sessions.use(session)
 
     def end_session(self, session: dict[str, Any]) -> None:
         """End a session; its cookie is no longer accepted."""
-        self._over.add(session.get("in", ""))
+        self.sessions.end(str(session.get(_SESSION, "")))
         session.clear()
-
-
-class LoginRequired:
-    """Middleware that requires a login; it needs the session middleware before it."""
-
-    def __init__(self, app: ASGIApp, entry: Authenticator) -> None:
-        self._app = app
-        self._entry = entry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or redirect it to the login."""
-        refused = await self._refusal(Request(scope))
-        await (refused or self._app)(scope, receive, send)
-
-    async def _refusal(self, request: Request) -> Response | None:
-        """Return the response to a request without a login; None with one."""
-        path, headers = request.scope["path"], request.headers
-        if path.startswith(_OPEN) or self._entry.is_logged_in(request):
-            return None
-        kind, _, words = headers.get("authorization", "").partition(" ")
-        if path == METRICS_PATH and kind.lower() == "bearer":
-            return await self._token_refusal(words.strip(), request)
-        if request.method == "GET" and headers.get("accept", "").startswith("text/html"):
-            return RedirectResponse("/login", SEE_OTHER)
-        return PlainTextResponse("drawcli: log in first\n", 401)
-
-    async def _token_refusal(self, words: str, request: Request) -> Response | None:
-        """Return the response to a wrong bearer token; None if it is right.
-
-        Programs are counted apart: one with an old password slows no user down, and a right one
-        does not reset the count of users.
-        """
-        address = address_of(request)
-        refusal = await self._entry.check_password(
-            words, network_counters(address, "program "), address
-        )
-        if refusal is None:
-            return None
-        headers = refusal.headers or {"www-authenticate": "Bearer"}
-        return PlainTextResponse("drawcli: wrong token\n", refusal.status, headers)
 
 
 def form_token(request: Request) -> str:
@@ -176,10 +212,10 @@ def form_token(request: Request) -> str:
     return str(request.session.setdefault(CSRF_FIELD, secrets.token_urlsafe(24)))
 
 
-async def verified_form(request: Request) -> FormData:
+async def verified_form(request: Request, most_fields: int = 1000) -> FormData:
     """Return the form of a request; 403 without the CSRF token of this session."""
     try:
-        form = await request.form(max_files=0)
+        form = await request.form(max_files=0, max_fields=most_fields)
         "".join(f"{name}{value}" for name, value in form.multi_items()).encode("utf-8")
     except ClientDisconnect:
         raise HTTPException(408, "The form is incomplete.") from None
@@ -196,13 +232,19 @@ async def log_in(request: Request, entry: Authenticator) -> Refusal | None:
     """Check the password of a form and start a session; return None if it is right."""
     form = await verified_form(request)
     address = address_of(request)
-    password = entry.secret.stamp  # before the check: a new password meanwhile ends this session
-    device = entry.devices.number_of(request)
-    counted = device_counters(device) if device else network_counters(address)
-    refusal = await entry.check_password(str(form.get("password", "")), counted, address)
+    named = entry.asks_name
+    user = login_name(str(form.get("user", ""))) if named else ""
+    stamp = entry.stamp(user)  # before the check: a new password meanwhile ends this session
+    device = entry.devices.number_of(request, user)
+    network = (*network_counters(address), *user_counters(user))
+    refusal = await entry.check_password(
+        user if named else None,
+        str(form.get("password", "")),
+        device_counters(device) if device else network,
+        address,
+    )
     if refusal is None:
-        entry.start_session(request.session, password)
-        _log.info("login=good address=%s", address)
+        entry.start_session(request, Session(user=user, stamp=stamp or "", address=address))
     return refusal
 
 

@@ -1,18 +1,17 @@
 """A signed cookie that marks browsers that have logged in before; it grants no access.
 
 Wrong passwords of such a browser are counted apart from those of others at the same address. The
-cookie survives a restart of the page, and is valid until the password changes.
+cookie survives a restart of the page, and is valid until the password, or a user, changes.
 """
 
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-
-from drawcli.dashboard.access.password import Secret
 
 COOKIE: Final = "drawcli-known-"  # and the port
 _DAYS: Final = 180
@@ -24,27 +23,29 @@ class Devices:
 
     Parameters
     ----------
-    secret
-        The password that they logged in with.
+    key
+        Returns a key that changes with the password, or with the users.
     """
 
-    def __init__(self, secret: Secret) -> None:
-        self._secret = secret
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        self._key = key
 
-    def number_of(self, connection: HTTPConnection) -> str:
-        """Return the number of a browser that has logged in before; else ""."""
+    def number_of(self, connection: HTTPConnection, user: str) -> str:
+        """Return the number of a browser in which a user has logged in before; else ""."""
         for name, value in connection.cookies.items():
             match = _VALUE.fullmatch(value) if name == self._cookie(connection) else None
-            if match and hmac.compare_digest(self._seal(match[1]), match[2]):
+            if match and hmac.compare_digest(self._seal(match[1], user), match[2]):
                 return match[1]
         return ""
 
-    def remember(self, connection: HTTPConnection, answer: Response, *, secure: bool) -> None:
-        """Set the cookie that marks a browser."""
-        number = self.number_of(connection) or secrets.token_urlsafe(16)
+    def remember(
+        self, connection: HTTPConnection, answer: Response, user: str, *, secure: bool
+    ) -> None:
+        """Set the cookie that marks a browser of a user."""
+        number = self.number_of(connection, user) or secrets.token_urlsafe(16)
         answer.set_cookie(
             self._cookie(connection),
-            f"{number}.{self._seal(number)}",
+            f"{number}.{self._seal(number, user)}",
             max_age=_DAYS * 24 * 3600,
             path="/login",
             secure=secure,
@@ -56,5 +57,5 @@ class Devices:
     def _cookie(connection: HTTPConnection) -> str:
         return f"{COOKIE}{connection.app.state.parts.options.port}"
 
-    def _seal(self, number: str) -> str:
-        return hmac.new(self._secret.key, f"device {number}".encode("ascii"), "sha256").hexdigest()
+    def _seal(self, number: str, user: str) -> str:
+        return hmac.new(self._key(), f"device {number} {user}".encode(), "sha256").hexdigest()

@@ -14,7 +14,17 @@ from drawcli.system.platforms import is_readable_by_others
 
 FILE_NAME: Final = "dashboard-password"
 SHORTEST: Final = 12  # characters
-_LONGEST: Final = 1024  # characters
+LONGEST: Final = 1024  # characters
+
+
+def check_words(words: str) -> None:
+    """Raise UsageError if a password is too short or too long."""
+    if not SHORTEST <= len(words) <= LONGEST:
+        raise UsageError(
+            f"a password of {len(words)} characters is too "
+            f"{'short' if len(words) < SHORTEST else 'long'}",
+            hint=f"Use {SHORTEST} characters or more; a few words are easy to remember.",
+        )
 
 
 class Secret:
@@ -30,7 +40,7 @@ class Secret:
 
     def __init__(self, state_dir: Path, hasher: PasswordHasher | None = None) -> None:
         self.path = state_dir / FILE_NAME
-        self._hasher = hasher or PasswordHasher()
+        self.hasher = hasher or PasswordHasher()
 
     @property
     def is_set(self) -> bool:
@@ -62,19 +72,14 @@ class Secret:
 
     def store(self, words: str) -> None:
         """Store the hash of a new password; raise UsageError if it is too short or too long."""
-        if not SHORTEST <= len(words) <= _LONGEST:
-            raise UsageError(
-                f"a password of {len(words)} characters is too "
-                f"{'short' if len(words) < SHORTEST else 'long'}",
-                hint=f"Use {SHORTEST} characters or more; a few words are easy to remember.",
-            )
+        check_words(words)
         make_private(self.path.parent)
-        write_durably(self.path, f"{self._hasher.hash(words)}\n".encode("ascii"))
+        write_durably(self.path, f"{self.hasher.hash(words)}\n".encode("ascii"))
 
     def verify(self, words: str) -> bool:
         """Return whether the password is right; takes 64 MiB, and as long for a wrong one."""
         try:
-            return self._hasher.verify(self._hash(), words[:_LONGEST])
+            return self.hasher.verify(self._hash(), words[:LONGEST])
         except (Argon2Error, OSError, ValueError):  # the file is damaged or missing
             return False
 

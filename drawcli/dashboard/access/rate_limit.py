@@ -46,6 +46,11 @@ def device_counters(device: str) -> tuple[LoginCounter, ...]:
     return (LoginCounter(f"device {device}"),)
 
 
+def user_counters(name: str) -> tuple[LoginCounter, ...]:
+    """Return the counter of a user, wherever the attempts come from; whether it exists or not."""
+    return (LoginCounter(f"user {name[:64]}", 2 * FREE_ATTEMPTS, 2.0),) if name else ()
+
+
 def network_counters(address: str, what: str = "") -> tuple[LoginCounter, ...]:
     """Return the counters of an attempt from an address; `what` separates programs from users."""
     return (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.requests import HTTPConnection, Request
 
     from drawcli.dashboard.access.options import DashboardOptions
 
@@ -19,6 +19,11 @@ class Right(StrEnum):
     EDIT = "allow-editing"  # change rules and templates
 
 
+_REFUSED_BY_ROLE: Final = {
+    Right.PATIENTS: "Your role does not include patients.",
+    Right.ACT: "Your role does not include actions.",
+    Right.EDIT: "Your role does not include rules and templates.",
+}
 _REFUSED: Final = {
     Right.PATIENTS: "Patients are not shown. Start the page with --identify to see them.",
     Right.ACT: "The page is read-only. Start it with --allow-actions to act.",
@@ -37,15 +42,19 @@ class Visitor(NamedTuple):
         return right in self.rights
 
 
-def visitor_of(request: "Request") -> Visitor:
-    """Return the user of a request."""
-    options: DashboardOptions = request.app.state.parts.options
-    return Visitor("", options.rights)
+NOBODY: Final = Visitor("", frozenset())
+
+
+def visitor_of(request: "HTTPConnection") -> Visitor:
+    """Return the user of a request; without a login where one is needed, one without rights."""
+    found: Visitor | None = request.app.state.parts.entry.visitor(request)
+    return found or NOBODY
 
 
 def require(request: "Request", right: Right) -> Visitor:
     """Return the user of a request; 403 without a right."""
     visitor = visitor_of(request)
     if not visitor.may(right):
-        raise HTTPException(403, _REFUSED[right])
+        options: DashboardOptions = request.app.state.parts.options
+        raise HTTPException(403, (_REFUSED_BY_ROLE if right in options.rights else _REFUSED)[right])
     return visitor

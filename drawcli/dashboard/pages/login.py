@@ -1,6 +1,5 @@
 """Login, logout, and the error page."""
 
-from math import ceil
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -8,14 +7,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from drawcli.adapters.state import logs
-from drawcli.dashboard.access.auth import SEE_OTHER, form_token, log_in, verified_form
+from drawcli.dashboard.access.auth import SEE_OTHER, log_in, verified_form
 from drawcli.dashboard.actions import DESCRIPTIONS
-from drawcli.dashboard.view import bare_page, parts_of
+from drawcli.dashboard.view import bare_page, login_page, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not found", 409: "Not possible now", 503: "Not possible now"}
-_BUSY: Final = "The password was not checked: too many attempts from this network are waiting."
-_SLOW: Final = "After several wrong passwords from this network, the next one is checked in"
 _BY_FORM: Final = 405  # wrong method
 _CONFLICT: Final = 409  # with the present state of the job
 
@@ -25,7 +22,7 @@ def login(request: Request) -> Response:
     entry = parts_of(request).entry
     if not entry.requires_login or entry.is_logged_in(request):
         return RedirectResponse("/", SEE_OTHER)
-    return bare_page(request, "login.html", csrf=form_token(request), trouble="")
+    return login_page(request)
 
 
 async def submit_login(request: Request) -> Response:
@@ -34,13 +31,9 @@ async def submit_login(request: Request) -> Response:
     refusal = await log_in(request, entry)
     if refusal is None:
         answer: Response = RedirectResponse("/", SEE_OTHER)
-        entry.devices.remember(request, answer, secure=parts_of(request).options.over_tls)
+        entry.remember(request, answer)
         return answer
-    trouble = "Wrong password." if refusal.checked else _BUSY
-    if refusal.wait_seconds:
-        trouble += f" {_SLOW} {ceil(refusal.wait_seconds)} s."
-    csrf = form_token(request)
-    answer = bare_page(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
+    answer = login_page(request, refusal.trouble(named=entry.asks_name), refusal.status)
     answer.headers.update(refusal.headers)
     return answer
 

@@ -9,10 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import held_since
+from drawcli.core.jobs.warned import unseen_warnings
+from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
-from drawcli.operations.report_plots import stacked_bars
+from drawcli.operations.report_page import jobs_series
+from drawcli.operations.report_plots import grouped_bars
 from drawcli.system.durations import duration
 
 _FLOW: Final = (
@@ -43,6 +47,7 @@ class StateCount:
     description: str
     count: int
     held: int
+    warned: int  # with warnings that nobody has seen
 
 
 def overview(request: Request) -> Response:
@@ -56,6 +61,8 @@ def overview(request: Request) -> Response:
         sentences=list(site.health.sentences(site.now)),
         flow=_counts(snapshot.overview, _FLOW),
         others=_counts(snapshot.overview, _OTHER_STATES),
+        setup=site.setup(),
+        controls=controls_of(parts_of(request)),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,
@@ -67,14 +74,21 @@ def overview(request: Request) -> Response:
 
 def _longest_held(overview: Overview) -> list[Job]:
     """Return the jobs that have been held longest."""
-    since = sorted(overview.held, key=lambda job: job.events[-1].at if job.events else job.since)
-    return list(since[:_MOST_HELD])
+    return sorted(overview.held, key=held_since)[:_MOST_HELD]
 
 
 def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
     held = [job.state for job in overview.held]
+    arrived = (*overview.open, *overview.finished)
+    warned = [job.state for job in arrived if unseen_warnings(job)]
     return [
-        StateCount(str(state), description, overview.counts[state], held.count(state))
+        StateCount(
+            str(state),
+            description,
+            overview.counts[state],
+            held.count(state),
+            warned.count(state),
+        )
         for state, description in states
     ]
 
@@ -99,9 +113,5 @@ def _plot(report: Report) -> Markup | None:
     if not report.total("delivered") + report.total("held"):
         return None
     labels = [f"{day.begins:%b} {day.begins.day}" for day in report.bins]
-    series = {
-        "home": [float(day.delivered) for day in report.bins],
-        "held": [float(day.held) for day in report.bins],
-    }
-    plot = stacked_bars("Delivered and held per day", labels, series)
-    return Markup(plot)  # noqa: S704 - numbers and days; `stacked_bars` escapes
+    plot = grouped_bars("Jobs delivered and held per day", labels, jobs_series(report))
+    return Markup(plot)  # noqa: S704 - numbers and days; `grouped_bars` escapes

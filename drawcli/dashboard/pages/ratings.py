@@ -107,17 +107,21 @@ async def rate(request: Request) -> Response:
     """Store the rating of a form; 403 without --allow-actions."""
     parts = parts_of(request)
     form = await verified_form(request)
-    require(request, Right.ACT)
-    done = await run_in_threadpool(_rated, request.path_params["job"], form, parts.site)
+    visitor = require(request, Right.ACT)
+    done = await run_in_threadpool(
+        _rated, request.path_params["job"], form, parts.site, visitor.name
+    )
     return RedirectResponse(f"/jobs/{done.id}?done={DONE}#rating", SEE_OTHER)
 
 
-def _rated(name: str, form: FormData, site: SiteReader) -> Job:
+def _rated(name: str, form: FormData, site: SiteReader, by: str) -> Job:
     """Rate a job, with the site opened again, so that the state on disk is used."""
-    with site.reopen() as ctx:
+    with site.reopen(by) as ctx:
         job = actions.find_job(name, ctx)
         answers = _answers(form, structures_of(job, ctx))
-        QaRatings(ctx.settings.state_dir).add([rate_job(job, answers, RatingSource.PAGE, ctx)])
+        rating = rate_job(job, answers, RatingSource.PAGE, ctx)
+        ctx.record(DONE, job)
+        QaRatings(ctx.settings.state_dir).add([rating])
     _log.info("job=%s action=%s from=page", job.id, DONE)
     return job
 

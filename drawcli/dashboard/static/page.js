@@ -17,8 +17,9 @@
   // Parts of the page that follow the ledger.
   let asked = 0;
   let stale = false;
-  const fetched = async (address) => {
-    const answer = await fetch(address, { headers: { accept: "text/html" }, redirect: "error" });
+  const fetched = async (address, more = {}) => {
+    const headers = { accept: "text/html", ...more };
+    const answer = await fetch(address, { headers, redirect: "error" });
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
   const busy = (part) => {
@@ -44,10 +45,12 @@
     stale = false;
     const number = ++asked;
     try {
-      const fresh = await fetched(address);
+      const fresh = await fetched(address, { "x-refresh": "1" });
       if (number !== asked) return;
       for (const part of document.querySelectorAll("[data-live]")) if (!busy(part)) swap(part, fresh);
       document.title = fresh.title;
+      const icon = fresh.getElementById("icon");
+      if (icon) document.getElementById("icon").href = icon.getAttribute("href");
       const drawn = fresh.getElementById("live")?.dataset.drawn;
       if (sign && drawn) sign.dataset.drawn = drawn;
     } catch { showLive(false); }

@@ -13,6 +13,7 @@ from typing import Final
 from drawcli.adapters.state.workdir import RECEIVED, REFUSED, REPORT
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import EventKind, Job, State
+from drawcli.core.jobs.warned import with_findings
 from drawcli.core.protocol.task_status import SENT_AGAIN, TaskState
 from drawcli.core.rtstruct.contour_checks import MeasuredStructure
 from drawcli.core.rtstruct.inspection import (
@@ -24,6 +25,7 @@ from drawcli.core.rtstruct.inspection import (
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.delivery import structures_sent
 
 LOST_AFTER: Final = 4
 PARTIAL_WAIT_SECONDS: Final = 60.0
@@ -45,7 +47,8 @@ def fetch(job: Job, ctx: Context) -> Job:
     ctx.work.write_json(job.id, REPORT, plain)
     _judge(found, received, refused, job)
     digest = hashlib.sha256(data).hexdigest()  # of the checked bytes
-    return job.to(State.FETCHED, at=ctx.now(), received_sha256=digest)
+    after = job.to(State.FETCHED, at=ctx.now(), received_sha256=digest)
+    return with_findings(after, ctx.now(), [finding.text for finding in found])
 
 
 def _is_acceptable(refused: Path, job: Job, ctx: Context) -> bool:
@@ -67,7 +70,7 @@ def _inspect(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list[M
     """Return the findings of the gate, and the measures of the structures if it passes."""
     crosswalk, settings = ctx.crosswalk(job), _structures(job, ctx)
     required = {name: s.required for name, s in settings.items() if s.required is not None}
-    expected = expect_received(crosswalk, ctx.structures_sent(job), required)
+    expected = expect_received(crosswalk, structures_sent(job, ctx), required)
     wanted = StructureCriteria(
         bounds={name: s.volume_cm3 for name, s in settings.items() if s.volume_cm3},
         severities=ctx.settings.accept.severities,

@@ -40,7 +40,7 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.delivery import deliver, facts_of
+from drawcli.pipeline.delivery import deliver, facts_of, structures_sent
 
 _EMPTY: Final = "warning: derived structures without contours"
 _SHORT_COMMIT: Final = 12  # hex digits
@@ -149,7 +149,7 @@ def _check_finished(
         shown = {name: s for name, s in template.derived.items() if not s.hidden}
         derived = frozenset(s.label or name for name, s in shown.items())
         empty = frozenset(s.label or name for name, s in template.empty.items())
-    names = [labels.get(name, name) for name in ctx.structures_sent(job)]
+    names = [labels.get(name, name) for name in structures_sent(job, ctx)]
     own = frozenset(own_uids(job, ctx))
     expected = expect_finished(crosswalk, own, [*names, *derived], empty)
     report = ctx.work.read_json(job.id, REPORT) or {}

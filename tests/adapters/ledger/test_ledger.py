@@ -512,7 +512,7 @@ BY_FIELD: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(("template", "rule", "reason", "hint", "task_id", "zip_sha256"), (5, [])),
 }
 FAULTY = [{name: one} for name, values in BY_FIELD.items() for one in values]
-FAULTY.append({"events": [[NOON.isoformat(), "found", "", "more"]]})
+FAULTY += [{"events": [[NOON.isoformat(), "found", "", *more]]} for more in ((5,), ("a", "b"))]
 
 
 @pytest.mark.parametrize("change", FAULTY, ids=lambda change: ascii(change)[:40])

@@ -449,3 +449,32 @@ def test_uploads_older_than_the_audit_log_need_no_lines(
     add(ctx.audit, "cccccccccccc-1")
 
     assert lacking(ctx) == []
+
+
+def test_an_action_has_its_user_and_source(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    log.add_action("edit-rules", NOON, "run", Actor.of_page("alice"), {"before": "ab"})
+    log.add_action("pause", NOON, "run", Actor("root", "host", attended=True), {})
+    log.add_action("release", NOON, "run", Actor("root", "host", attended=False), {"job": "a-1"})
+
+    lines = [line.facts for line in log.lines()]
+
+    assert [line["what"] for line in lines] == ["action"] * 3
+    assert [line["action"] for line in lines] == ["edit-rules", "pause", "release"]
+    assert [line["source"] for line in lines] == ["page", "terminal", "unattended"]
+    assert lines[0]["who"]["page_user"] == "alice"
+    assert lines[0]["before"] == "ab"
+    assert log.verify().breaks == []
+    assert log.verify().unended == []
+
+
+@pytest.mark.parametrize(
+    ("actor", "label"),
+    [
+        (Actor.of_page("alice"), "alice (page)"),
+        (Actor.of_page(""), "page"),
+        (Actor("root", "draw", attended=True), "root@draw"),
+    ],
+)
+def test_a_user_of_the_page_is_no_user_of_the_machine(actor: Actor, label: str) -> None:
+    assert actor.label == label

@@ -7,6 +7,7 @@ from pydicom import Dataset
 
 from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.warned import CHECKS
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock, Site, opened
@@ -72,6 +73,7 @@ def test_a_short_contour_is_told_and_delivered(ctx: Context, draw: FakeDraw) -> 
     (finding,) = ctx.work.read_json(job.id, REPORT)["findings"]
     assert job.state is State.FETCHED
     assert (finding["severity"], finding["code"]) == ("warn", "contour-short")
+    assert (job.events[-1].code, job.events[-1].why) == (CHECKS, finding["text"])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_volumes_are_held_against_the_template_as_it_is_now(
 
     assert job.state is state
     assert job.held == (state is State.SEGMENTED)
-    assert ("cm3, the template allows 500 to 1000" in (job.reason or "")) == job.held
+    assert ("cm³, the template allows 500 to 1000" in (job.reason or "")) == job.held
 
 
 @pytest.mark.usefixtures("pelvis")

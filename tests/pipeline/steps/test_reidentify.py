@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from drawcli.core.rtstruct import inspection
 from drawcli.core.rtstruct.reidentify import reidentify_file
 from drawcli.errors import BadStructureSet
 from drawcli.pipeline import sent_slices
-from drawcli.pipeline.actions import apply_action, assign, release
+from drawcli.pipeline.actions import apply_action, assign_template, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_step
@@ -326,7 +325,7 @@ def test_the_result_of_an_earlier_job_of_the_same_series_and_template_is_held(
     (earlier,) = draw.uploads.values()
     for path in delivered(site):
         path.unlink()
-    apply_action(job, partial(_sent_again, template="Prostate_OAR"), ctx)
+    assign_template(job, "Prostate_OAR", ctx)
     run(ctx, *STEPS[:4])
     draw.results = dict.fromkeys(draw.results, drawn_for(earlier))
 
@@ -334,7 +333,3 @@ def test_the_result_of_an_earlier_job_of_the_same_series_and_template_is_held(
 
     assert (job.held, job.reason_code) == (True, "foreign-package")
     assert delivered(site) == []
-
-
-def _sent_again(job: Job, ctx: Context, template: str) -> Job:
-    return assign(job, template, ctx)

@@ -1,0 +1,128 @@
+"""Changes of rules.yaml and templates.yaml that are looked at before they are saved.
+
+A draft is the file as it was read, and the file as it would be. Nothing is written until `save`,
+which compares the file on disk with the one that was read.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.edited_files.git_commit import Commit
+from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved, digest_of, save_file
+from drawcli.errors import ConfigError, UsageError
+from drawcli.system.printable import plain
+from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
+
+Edit = Callable[[Document], Document]
+_CONTEXT_LINES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FileDraft:
+    """A file before and after a change."""
+
+    before: Document
+    after: Document
+
+    @property
+    def base(self) -> str:
+        """The digest of the file that was read."""
+        return digest_of(self.before.source)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file as it would be."""
+        return digest_of(self.after.source)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether anything differs."""
+        return self.before.source != self.after.source
+
+    @property
+    def diff(self) -> list[str]:
+        """The unified diff, as lines without line ends."""
+        return diff_of(self.before.source, self.after.source)
+
+    def save(self, what: Commit, state_dir: Path, *, shown: str) -> Saved:
+        """Save the file if it is what a user has seen; see `save_file`.
+
+        Parameters
+        ----------
+        what, state_dir
+            See `save_file`.
+        shown
+            The digest of the file as the user has seen it in the diff.
+        """
+        if shown != self.digest:
+            raise UsageError(
+                "this is not the change that was shown", hint="Look at the change again."
+            )
+        return save_file(
+            self.before.path,
+            expected=self.base,
+            source=self.after.source,
+            what=what,
+            state_dir=state_dir,
+        )
+
+
+def draft_of(path: Path, edit: Edit, *, base: str) -> FileDraft:
+    """Return the draft of an edit of a file.
+
+    Parameters
+    ----------
+    path
+        A file of the settings.
+    edit
+        Returns the changed document; its errors are passed on.
+    base
+        The digest of the file that the user has seen; "" accepts any.
+
+    Raises
+    ------
+    ChangedMeanwhile
+        Where the file is another one.
+    ConfigError
+        Where it cannot be read, or is not YAML.
+    """
+    try:
+        before = read_yaml(path)
+    except ConfigError:
+        if base and path.is_file() and digest_of(path.read_bytes()) != base:
+            raise ChangedMeanwhile(f"{path} has changed since it was read") from None
+        raise
+    if base not in ("", digest_of(before.source)):
+        raise ChangedMeanwhile(f"{path} has changed since it was read")
+    return FileDraft(before, edit(before))
+
+
+def draft_on(path: Path, source: bytes, edit: Edit) -> FileDraft:
+    """Return the draft of an edit of an earlier text of a file, to show what was changed."""
+    before = parse_yaml(path, source)
+    return FileDraft(before, edit(before))
+
+
+def diff_of(before: bytes, after: bytes) -> list[str]:
+    """Return a unified diff as lines without line ends, and without the names of the files."""
+    old, new = (_lines(source) for source in (before, after))
+    return list(unified_diff(old, new, n=_CONTEXT_LINES, lineterm=""))[2:]
+
+
+def _lines(source: bytes) -> list[str]:
+    text = source.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return [plain(line) for line in text.removesuffix("\n").split("\n")]
+
+
+def without_values(lines: Iterable[str], values: Iterable[Any]) -> list[str]:
+    """Return lines with the given values replaced, for users who may not see patients."""
+    from drawcli.core.rules.withheld import INSTEAD
+
+    hidden = sorted({text for value in values if (text := str(value).strip())}, key=len)
+    shown = list(lines)
+    for text in reversed(hidden):
+        shown = [line.replace(text, INSTEAD) for line in shown]
+    return shown

@@ -1,0 +1,191 @@
+"""From the form of an edit to the saved file: checked, shown as a diff, compared, committed."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from drawcli.adapters.edited_files.git_commit import Commit
+from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved
+from drawcli.authoring.file_checks import CheckedFile, hidden_values
+from drawcli.authoring.file_drafts import (
+    Edit,
+    FileDraft,
+    diff_of,
+    draft_of,
+    draft_on,
+    without_values,
+)
+from drawcli.dashboard.access.auth import SEE_OTHER
+from drawcli.dashboard.access.rights import Right, Visitor, visitor_of
+from drawcli.dashboard.editing.files import EditedFile
+from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.view import page, parts_of
+from drawcli.errors import ConfigError, DrawcliError, UsageError
+from drawcli.system.printable import plain
+from drawcli.system.yaml_read import read_yaml
+
+_log = logging.getLogger(__name__)
+BASE: Final = "base"  # the form field with the digest of the file that the user has seen
+SHOWN: Final = "shown"  # ... of the changed file, as the diff has shown it
+STEP: Final = "step"
+ANYWAY: Final = "anyway"  # the form field: save although tests fail
+_CARRIED: Final = frozenset({"csrf", BASE, SHOWN, STEP, ANYWAY})
+INVALID: Final = 422
+_CONFLICT: Final = 409
+
+
+class Step(StrEnum):
+    """What the button of a form asks for."""
+
+    PREVIEW = "preview"
+    SAVE = "save"
+    EDIT = "edit"  # back to the form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A change of a file, as a form describes it."""
+
+    file: EditedFile
+    edit: Edit
+    summary: str  # one line: the title of the diff, and the message of the commit
+    action: str  # the address of the form
+    back: str  # the address after the save
+    template: str = "edit_preview.html"  # of the page with the diff, or one that extends it
+    effect: Callable[[CheckedFile], Mapping[str, Any]] = lambda _checked: {}  # for the template
+
+
+Again = Callable[[list[str]], Response]
+
+
+def base_of(request: Request, file: EditedFile) -> str:
+    """Return the digest of a file as it is now, for a form; the text is remembered."""
+    parts = parts_of(request)
+    return parts.seen.remember(read_yaml(file.path(parts.site.ctx.settings)).source)
+
+
+def carried(form: FormData) -> dict[str, str]:
+    """Return the fields of a form that describe the edit."""
+    return {name: str(value) for name, value in form.items() if name not in _CARRIED}
+
+
+def step_of(form: FormData) -> Step:
+    """Return what the button of a form asks for."""
+    asked = str(form.get(STEP, ""))
+    return Step(asked) if asked in set(Step) else Step.PREVIEW
+
+
+async def answer(request: Request, form: FormData, what: Proposal, again: Again) -> Response:
+    """Return the page with the diff of a change, or save it.
+
+    Parameters
+    ----------
+    request, form
+        The form, verified, of a user who may edit.
+    what
+        The change that it describes.
+    again
+        Returns the form with what was typed, and problems beside it.
+    """
+    site = parts_of(request).site
+    base, saving = str(form.get(BASE, "")), step_of(form) is Step.SAVE
+    try:
+        draft, checked = await run_in_threadpool(drafted, site, what, base)
+        is_confirmed = not checked.failed or form.get(ANYWAY) == "yes"
+        if saving and is_confirmed and form.get(SHOWN) == draft.digest:
+            saved = await run_in_threadpool(_saved, site, what, draft, visitor_of(request))
+            return RedirectResponse(f"{what.back}?saved={saved.commit or 'yes'}", SEE_OTHER)
+    except ChangedMeanwhile:
+        return await run_in_threadpool(_conflict, request, form, what)
+    except DrawcliError as err:
+        return again([*str(err).splitlines(), *([err.hint] if err.hint else [])])
+    if not draft.is_change:
+        return again(["Nothing would change."])
+    parts_of(request).seen.remember(draft.before.source)
+    return _preview(request, form, what, draft, checked)
+
+
+def _preview(
+    request: Request, form: FormData, what: Proposal, draft: FileDraft, checked: CheckedFile
+) -> Response:
+    """Return the page with the diff of a change; nothing is written."""
+    return page(
+        request,
+        what.template,
+        what=what,
+        diff=without_values(draft.diff, _hidden(request, draft)),
+        base=draft.base,
+        shown=draft.digest,
+        checked=checked,
+        fields=carried(form),
+        by=visitor_of(request).name,
+        asks_again=step_of(form) is Step.SAVE,
+        **what.effect(checked),
+    )
+
+
+def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
+    """Return the draft of a change and what the commands say of it; see `draft_of`."""
+    settings = site.ctx.settings
+    try:
+        draft = draft_of(what.file.path(settings), what.edit, base=base)
+        return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
+    except RecursionError:
+        raise ConfigError(f"{what.file.name}: nested too deep") from None
+
+
+def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:
+    name = plain(visitor.name) or "(no name)"
+    facts = f"by={name!r} file={what.file.name} before={draft.base} after={draft.digest}"
+    try:
+        saved = draft.save(
+            Commit(visitor.name, what.summary), site.ctx.settings.state_dir, shown=draft.digest
+        )
+    except DrawcliError as err:
+        _log.warning("edit=refused %s reason=%s", facts, err.code)
+        raise
+    _log.info("edit=saved %s commit=%s", facts, saved.commit or "none")
+    return saved
+
+
+def _conflict(request: Request, form: FormData, what: Proposal) -> Response:
+    """Return the page for a file that somebody changed meanwhile: both changes as diffs."""
+    parts = parts_of(request)
+    path = what.file.path(parts.site.ctx.settings)
+    base = parts.seen.get(str(form.get(BASE, "")))
+    now = path.read_bytes()
+    mine, theirs, shows = [], [], visitor_of(request).may(Right.PATIENTS)
+    hidden = set[str]()
+    if base is not None:
+        theirs = diff_of(base, now)
+        try:
+            draft = draft_on(path, base, what.edit)
+            mine, hidden = draft.diff, _hidden(request, draft)
+            hidden |= set() if shows else hidden_values(read_yaml(path))
+        except (ConfigError, UsageError):
+            theirs = theirs if shows else []  # it cannot be read, so nothing can be left out of it
+    return page(
+        request,
+        "edit_conflict.html",
+        status=_CONFLICT,
+        what=what,
+        mine=without_values(mine, hidden),
+        theirs=without_values(theirs, hidden),
+        base=parts.seen.remember(now),
+        is_known=base is not None,
+        fields=carried(form),
+    )
+
+
+def _hidden(request: Request, draft: FileDraft) -> set[str]:
+    """Return the values of a draft that the user may not see."""
+    if visitor_of(request).may(Right.PATIENTS):
+        return set()
+    return hidden_values(draft.before) | hidden_values(draft.after)

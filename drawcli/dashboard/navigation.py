@@ -1,0 +1,58 @@
+"""The pages in the navigation: the main ones in a row, those of the site under one heading."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from drawcli.dashboard.access.rights import Right, Visitor
+
+
+class PageLink(NamedTuple):
+    """A page in the navigation."""
+
+    to: str
+    name: str
+    right: Right | None = None  # without it the page is not listed
+
+    def has(self, path: str) -> bool:
+        """Return whether an address belongs to the page."""
+        return path == self.to or (self.to != "/" and path.startswith(f"{self.to}/"))
+
+
+PAGES: Final = (
+    PageLink("/", "Overview"),
+    PageLink("/jobs", "Jobs"),
+    PageLink("/patients", "Patients", Right.PATIENTS),
+    PageLink("/unmatched", "Unmatched"),
+    PageLink("/rules", "Rules"),
+    PageLink("/templates", "Templates"),
+    PageLink("/qa", "QA"),
+)
+SITE_PAGES: Final = (
+    PageLink("/server", "Server"),
+    PageLink("/checkup", "Check-up"),
+    PageLink("/settings", "Settings"),
+)
+
+
+class Navigation(NamedTuple):
+    """The links of a page; `here` is the address of the listed page that it belongs to."""
+
+    pages: tuple[PageLink, ...]
+    site_pages: tuple[PageLink, ...]
+    here: str
+
+    @property
+    def in_site(self) -> bool:
+        """Whether the page is one of the site."""
+        return any(one.to == self.here for one in self.site_pages)
+
+
+def navigation_of(path: str, visitor: Visitor) -> Navigation:
+    """Return the navigation of an address, for a visitor."""
+    pages, site_pages = _listed(PAGES, visitor), _listed(SITE_PAGES, visitor)
+    here = next((one.to for one in (*pages, *site_pages) if one.has(path)), "")
+    return Navigation(pages, site_pages, here)
+
+
+def _listed(links: Iterable[PageLink], visitor: Visitor) -> tuple[PageLink, ...]:
+    return tuple(one for one in links if one.right is None or visitor.may(one.right))

@@ -1,0 +1,1 @@
+"""Changes of hand-written YAML files as text."""
