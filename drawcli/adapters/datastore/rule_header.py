@@ -20,12 +20,12 @@ from drawcli.adapters.datastore.element_texts import (
     texts_of_elements,
     texts_of_file,
 )
-from drawcli.core.dicom.differing import HeaderModel
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.gate.pydicom_elements import pydicom_errors
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.series.differing import HeaderModel
 from drawcli.core.series.facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
 

@@ -2,8 +2,8 @@ from typing import Final
 
 import pytest
 
-from drawcli.core.dicom.differing import HeaderModel
 from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
+from drawcli.core.series.differing import HeaderModel
 from tests.core.files import as_bytes, ct_slice
 
 _NUMBER: Final = 0x00200013
