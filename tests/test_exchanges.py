@@ -813,6 +813,7 @@ _SERVER = (
     "test_a_server_that_lies_is_not_believed",
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
+_SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
 _COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
 _ARCHIVES = "see `adapters/delivery/test_stow.py`"
@@ -872,6 +873,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_BROWSERS}: test_who_reads_a_little_now_and_then_is_given_up",
         f"{_BROWSERS}: test_who_reads_nothing_is_given_up",
         _NO_ANSWER,
+    ),
+    "login": (
+        f"{_SIGN_ON}: test_a_provider_that_drips_is_given_up",
+        f"{_SIGN_ON}: test_a_provider_that_answers_something_else_is_told_and_not_asked_at_once_again",
+        f"{_SIGN_ON}: test_a_token_that_says_something_else_lets_nobody_in",
     ),
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",

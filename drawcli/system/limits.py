@@ -113,6 +113,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence=f"{_RUN_GOES_ON}; the sending process is killed, the next run sends it again, "
         "`doctor` shows since when the recipient accepts nothing",
     ),
+    "login": Limit(
+        peer="identity provider",
+        content="its addresses, its keys, and the exchange of a code, each (`oidc`)",
+        seconds=10.0,
+        largest=256 * KB,
+        consequence="the login says so; users with a password of the page can log in",
+    ),
     "token-command": Limit(
         peer="program of the site",
         content="`server.token_command`, `token_store_command`",
