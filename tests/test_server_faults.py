@@ -1,17 +1,21 @@
 """Whatever goes wrong at the server, once: every series comes home once, or is held with a reason.
 
-Each fault at each endpoint where it makes sense, against a sandbox on loopback; runs as cron would
-start them, twenty minutes apart. The requests are counted by the server.
+Each fault at each endpoint where it makes sense, against a sandbox on loopback, with each kind of
+target; runs as cron would start them, twenty minutes apart. The server counts the requests, a node
+and an archive what they are sent.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.filereader import read_dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import DrawcliError
@@ -22,7 +26,9 @@ from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
 from tests.conftest import PELVIS, THORAX, Clock, Site
+from tests.dicom_peer import Peer, listening
 from tests.phantoms.planning import write_planning_ct
+from tests.web_archive import WebArchive, archive
 
 CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
 ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")
@@ -65,6 +71,9 @@ RENEWED_LATER = ("401", "429/30s", "500", "html", "drop", "stall", "drip", "redi
 NEVER_RENEWED = ("lost", "truncate", "keys")
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 TRIED = MATRIX if LONG else [one for n, one in enumerate(MATRIX) if n % 5 == 0 or one in HELD]
+# The other kinds of targets: in the short form what concerns the way back, and some of the others.
+BACK = ("rtstruct:truncate", "rtstruct:forget", "confirm:400", "confirm:lost", "confirm:500")
+ELSEWHERE = MATRIX if LONG else [*BACK, *(one for n, one in enumerate(MATRIX) if n % 23 == 0)]
 MOST_REQUESTS = 24  # of a whole cycle with one fault in it; without one it is five
 MOST_UPLOADS = 3
 RUNS = 14
@@ -75,7 +84,7 @@ class Told:
     """How a series fared, as far as the world can see."""
 
     jobs: list[Job] = field(default_factory=list)
-    delivered: list[Path] = field(default_factory=list)
+    delivered: list[Dataset] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # of whole runs
     runs: int = 0
 
@@ -85,11 +94,49 @@ def clock() -> Clock:
     return Clock()
 
 
-def cycle(site: Site, clock: Clock, server: Running, runs: int = RUNS) -> Told:
+@dataclass(frozen=True)
+class Place:
+    """Where structure sets go."""
+
+    settings: str
+    delivered: Callable[[], list[Dataset]]
+
+
+def in_folder(site: Site) -> Place:
+    return Place("", lambda: [dcmread(path) for path in site.store.rglob("RS.*")])
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, site: Site) -> Iterator[Place]:
+    """Return a target of the kind that a test is parametrized with."""
+    kind = getattr(request, "param", "folder")
+    if kind == "folder":
+        yield in_folder(site)
+    elif kind == "node":
+        with listening(Peer(), coded=ImplicitVRLittleEndian) as peer:
+            yield Place(
+                f"deliver: {{targets: [{{node: 'TPS@127.0.0.1:{peer.port}'}}]}}\n",
+                lambda: [
+                    read_dataset(BytesIO(one), is_implicit_VR=True, is_little_endian=True)
+                    for one in peer.received
+                ],
+            )
+    else:
+        with archive(WebArchive()) as web:
+            yield Place(
+                f"deliver: {{targets: [{{stow: '{web.url}'}}]}}\n",
+                lambda: [dcmread(BytesIO(one)) for one in web.received],
+            )
+
+
+def cycle(
+    site: Site, clock: Clock, server: Running, runs: int = RUNS, place: Place | None = None
+) -> Told:
     """Run as cron would until the series is home, or held; wait for the server in between."""
+    place = place or in_folder(site)
     site.config.write_text(
         "datastore: store\nstate_dir: state\nscan: {quiet_minutes: 0}\n"
-        f"server: {{url: '{server.url}', timeout_seconds: 0.4}}\n"
+        f"server: {{url: '{server.url}', timeout_seconds: 0.4}}\n{place.settings}"
     )
     token = site.folder / "token.json"
     token.write_bytes(server.token_file.read_bytes())
@@ -108,15 +155,15 @@ def cycle(site: Site, clock: Clock, server: Running, runs: int = RUNS) -> Told:
             break
         wait_for(server)
         clock.advance(minutes=20)
-    told.delivered = list(site.store.rglob("RS.*"))
+    told.delivered = place.delivered()
     return told
 
 
 @pytest.fixture
-def told(site: Site, pelvis: list[Path], clock: Clock, wrong: Running) -> Told:
+def told(site: Site, pelvis: list[Path], clock: Clock, wrong: Running, place: Place) -> Told:
     """Return how one series fared with the faults that a test is parametrized with."""
     assert pelvis
-    return cycle(site, clock, wrong)
+    return cycle(site, clock, wrong, place=place)
 
 
 def wait_for(server: Running) -> None:
@@ -140,15 +187,19 @@ def wrong(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
 
 
 def at_home(told: Told) -> None:
-    (path,) = told.delivered
-    home = dcmread(path)
+    (home,) = told.delivered
     assert (str(home.PatientName), home.PatientID) == (PELVIS.name, PELVIS.patient_id)
 
 
 @pytest.mark.parametrize(
-    ("spec", "wrong"),
-    [(spec, spec) for spec in TRIED if not spec.endswith("lockout")],
-    indirect=["wrong"],
+    ("spec", "wrong", "place"),
+    [
+        (spec, spec, kind)
+        for kind, specs in (("folder", TRIED), ("node", ELSEWHERE), ("stow", ELSEWHERE))
+        for spec in specs
+        if not spec.endswith("lockout")
+    ],
+    indirect=["wrong", "place"],
 )
 def test_one_fault_delays_and_loses_nothing(spec: str, told: Told, wrong: Running) -> None:
     (job,) = told.jobs

@@ -1,7 +1,7 @@
 """doctor: check what a run needs, and say how to fix what is wrong."""
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -51,11 +51,20 @@ def doctor(
         site = _site(door, opened, outcomes)
         if site is not None:
             outcomes += _run_checks(site, offline=offline)
+            _keep(site, outcomes)
         try:
             written = _bundle(bundle, site, outcomes)
         except DrawcliError as err:  # the checks are reported all the same
             errors.append(err)
     return _result(outcomes, written, errors)
+
+
+def _keep(site: "CheckContext", outcomes: "list[Outcome]") -> None:
+    """Store the results for the verdict of `status` and the web page, if that is possible."""
+    from drawcli.operations.doctor.kept import keep_outcomes
+
+    with suppress(OSError, DrawcliError):
+        keep_outcomes(site.settings.state_dir, outcomes, site.now)
 
 
 def _result(outcomes: "list[Outcome]", written: Any, errors: list[DrawcliError]) -> Result:

@@ -1,4 +1,4 @@
-"""release, retry, assign and cancel."""
+"""release, retry, assign, cancel and seen."""
 
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     command(app, "retry")(retry)
     command(app, "assign")(assign)
     command(app, "cancel")(cancel)
+    command(app, "seen")(seen)
 
 
 def release(
@@ -138,6 +139,30 @@ def assign(
         actions.check_assignable(found, template, ctx)
         after = found if dry_run else actions.assign_template(found, template, ctx)
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
+
+
+def seen(
+    door: Door,
+    jobs: JobsArgument = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All deliveries with warnings, of the last week.")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Mark the warnings of deliveries as seen, by you.
+
+    Until then they are amber in every list. The history of the job keeps who and when.
+    """
+    from drawcli.core.jobs.warned import unseen_warnings
+    from drawcli.pipeline import actions
+
+    if bool(jobs) == everything:
+        raise UsageError("name the jobs whose warnings you have seen, or use --all")
+    with door.context(dry_run=dry_run) as ctx:
+        unseen = [job.id for job in ctx.ledger.jobs() if unseen_warnings(job)]
+        none = "No delivery has warnings that nobody has seen."
+        names = unseen if everything else jobs or []
+        return _apply(names, actions.seen, ctx, "marked as seen", dry_run=dry_run, none=none)
 
 
 def _act(

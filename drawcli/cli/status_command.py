@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 _EVERY_SECONDS: Final = 2.0
+HELD: Final = "held"  # values of --state that are no states
+WARNINGS: Final = "warnings"
 StateOption = Annotated[
-    str | None, typer.Option("--state", help="Only jobs in this state, or 'held'.")
+    str | None,
+    typer.Option(
+        "--state", help="Only jobs in this state, or 'held', or 'warnings' that nobody has seen."
+    ),
 ]
 SinceOption = Annotated[
     str | None,
@@ -96,8 +101,9 @@ def status(
 
     door.check_identify(identify=identify)
     _check(door, patient=patient, identify=identify, watch=watch, as_csv=as_csv)
-    if state is not None and state not in {*State, "held"}:
-        raise UsageError(f"there is no state '{state}'", hint=f"States: held, {', '.join(State)}.")
+    if state is not None and state not in {*State, HELD, WARNINGS}:
+        known = ", ".join((HELD, WARNINGS, *State))
+        raise UsageError(f"there is no state '{state}'", hint=f"States: {known}.")
     with door.context(dry_run=True) as ctx:
         choice = JobFilter(
             state=state,
@@ -111,7 +117,7 @@ def status(
         )
         if watch:
             return _watched(door, choice, ctx)
-        picture = _picture(*chosen_jobs(choice, ctx), choice, ctx)
+        picture = _picture(*chosen_jobs(choice, ctx), choice, ctx, door)
     if as_csv:
         from drawcli.core.jobs.columns import STATUS
         from drawcli.operations.ledger_copies import as_csv as table
@@ -163,17 +169,18 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
 
 
 def _picture(
-    jobs: "list[Job]", who: dict[str, str], choice: JobFilter, ctx: "Context"
+    jobs: "list[Job]", who: dict[str, str], choice: JobFilter, ctx: "Context", door: Door
 ) -> "Picture":
     from drawcli.cli.status_view import Picture
     from drawcli.operations.overview import RunHealth, newest_delivery
+    from drawcli.operations.verdict.site import SiteView, setup_of_new_site, verdict_of
 
+    pulse, every = RunHealth.of_site(ctx.settings), ctx.ledger.jobs()
+    setup = setup_of_new_site(ctx, door.settings_file(), pulse, every)
     return Picture(
-        pulse=RunHealth.of(
-            ctx.settings.state_dir,
-            ctx.settings.notify.run_hours,
-            receives=ctx.settings.receive.folder is not None,
-        ),
+        pulse=pulse,
+        verdict=verdict_of(SiteView(ctx, pulse, every, ctx.now(), setup)),
+        setup=setup,
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -202,7 +209,8 @@ def _none_of(choice: JobFilter, ctx: "Context") -> str:
             f"No job of such a patient among {counted(len(ctx.work.job_ids()), 'work folder')}; "
             f"they are removed {counted(days, 'day')} after the end of a job (deliver.keep_days)."
         )
-    return "Nothing is held." if choice.state == "held" else "No such jobs."
+    none = {HELD: "Nothing is held.", WARNINGS: "No warnings that nobody has seen."}
+    return none.get(choice.state or "", "No such jobs.")
 
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
@@ -223,8 +231,10 @@ def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str
 def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
     from drawcli.cli.status_view import LATELY
     from drawcli.core.jobs.waiting import last_touched
+    from drawcli.core.jobs.warned import unseen_warnings
 
-    if choice.state not in (None, job.state, "held" if job.held else None):
+    marks = (HELD if job.held else None, WARNINGS if unseen_warnings(job) else None)
+    if choice.state not in (None, job.state, *marks):
         return False
     if choice.template not in (None, job.template) or choice.modality not in (None, job.modality):
         return False
@@ -234,12 +244,17 @@ def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
 
 
 def _facts(picture: "Picture") -> dict[str, Any]:
+    from drawcli.core.jobs.warned import unseen_warnings
+
     return {
         "counts": dict(Counter(str(job.state) for job in picture.jobs)),
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
         **picture.pulse.as_plain(picture.now),
         "contours": picture.contours or None,
+        "warnings": sum(bool(unseen_warnings(job)) for job in picture.jobs),
+        "verdict": None if picture.verdict is None else picture.verdict.as_plain(),
+        "setup": [step.as_plain() for step in picture.setup] or None,
         "jobs": _rows(picture),
     }
 
@@ -258,7 +273,7 @@ def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
     from rich.live import Live
 
     stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
-    picture = _picture(*found, choice, ctx)
+    picture = _picture(*found, choice, ctx, door)
     try:
         with Live(console=render.console(door.style), screen=True, auto_refresh=False) as live:
             while True:
@@ -266,6 +281,6 @@ def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
                 time.sleep(_EVERY_SECONDS)
                 if ctx.ledger.stamp != stamp:
                     stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
-                picture = _picture(*found, choice, ctx)
+                picture = _picture(*found, choice, ctx, door)
     except KeyboardInterrupt:
         return Result(show=picture.show)

@@ -1,18 +1,18 @@
 """Parts of the output that need rich only where they are coloured, folded or wide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
 _UNPRINTABLE: Final = "\0"
 _FIRST_COMBINING: Final = "\u0300"  # all printable characters below have the width 1
-_TITLE: Final = 3  # characters of the title of a hanging line
 
 
 class StyledLine(NamedTuple):
@@ -34,22 +34,27 @@ class HangingLine(NamedTuple):
     title: str
     body: str
     style: str = ""
+    width: int = 3  # of the title, characters
+    indent: int = 4
+    gap: int = 2  # between title and text
 
     def __rich__(self) -> "Padding":
         """Return it as rich prints it."""
         from rich.padding import Padding
         from rich.table import Table
 
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(width=_TITLE)
+        grid = Table.grid(padding=(0, self.gap, 0, 0))
+        grid.add_column(width=max(self.width, len(self.title)), no_wrap=True)
         grid.add_column(overflow="fold")
         grid.add_row(self.title, self.body, style=self.style)
-        return Padding(grid, (0, 0, 0, 4), expand=False)
+        return Padding(grid, (0, 0, 0, self.indent), expand=False)
 
     @property
     def text(self) -> str:
         """The line, where it is not folded."""
-        return f"    {self.title:<{_TITLE}}  {self.body}" if "\n" not in self.body else _UNPRINTABLE
+        title = f"{self.title:<{self.width}}"
+        line = f"{' ' * self.indent}{title}{' ' * self.gap}{self.body}"
+        return line if "\n" not in self.body else _UNPRINTABLE
 
 
 class TextTable(NamedTuple):
@@ -101,9 +106,43 @@ class TextTable(NamedTuple):
         )
 
 
+class JobTable(NamedTuple):
+    """A table of jobs; where it does not fit, two lines for each: what it is, what it waits for."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    whole: AbstractSet[int]
+    right: AbstractSet[int] = frozenset()
+    least: Mapping[int, int] = {}
+    styles: Sequence[str] = ()
+
+    @property
+    def table(self) -> TextTable:
+        """The table with one line for each job."""
+        return TextTable(*self[:5], styles=self.styles)
+
+    @property
+    def text(self) -> str:
+        """The table as text."""
+        return self.table.text
+
+    def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "Iterator[Any]":
+        """Yield it as rich prints it."""
+        if max(map(len, self.text.splitlines())) <= options.max_width:
+            yield self.table
+            return
+        head, *rows = (row[:-1] for row in (self.titles, *self.rows))
+        short = TextTable(head, rows, self.whole, self.right, self.least)
+        title, *lines = short.text.splitlines()
+        yield StyledLine(title.rstrip(), "bold")
+        for line, row, style in zip_longest(lines, self.rows, self.styles, fillvalue=""):
+            yield StyledLine(line.rstrip(), style)
+            yield HangingLine("", row[-1], style or "dim", width=0, indent=2)
+
+
 def text_of(part: Any) -> str:
     """Return a text; a character that cannot be printed if it is something else."""
-    if isinstance(part, StyledLine | HangingLine | TextTable):
+    if isinstance(part, StyledLine | HangingLine | TextTable | JobTable):
         return part.text
     return part if isinstance(part, str) else _UNPRINTABLE
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from drawcli.core.jobs import warned
 from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.access.rights import Right, require
@@ -24,6 +25,7 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "release": actions.release,
     "retry": actions.retry,
     "cancel": actions.cancel,
+    "seen": actions.seen,
 }
 ASSIGN: Final = "assign"
 SEEN: Final = "revision"  # the form field with the revision of the job that the page showed
@@ -32,12 +34,14 @@ DESCRIPTIONS: Final = {
     "retry": "Try the failed step again now",
     "cancel": "Cancel the job; nothing more is done for it",
     ASSIGN: "Assign a template, whatever the rules say",
+    "seen": "You have looked at its warnings: it is no longer amber; kept in its history",
 }
 _LAST_EVENTS: Final[dict[str, set[str]]] = {  # of a job after each action
     "release": {EventKind.RELEASED},
     "retry": {EventKind.RELEASED, State.WAITING, State.PACKAGED},
     "cancel": {State.CANCELLED},
     ASSIGN: {State.MATCHED, State.WAITING},
+    "seen": {warned.SEEN},
 }
 
 
@@ -69,22 +73,28 @@ async def act(request: Request) -> Response:
 
 def _done(name: str, action: str, form: FormData, site: SiteReader, by: str) -> Job:
     """Act on a job, with the site opened again, so that the state on disk is used."""
+    revision, template = (str(form.get(field, "")) for field in (SEEN, "template"))
     with site.reopen(by) as ctx:
-        job = actions.find_job(name, ctx)
-        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
+        return act_on(name, action, revision, template, ctx)
+
+
+def act_on(name: str, action: str, revision: str, template: str, ctx: Context) -> Job:
+    """Act on a job under its lock; UsageError if its revision is not the one that was seen."""
+    job = actions.find_job(name, ctx)
+    after = actions.act_locked(job, ctx, lambda now: _acted(now, action, revision, template, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
 
 
-def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
+def _acted(job: Job, action: str, revision: str, template: str, ctx: Context) -> Job:
     """Act on a job, if its revision is the one that the user saw."""
-    if form.get(SEEN) != str(job.revision):
+    if revision != str(job.revision):
         raise UsageError(
             f"job {job.id} has changed since this page was loaded",
             hint="Nothing was done. Reload the job and try again.",
         )
     if action == ASSIGN:
-        return actions.assign(job, str(form.get("template", "")), ctx)
+        return actions.assign(job, template, ctx)
     return actions.carry_out(job, _ACTIONS[action], ctx)
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Scope
 from drawcli.core.pictures.chart import CHART_STYLE
 from drawcli.dashboard.access.auth import Authenticator
 from drawcli.dashboard.access.login_required import (
+    HEALTH_PATH,
     LIVE_PATH,
     LOGIN_AGAIN,
     METRICS_PATH,
@@ -34,11 +35,8 @@ from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login, login_again
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.find.filters import save_filter
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.patients import found, patient, patients, search, study
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.find.routes import find_routes
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
 from drawcli.dashboard.pages.login import (
     finish_login,
@@ -63,10 +61,14 @@ from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
+from drawcli.dashboard.template_pages.editor import change_template, edit_template
 from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
+from drawcli.dashboard.viewer.routes import viewer_routes
+from drawcli.dashboard.volumes import Volumes
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
+from drawcli.operations.verdict.findings import Level
 from drawcli.system.limits import PAGE_STREAMS
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -91,17 +93,13 @@ def routes() -> list[BaseRoute]:
         Route("/", overview),
         Route("/jobs", jobs),
         Route("/jobs.csv", jobs_csv),
-        Route("/jobs/filters", save_filter, methods=["POST"]),
+        *find_routes(),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        *viewer_routes(),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
-        Route("/patients", patients),
-        Route("/patients", search, methods=["POST"]),
-        Route("/patients/found/{search}", found),
-        Route("/patients/{patient}", patient),
-        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -113,6 +111,8 @@ def routes() -> list[BaseRoute]:
         Route("/rules", rules),
         Route("/templates", templates),
         Route("/templates/+ask", ask_server, methods=["POST"]),
+        Route("/edit/templates", edit_template),
+        Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
         Route("/server", server),
         Route("/checkup", checkup),
@@ -125,6 +125,7 @@ def routes() -> list[BaseRoute]:
         Route("/logout", logout, methods=["POST"]),
         Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
+        Route(HEALTH_PATH, health),
         Mount("/static", Files(directory=_STATIC)),
     ]
 
@@ -168,28 +169,20 @@ def application(
     app = Starlette(
         routes=routes(),
         middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
-        exception_handlers={
-            DrawcliError: show_error,
-            HTTPException: show_error,
-            Exception: show_error,
-        },
+        exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
-    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
+    qa_reader, finder, volumes = QaReader(site.ctx.settings), Finder.of(site), Volumes()
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(
-            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
-        ),
-        previews=Previews(site),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp)),
+        previews=Previews(site, volumes),
         qa=qa_reader,
-        differences=Differences(site),
+        differences=Differences(site, volumes),
         seen=SeenTexts(),
         catalogue=CatalogueRequest(site),
-        patients=index,
-        searches=Searches(),
-        series=series,
+        find=finder,
     )
     return Guard(app, options)
 
@@ -197,6 +190,16 @@ def application(
 async def live(request: Request) -> Response:
     """Stream change events to an open page."""
     return parts_of(request).live.response(request.query_params.get("drawn", ""))
+
+
+def health(request: Request) -> Response:
+    """Return the verdict on the site for a monitor: 503 if it is broken."""
+    site = parts_of(request).site
+    verdict = site.verdict()
+    plain = verdict.as_plain()
+    findings = [{key: one[key] for key in ("level", "code", "text")} for one in plain["findings"]]
+    body = {"schema": 1, "at": site.now.isoformat(), **plain, "findings": findings}
+    return JSONResponse(body, 503 if verdict.level is Level.BROKEN else 200)
 
 
 def metrics(request: Request) -> Response:

@@ -10,10 +10,12 @@ from starlette.datastructures import QueryParams
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import last_touched
+from drawcli.core.jobs.warned import unseen_warnings
 
 ROWS: Final = (50, 200, 1000, 10_000)
 DAYS: Final = {"1": "today", "7": "last 7 days", "30": "last 30 days"}
 HELD: Final = "held"
+WARNINGS: Final = "warnings"  # that nobody has seen
 NOW: Final = "now"  # the hot ledger; else a month of the archive
 _ORDER: Final[dict[State, int]] = {state: number for number, state in enumerate(State)}
 _LAST: Final = "￿"  # sorts behind every name
@@ -36,7 +38,7 @@ class JobQuery:
     """The query of the jobs page; it is part of the address and never names a patient."""
 
     words: str = ""
-    state: str = ""  # of State, or "held"
+    state: str = ""  # of State, or "held" or "warnings"
     template: str = ""
     modality: str = ""
     days: str = ""  # of DAYS; replaces `first` and `last`
@@ -53,7 +55,7 @@ class JobQuery:
         number, rows = query.get("page", "1"), query.get("rows", "")
         return cls(
             words=query.get("q", "").strip()[:100],
-            state=_one_of(query.get("state", ""), {HELD, *State}, ""),
+            state=_one_of(query.get("state", ""), {HELD, WARNINGS, *State}, ""),
             template=query.get("template", "")[:128],
             modality=query.get("modality", "")[:16],
             days=_one_of(query.get("days", ""), set(DAYS), ""),
@@ -101,13 +103,18 @@ class JobQuery:
 
     def matches(self, job: Job) -> bool:
         """Return whether a job matches the query, apart from its period."""
-        if self.state and self.state != job.state and not (self.state == HELD and job.held):
+        if self.state and not self._has_state(job):
             return False
         if self.template and self.template != job.template:
             return False
         if self.modality and self.modality != job.modality:
             return False
         return all(word in _text_of(job) for word in self.words.casefold().split())
+
+    def _has_state(self, job: Job) -> bool:
+        if self.state == WARNINGS:
+            return bool(unseen_warnings(job))
+        return self.state == job.state or (self.state == HELD and job.held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,11 @@ from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job
 from drawcli.core.rules.decision import decide
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
+from drawcli.operations.doctor.outcome import CheckContext
 from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.operations.report import Report, report_of
+from drawcli.operations.verdict.findings import SetupStep, SiteVerdict
+from drawcli.operations.verdict.site import SiteView, setup_of_new_site, verdict_of
 from drawcli.pipeline.actions import find_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Explanation
@@ -86,9 +89,30 @@ class SiteReader:
     @property
     def health(self) -> RunHealth:
         """The health of the runs."""
-        settings = self.ctx.settings
-        receives = settings.receive.folder is not None
-        return RunHealth.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+        return RunHealth.of_site(self.ctx.settings)
+
+    def verdict(self) -> SiteVerdict:
+        """Return the verdict on the site."""
+        with self.lock:
+            jobs, health = self.snapshot().jobs, self.health
+            setup = setup_of_new_site(self.ctx, self.config, health, jobs)
+            return verdict_of(SiteView(self.ctx, health, jobs, self.now, setup))
+
+    def setup(self) -> list[SetupStep]:
+        """Return the steps of setting up the site, until something is delivered."""
+        if self.snapshot().last_delivered is not None:
+            return []
+        from drawcli.operations.verdict.setup import setup_steps
+
+        with self.lock:
+            asked = CheckContext(
+                settings=self.ctx.settings,
+                config=self.config,
+                now=self.now,
+                ctx=self.ctx,
+                probes=False,
+            )
+            return setup_steps(asked, self.health)
 
     def snapshot(self) -> Snapshot:
         """Return the present ledger."""
@@ -173,6 +197,13 @@ class SiteReader:
             if self._rulebook is None or self._rulebook[0] != stamps:
                 self._rulebook = (stamps, replace(self.ctx).rulebook)
             return self._rulebook[1]
+
+    def template_names(self) -> list[str]:
+        """Return the names of the present templates; none if they are invalid."""
+        try:
+            return sorted(self.rulebook().templates)
+        except DrawcliError:
+            return []
 
     def explain(self, job: Job) -> Explanation:
         """Apply the present rules to the images of a job; OutOfReach if these cannot be read."""

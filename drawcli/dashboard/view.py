@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse
 
 from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.core.jobs.waiting import way_out
+from drawcli.core.jobs.waiting import held_since, way_out
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
@@ -19,9 +20,7 @@ from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.access.single_sign_on import START_PATH
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -32,7 +31,14 @@ from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
+GLYPHS: Final = {
+    "held": "!",
+    "warned": "▲",
+    "waits": "…",
+    "moves": "→",
+    "home": "✓",
+    "left": "·",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +54,7 @@ class PageParts:
     differences: Differences
     seen: SeenTexts
     catalogue: CatalogueRequest
-    patients: PatientIndex
-    searches: Searches
-    series: SeriesTexts
+    find: Finder
 
 
 def parts_of(request: Request) -> PageParts:
@@ -68,6 +72,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
     snapshot = parts.site.snapshot()
     overview = snapshot.overview
     around = {
+        "verdict": parts.site.verdict(),
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
@@ -81,7 +86,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
-        "series_text": parts.series.of,
+        "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
@@ -107,6 +112,7 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
+        "verdict": None,
         "theme": theme if theme in ("light", "dark") else "",
         "version": __version__,
     }
@@ -117,19 +123,22 @@ def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any
 def row(job: Job) -> dict[str, Any]:
     """Return the values of a job in a list."""
     tone = tone_of(job)
+    warned = f"{job.state}, warnings" if tone == "warned" else str(job.state)
     return {
         "tone": tone,
         "glyph": GLYPHS[tone],
-        "state": f"held at {job.state}" if job.held else str(job.state),
+        "state": f"held at {job.state}" if job.held else warned,
         "way_out": way_out(job),
-        "since": job.events[-1].at if job.held and job.events else job.since,
+        "since": held_since(job) if job.held else job.since,
     }
 
 
 def tone_of(job: Job) -> str:
-    """Return the status of a job as one of five CSS classes."""
+    """Return the status of a job as one of six CSS classes."""
     if job.held:
         return "held"
+    if unseen_warnings(job):
+        return "warned"
     if job.state in (State.DONE, State.DELIVERED):
         return "home"
     if job.state in RULES_DECIDE | FINISHED:

@@ -12,7 +12,8 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
-from drawcli.core.jobs.job import EventKind, Job
+from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.waiting import held_since
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import COMMITMENT, FIRST_RUN, MODEL_CHANGED, NODE
 from drawcli.system.durations import duration
@@ -145,8 +146,7 @@ def _of_held(held: Sequence[Job]) -> Iterator[Alarm]:
 
 def _held(job: Job) -> Alarm:
     """Return the alarm for a held job; a job that is held again later gets a new one."""
-    times = (event.at for event in reversed(job.events) if event.kind is EventKind.HELD)
-    at = next(times, job.since)
+    at = held_since(job)
     kind = AlarmKind.BLOCKED if job.reason_code == _BLOCKED else AlarmKind.HELD
     text = f"job {job.id} is held at {job.state}: {job.reason_code}; 'drawcli show {job.id}'"
     return Alarm(kind, f"{job.id}@{at.isoformat()}", text)

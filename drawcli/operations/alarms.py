@@ -10,23 +10,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from drawcli.adapters.notifications import Message, Recipient, Weight, recipients_of
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.config.load import Settings
-from drawcli.config.sections_monitoring import DIGEST, Notify
-from drawcli.core.jobs.waiting import delivered_at
-from drawcli.core.protocol.tokens import Tokens
+from drawcli.config.sections_monitoring import DIGEST
 from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import (
     Alarm,
     AlarmKind,
-    AlarmLimits,
     Facts,
     RecipientState,
     alarms_of,
@@ -37,8 +33,10 @@ from drawcli.operations.alarm_conditions import (
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.operations.overview import Overview, RunHealth
-from drawcli.operations.qa.summary_text import contour_alarms, contour_lines
+from drawcli.operations.qa.summary_text import contour_lines
 from drawcli.operations.report import report_of
+from drawcli.operations.verdict.facts import facts_of, limits_of, tokens_to_renew
+from drawcli.operations.verdict.site import SiteView, verdict_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE
 from drawcli.system.limits import EXCHANGES
@@ -71,7 +69,7 @@ def send_alarms(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
     if not places:
         return
     with _notifier(ctx.settings, ctx.now()) as notifier:
-        facts = replace(facts_of(ctx, notifier.store.last_delivered), hung=hung)
+        facts = replace(_facts(ctx, notifier.store.last_delivered), hung=hung)
         notifier.store.last_delivered = facts.last_delivered
         notifier.store.keep_only(places)
         limits = limits_of(settings)
@@ -109,6 +107,10 @@ def send_only(
             notifier.send(notifier.alarm_letter(place, alarms, kinds) for place in places)
 
 
+def _facts(ctx: Context, last_delivered: datetime | None) -> Facts:
+    return facts_of(ctx, ctx.ledger.jobs(), last_delivered, tokens_to_renew(ctx))
+
+
 @contextmanager
 def _notifier(settings: Settings, now: datetime) -> "Iterator[Notifier]":
     """Yield a notifier, in one process at a time; save its state at the end.
@@ -127,55 +129,6 @@ def _notifier(settings: Settings, now: datetime) -> "Iterator[Notifier]":
         notifier.store.write()
     finally:
         lock.release()
-
-
-def limits_of(settings: Notify) -> AlarmLimits:
-    """Return the alarm limits of a site."""
-    return AlarmLimits(
-        token=timedelta(days=settings.token_days),
-        server=timedelta(hours=settings.server_hours),
-        idle=timedelta(hours=settings.idle_hours),
-        node=timedelta(hours=settings.node_hours),
-    )
-
-
-def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
-    """Return the present state of a site.
-
-    `last_delivered` is the last delivery seen by an earlier run: its job may be archived by now.
-    """
-    jobs = ctx.ledger.jobs()
-    delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
-    known = [*delivered.values(), *filter(None, [last_delivered])]
-    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
-    last = RunLog(ctx.settings.state_dir).last()
-    return Facts(
-        jobs=jobs,
-        delivered=delivered,
-        last_delivered=max(known, default=None),
-        server_away_since=runs[-1].began if runs else None,
-        failing="" if last is None or not last.ended_early else last.error or "bug",
-        tokens=_tokens(ctx),
-        contours=contour_alarms(ctx.settings.state_dir),
-    )
-
-
-def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
-    """Yield the runs since the server last answered that found it unreachable, newest first."""
-    for run in runs:
-        if run.server == ANSWERED:
-            return
-        if run.server == OUT_OF_REACH:
-            yield run
-
-
-def _tokens(ctx: Context) -> Tokens | None:
-    """Return the tokens that somebody must renew; `token_command` renews its own."""
-    try:
-        tokens = ctx.tokens.read()
-    except DrawcliError:  # a run without a token ends early, which has an alarm of its own
-        return None
-    return None if ctx.settings.server.token_command and not tokens.refresh else tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +228,7 @@ def titled(settings: Settings, what: str) -> str:
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     """Yield the lines of a digest: activity since the last one, and the present state."""
+    yield from _verdict_lines(ctx, now)
     report = report_of(ctx.ledger.all_jobs(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
@@ -287,10 +241,19 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
         yield body_of(held)
     if contours := contour_lines(ctx.settings.state_dir, since, now):
         yield body_of(["Contours:", *contours])
-    for line in RunHealth.of(ctx.settings.state_dir).sentences(now):
+    for line in RunHealth.of_site(ctx.settings).sentences(now):
         if line.subject != "step":
             yield f"{line.subject.capitalize()}: {line.text}"
     verdict = ctx.audit.verify()
     if verdict.breaks or unattested(ctx):
         yield "Audit log: ALTERED OR INCOMPLETE; 'drawcli audit verify' shows where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
+
+
+def _verdict_lines(ctx: Context, now: datetime) -> Iterator[str]:
+    """Yield the verdict on the site, then the other findings."""
+    health = RunHealth.of_site(ctx.settings)
+    verdict = verdict_of(SiteView(ctx, health, ctx.ledger.jobs(), now))
+    yield f"{verdict.level.upper()}: {verdict.headline}"
+    for finding in verdict.findings[1:]:
+        yield f"  {finding.level}: {finding.text}"

@@ -25,9 +25,11 @@ from drawcli.system.mounts_and_locks import has_lock_table, holder_of
 from drawcli.system.platforms import is_alive
 
 if TYPE_CHECKING:
+    from drawcli.config.load import Settings
     from drawcli.operations.receive.health import ReceiverHealth
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
+RUNS_STOPPED: Final = timedelta(hours=24)
 _ENDED: Final = {
     0: "OK",
     1: "ended by a bug in drawcli",
@@ -98,6 +100,12 @@ class RunHealth(NamedTuple):
             receiver=_receiver(state_dir) if receives else None,
         )
 
+    @classmethod
+    def of_site(cls, settings: "Settings") -> "RunHealth":
+        """Read the health of a site with these settings."""
+        receives = settings.receive.folder is not None
+        return cls.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+
     def as_plain(self, now: datetime) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         running = self.runner and self.runner._asdict() | {
@@ -123,22 +131,40 @@ class RunHealth(NamedTuple):
         """Yield the lines "paused", "run", "step", "success", "server", "receive" that apply."""
         if self.pause is not None:
             yield HealthLine("paused", self.pause.notice(now), is_alarm=True)
-        failed = self.last is not None and not self.last.went_well
-        trouble = failed or self.is_overdue(now) or self._is_late(now)
+        trouble = self.has_failed or self.is_overdue(now) or self.is_late(now)
         yield HealthLine("run", self._run(now), is_alarm=trouble)
         if self.standing is not None:
             yield HealthLine("step", f"{self.standing}; for {duration(now - self.standing.began)}")
-        if failed:
+        if self.has_failed:
             since = "never" if self.success is None else _when(self.success.ended, now)
             yield HealthLine("success", f"{since}: the last run that ended normally")
-        silent = self.server is not None and self.server.server != ANSWERED
-        yield HealthLine("server", self._server(now), is_alarm=silent)
+        yield HealthLine("server", self._server(now), is_alarm=self.server_is_away)
         if self.receiver is not None:
-            is_down = not self.receiver.is_running
-            yield HealthLine("receive", self.receiver.text(now), is_alarm=is_down)
+            yield HealthLine("receive", self.receiver.text(now), is_alarm=self.is_deaf)
 
-    def _is_late(self, now: datetime) -> bool:
-        return self.runner is None and self.last is not None and now - self.last.ended > RUNS_LATE
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last run did not end normally."""
+        return self.last is not None and not self.last.went_well
+
+    @property
+    def server_is_away(self) -> bool:
+        """Whether the last run that asked the server got no answer."""
+        return self.server is not None and self.server.server != ANSWERED
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the site receives by DICOM, and its listener does not run."""
+        return self.receiver is not None and not self.receiver.is_running
+
+    def is_late(self, now: datetime, limit: timedelta = RUNS_LATE) -> bool:
+        """Return whether cron should have started a run by now; the first one is not missed."""
+        return self.runner is None and self.last is not None and now - self.last.ended > limit
+
+    @property
+    def ending(self) -> str:
+        """How the last run ended, in words; "" before the first."""
+        return "" if self.last is None else _how_ended(self.last)
 
     def _run(self, now: datetime) -> str:
         before = ""
@@ -152,7 +178,7 @@ class RunHealth(NamedTuple):
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
-        if self._is_late(now):
+        if self.is_late(now):
             return f"{before}. Does cron still call it? See 'drawcli doctor'"
         return before
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from drawcli.adapters.state.workdir import Busy
+from drawcli.core.jobs import warned
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.late_changes import CHANGED, cancel_replaced
 from drawcli.core.series.crosswalk import Crosswalk
@@ -48,16 +49,14 @@ def find_job(name: str, ctx: Context) -> Job:
     if "." in wanted:
         keys = [key.series_key(name.strip()) for key in (ctx.stand_ins, *ctx.retired)]
         wanted = next((key for key in keys if ctx.ledger.of_series(key)), keys[0])
-    exact = ctx.ledger.get(wanted)
-    if exact is not None:
+    if (exact := ctx.ledger.get(wanted)) is not None:
         return exact
     if len(wanted) < SHORTEST_PREFIX and _IS_PREFIX.fullmatch(wanted):
         raise UsageError(
             f"'{name}' is too short: give at least {SHORTEST_PREFIX} characters of a job's id",
             hint=_LIST_HINT,
         )
-    fits = _beginning_with(wanted, ctx) if wanted else []
-    if not fits:
+    if not (fits := _beginning_with(wanted, ctx) if wanted else []):
         raise UsageError(f"there is no job '{name}'", hint=_LIST_HINT)
     if len({job.series_key for job in fits}) > 1:
         ids = [job.id for job in fits]
@@ -71,8 +70,7 @@ def find_job(name: str, ctx: Context) -> Job:
 
 def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
     """Return the jobs whose ids begin with a prefix: open jobs, or else archived ones."""
-    fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
-    if fits:
+    if fits := [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]:
         return fits
     archived = (job.id for job in ctx.ledger.archive.entries() if job.id.startswith(wanted))
     return [job for job_id in archived if (job := ctx.ledger.get(job_id)) is not None]
@@ -158,6 +156,11 @@ def cancel(job: Job, ctx: Context) -> Job:
     if job.state in FINISHED or job.state is State.DELIVERED:
         raise UsageError(f"job {job.id} is {job.state}; there is nothing to cancel")
     return job.to(State.CANCELLED, at=ctx.now(), task_id=None)
+
+
+def seen(job: Job, ctx: Context) -> Job:
+    """Mark the warnings of a delivery as seen; UsageError if it has none."""
+    return warned.seen(job, at=ctx.now())
 
 
 def assign(job: Job, template: str, ctx: Context) -> Job:

@@ -32,6 +32,7 @@ NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of o
 PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the dashboard
 PAGE_FORM_BYTES: Final = 16 * KB
 PAGE_EDIT_BYTES: Final = 128 * KB  # of a form with the text of a rule or template
+PAGE_MANY_BYTES: Final = 64 * KB  # of a form with many jobs
 PAGE_CONNECTIONS: Final = 256  # to the dashboard at once; at most half of them from one network
 PAGE_STREAMS: Final = 64  # event streams at once
 RECEIVE_PDU_BYTES: Final = 128 * KB  # of an A-ASSOCIATE-RQ, and of a P-DATA-TF

@@ -65,7 +65,7 @@ def test_what_is_held_comes_first_with_its_reason_and_its_command(
     said = drawn(ctx)
 
     lines = [line.strip() for line in said.splitlines()]
-    assert "jobs     1 HELD · 1 uploaded · 1 fetched" in lines
+    assert "jobs      1 HELD · 1 uploaded · 1 fetched" in lines
     at = next(n for n, line in enumerate(lines) if line.startswith(stuck.id))
     assert lines[at] == f"{stuck.id}  held at fetched for 0 s  CT of 143 files, no template"
     assert lines[at + 1 : at + 4] == [
@@ -91,7 +91,7 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is(ctx: Context, in_state: M
     for number in range(1, 42):
         in_state(State.UPLOADED, f"{number:012x}-1")
 
-    assert "and 11 more: drawcli status --all" in drawn(ctx)
+    assert "and 36 more: drawcli status --all" in drawn(ctx)
 
 
 def test_many_rows_and_few_rows_say_the_same(
@@ -237,8 +237,8 @@ def test_contours_have_a_line_only_if_something_is_to_be_looked_at(
     write_summary(site.state, summary_with(chart_of(state="watch")))
     watch = drawcli("status")
 
-    assert "contours" not in routine.out
-    assert "contours watch Prostate_OAR Bladder" in watch.out
+    assert "contours  " not in routine.out
+    assert "contours  watch Prostate_OAR Bladder" in watch.out
     assert "contours" not in drawcli("status", "--all").out
     assert drawcli("status", "--json").answer["data"]["contours"].startswith("watch")
     assert drawcli("status", "--all", "--json").answer["data"]["contours"] is None

@@ -17,7 +17,7 @@ from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
 PLACES = ("/", "/jobs", "/jobs?rows=1000&sort=touched", "/unmatched", "/rules", "/server",
-    "/checkup", "/settings", "/metrics", "/templates", "/templates/Prostate_OAR",
+    "/checkup", "/settings", "/metrics", "/health", "/templates", "/templates/Prostate_OAR",
     "/nowhere")  # fmt: skip
 
 

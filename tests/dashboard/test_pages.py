@@ -38,16 +38,16 @@ def test_the_overview_tells_what_is_held_first_and_counts_every_state(
     page = client.get("/").text
 
     assert "1 job is held" in page
-    assert "<title>1 held" in page
+    assert "<title>! 1 job is held (and 1 more) · drawcli" in page
     assert "no result 4 hours after the upload" in page
     assert way_out(held) in page
     assert '<a href="/jobs?state=matched"><span class="stop">3</span>' in page
 
 
-def test_the_overview_of_an_empty_site_says_that_all_is_well(client: TestClient) -> None:
+def test_the_overview_of_an_empty_site_says_what_is_to_be_set_up(client: TestClient) -> None:
     page = client.get("/").text
 
-    assert "No job is held" in page
+    assert "The site is not set up yet" in page
     assert "Nothing was delivered or held" in page
     assert "none yet; cron calls" in page
 

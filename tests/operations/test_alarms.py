@@ -394,6 +394,8 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
 
     text = "\n".join(alarms.digest(ctx, start - timedelta(hours=1), clock.now()))
 
+    assert text.startswith("BROKEN: No run for 2 d: cron does not call 'drawcli run-once' (and")
+    assert "\n  attention: 1 job is held\n" in text
     assert "3 found, 3 sent, 3 delivered, 1 held; 0 attempts failed; 3.0 MB sent" in text
     assert "1 HELD · 1 fetched · 3 in the archive" in text
     assert "  aaaaaaaaaaaa-1 at fetched: no-grid" in text

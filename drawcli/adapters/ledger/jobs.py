@@ -16,10 +16,12 @@ from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
 from drawcli.adapters.ledger.storage import FORMAT, JOBS, SealedStorage, Tables, bad_record
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.errors import LedgerError
 from drawcli.system.files import write_durably
 
 ARCHIVED_AFTER: Final = timedelta(days=1)  # after a job was finished
+UNSEEN_KEPT: Final = timedelta(days=7)  # the same, of one with warnings that nobody has seen
 COPIES: Final = 3  # ledger.json.bak1 is the newest
 
 
@@ -100,10 +102,10 @@ class Ledger:
         """Move jobs finished more than a day ago to the archive; return their number.
 
         A job with a time in the future, from a wrong clock, is kept; so is one of which the server
-        still has a replaced task.
+        still has a replaced task. One with warnings that nobody has seen stays for a week.
         """
         done = (job for job in self.jobs(FINISHED) if not job.replaced)
-        old = [job for job in done if job.since < now - ARCHIVED_AFTER]
+        old = [job for job in done if job.since < now - _stay(job)]
         if not old:
             return 0
         with self._table.locked():
@@ -258,6 +260,10 @@ def _check_jobs(path: Path, tables: Tables) -> None:
             as_job(row, number)
         except BadRowError as err:
             raise bad_record(path, err) from None
+
+
+def _stay(job: Job) -> timedelta:
+    return UNSEEN_KEPT if unseen_warnings(job) else ARCHIVED_AFTER
 
 
 def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.jobs.job import FINISHED, EventKind, Job, State
 from drawcli.errors import FIRST_RUN, MODEL_CHANGED
 from drawcli.system.durations import duration
 
@@ -91,6 +91,12 @@ def _command(job: Job) -> str:
         return "show JOB"
     named = re.search(rf"'drawcli ([a-z ]+ {job.id}[^']*)'", job.hint or "")
     return named[1] if named is not None else _TAKEN_UP.get(job.state, "release JOB")
+
+
+def held_since(job: Job) -> datetime:
+    """Return when a held job was held."""
+    times = (event.at for event in reversed(job.events) if event.kind is EventKind.HELD)
+    return next(times, job.since)
 
 
 def delivered_at(job: Job) -> datetime | None:

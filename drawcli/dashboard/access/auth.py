@@ -227,10 +227,10 @@ def form_token(request: Request) -> str:
     return str(request.session.setdefault(CSRF_FIELD, secrets.token_urlsafe(24)))
 
 
-async def verified_form(request: Request) -> FormData:
+async def verified_form(request: Request, most_fields: int = 1000) -> FormData:
     """Return the form of a request; 403 without the CSRF token of this session."""
     try:
-        form = await request.form(max_files=0)
+        form = await request.form(max_files=0, max_fields=most_fields)
         "".join(f"{name}{value}" for name, value in form.multi_items()).encode("utf-8")
     except ClientDisconnect:
         raise HTTPException(408, "The form is incomplete.") from None

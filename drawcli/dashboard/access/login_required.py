@@ -11,7 +11,9 @@ from drawcli.dashboard.access.auth import SEE_OTHER, Authenticator, address_of
 from drawcli.dashboard.access.rate_limit import network_counters
 from drawcli.dashboard.access.request_guard import EDITING
 
-METRICS_PATH: Final = "/metrics"  # the only path that accepts a bearer token
+METRICS_PATH: Final = "/metrics"
+HEALTH_PATH: Final = "/health"
+_FOR_PROGRAMS: Final = (METRICS_PATH, HEALTH_PATH)  # the only paths that accept a bearer token
 LIVE_PATH: Final = "/live"
 REFRESH_HEADER: Final = "x-refresh"  # of what the script asks by itself: its user may be away
 LOGIN_AGAIN: Final = f"{EDITING}login"  # with a form that was sent after the session had ended
@@ -46,7 +48,7 @@ class LoginRequired:
                 self._entry.note_use(request)
             return None
         kind, _, words = headers.get("authorization", "").partition(" ")
-        if path == METRICS_PATH and kind.lower() == "bearer":
+        if path in _FOR_PROGRAMS and kind.lower() == "bearer":
             return await self._token_refusal(words.strip(), request)
         is_page = headers.get("accept", "").startswith("text/html")
         if request.method == "GET" and is_page:

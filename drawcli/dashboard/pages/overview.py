@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import held_since
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
@@ -43,6 +45,7 @@ class StateCount:
     description: str
     count: int
     held: int
+    warned: int  # with warnings that nobody has seen
 
 
 def overview(request: Request) -> Response:
@@ -56,6 +59,7 @@ def overview(request: Request) -> Response:
         sentences=list(site.health.sentences(site.now)),
         flow=_counts(snapshot.overview, _FLOW),
         others=_counts(snapshot.overview, _OTHER_STATES),
+        setup=site.setup(),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,
@@ -67,14 +71,21 @@ def overview(request: Request) -> Response:
 
 def _longest_held(overview: Overview) -> list[Job]:
     """Return the jobs that have been held longest."""
-    since = sorted(overview.held, key=lambda job: job.events[-1].at if job.events else job.since)
-    return list(since[:_MOST_HELD])
+    return sorted(overview.held, key=held_since)[:_MOST_HELD]
 
 
 def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
     held = [job.state for job in overview.held]
+    arrived = (*overview.open, *overview.finished)
+    warned = [job.state for job in arrived if unseen_warnings(job)]
     return [
-        StateCount(str(state), description, overview.counts[state], held.count(state))
+        StateCount(
+            str(state),
+            description,
+            overview.counts[state],
+            held.count(state),
+            warned.count(state),
+        )
         for state, description in states
     ]
 

@@ -49,6 +49,8 @@
       if (number !== asked) return;
       for (const part of document.querySelectorAll("[data-live]")) if (!busy(part)) swap(part, fresh);
       document.title = fresh.title;
+      const icon = fresh.getElementById("icon");
+      if (icon) document.getElementById("icon").href = icon.getAttribute("href");
       const drawn = fresh.getElementById("live")?.dataset.drawn;
       if (sign && drawn) sign.dataset.drawn = drawn;
     } catch { showLive(false); }

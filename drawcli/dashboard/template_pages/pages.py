@@ -1,5 +1,6 @@
 """The list of templates, and everything about one of them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -132,6 +133,7 @@ def template(request: Request) -> Response:
         catalogue=catalogue,
         asking=parts_of(request).catalogue,
         asked="asked" in request.query_params,
+        saved=_saved(request.query_params.get("saved", "")),
         file=server_file(name, found).decode("utf-8"),
         jobs=jobs[name],
         held_jobs=held[name],
@@ -145,6 +147,14 @@ def template_warnings(name: str, book: Rulebook, catalogue: Catalogue | None) ->
     if catalogue is not None:
         found += unmet_requests(one, catalogue.offers)
     return [words.removeprefix(f"template {name}: ") for words in found]
+
+
+def _saved(commit: str) -> str:
+    """Return that the template was saved, by what the editor adds to the address; "" otherwise."""
+    if not re.fullmatch(r"yes|[0-9a-f]{7,40}", commit):
+        return ""
+    kept = "the file is not under git" if commit == "yes" else f"commit {commit}"
+    return f"The template is saved; {kept}."
 
 
 def _rows(book: Rulebook, catalogue: Catalogue | None, site: SiteReader) -> Iterator[TemplateRow]:

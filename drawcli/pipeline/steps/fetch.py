@@ -13,6 +13,7 @@ from typing import Final
 from drawcli.adapters.state.workdir import RECEIVED, REFUSED, REPORT
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import EventKind, Job, State
+from drawcli.core.jobs.warned import with_findings
 from drawcli.core.protocol.task_status import SENT_AGAIN, TaskState
 from drawcli.core.rtstruct.contour_checks import MeasuredStructure
 from drawcli.core.rtstruct.inspection import (
@@ -46,7 +47,8 @@ def fetch(job: Job, ctx: Context) -> Job:
     ctx.work.write_json(job.id, REPORT, plain)
     _judge(found, received, refused, job)
     digest = hashlib.sha256(data).hexdigest()  # of the checked bytes
-    return job.to(State.FETCHED, at=ctx.now(), received_sha256=digest)
+    after = job.to(State.FETCHED, at=ctx.now(), received_sha256=digest)
+    return with_findings(after, ctx.now(), [finding.text for finding in found])
 
 
 def _is_acceptable(refused: Path, job: Job, ctx: Context) -> bool:

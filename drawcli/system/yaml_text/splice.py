@@ -190,8 +190,10 @@ class _Splicer:
         lines, start, node = Lines(self.text), slot.node.start_mark.index, slot.node
         end = max(lines.last_index(node) + 1, start)
         new = [_scalar(node, wanted)]
-        is_below = slot.is_value and is_block(slot.key, wanted)
-        if is_below or (isinstance(wanted, dict) and wanted and not slot.is_value):
+        is_line = isinstance(node, yaml.CollectionNode) and bool(node.flow_style and node.value)
+        is_below = slot.is_value and is_block(slot.key, wanted) and not is_line  # stays a line
+        is_item = isinstance(wanted, dict) and wanted and not slot.is_value
+        if is_below or (is_item and not is_line):
             new = block_lines(wanted, slot.key)
         if slot.is_value and (is_below or lines.begin(start) > slot.after):
             start = slot.after  # the value begins anew behind its key

@@ -15,6 +15,7 @@ from drawcli.adapters.ledger.archive import ArchiveEntry
 from drawcli.adapters.ledger.jobs import COPIES
 from drawcli.adapters.ledger.rows import as_row, number_of
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.warned import CHECKS, seen, unseen_warnings
 from drawcli.errors import LedgerError
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -38,6 +39,20 @@ def test_jobs_finished_yesterday_are_archived(ledger: Ledger) -> None:
     assert ledger.get(done.id) == done
     assert ledger.of_series(cancelled.series_key) == [cancelled]
     assert ledger.archive_finished(LATER) == 0
+
+
+def test_unseen_warnings_keep_a_job_out_of_the_archive_for_a_week(ledger: Ledger) -> None:
+    unseen = a_job(1).noted(NOON, CHECKS, "Bladder is small")
+    ledger.add(unseen, seen(replace(unseen, id=a_job(2).id), at=NOON))
+
+    first = ledger.archive_finished(LATER)
+    left = [job.id for job in ledger.jobs()]
+    second = ledger.archive_finished(NOON + timedelta(days=8))
+
+    assert (first, left, second) == (1, [unseen.id], 1)
+    stored = ledger.get(unseen.id)
+    assert stored is not None
+    assert unseen_warnings(stored) == ["Bladder is small"]
 
 
 def test_jobs_are_archived_in_the_month_in_which_they_were_finished(ledger: Ledger) -> None:

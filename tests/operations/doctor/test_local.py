@@ -98,7 +98,7 @@ def test_what_may_not_be_tried_is_asked_of_the_system(
     looked: CheckContext, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(
-        "drawcli.operations.doctor.local.check_writable", lambda _: pytest.fail("tried")
+        "drawcli.adapters.delivery.folder.check_writable", lambda _: pytest.fail("tried")
     )
 
     well = seen(name, looked, probes=False)
@@ -110,7 +110,7 @@ def test_what_may_not_be_tried_is_asked_of_the_system(
 
 
 def test_a_state_folder_on_a_share(looked: CheckContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "remote_disk", lambda _folder: "nfs4")
+    monkeypatch.setattr("drawcli.operations.doctor.quick.remote_disk", lambda _folder: "nfs4")
 
     grade, text, _ = seen("state folder", looked)
 
@@ -365,7 +365,7 @@ def test_a_token_that_cannot_be_kept_when_it_is_renewed(
     def closed(place: Path) -> None:
         raise OSError(30, "read-only", str(place))
 
-    monkeypatch.setattr(local, "check_writable", closed)
+    monkeypatch.setattr("drawcli.adapters.delivery.folder.check_writable", closed)
     grade, text, _ = seen("token", looked)
 
     assert (grade, "cannot be renewed" in text, "is read-only" in text) == (Grade.FAIL, True, True)

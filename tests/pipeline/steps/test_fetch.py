@@ -7,6 +7,7 @@ from pydicom import Dataset
 
 from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.warned import CHECKS
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock, Site, opened
@@ -72,6 +73,7 @@ def test_a_short_contour_is_told_and_delivered(ctx: Context, draw: FakeDraw) -> 
     (finding,) = ctx.work.read_json(job.id, REPORT)["findings"]
     assert job.state is State.FETCHED
     assert (finding["severity"], finding["code"]) == ("warn", "contour-short")
+    assert (job.events[-1].code, job.events[-1].why) == (CHECKS, finding["text"])
 
 
 @pytest.mark.parametrize(

@@ -256,3 +256,13 @@ def test_any_change_gives_the_wanted_data_and_keeps_the_other_entries(path: Path
         for other in keys:
             if other != key:
                 assert entry_text(after, (section, other)) == entry_text(document, (section, other))
+
+
+def test_a_value_in_braces_stays_on_its_line() -> None:
+    text = "a:\n  b: {c: [1, 2], d: x}   # note\n"
+
+    after = with_value(parse_yaml(Path("f.yaml"), text.encode()), ("a", "b", "c"), [1, 3])
+    whole = with_value(parse_yaml(Path("f.yaml"), text.encode()), ("a",), {"b": {"c": [1]}})
+
+    assert after.source.decode() == text.replace("2]", "3]")
+    assert whole.source.decode() == "a:\n  b: {c: [1]}   # note\n"

@@ -1,0 +1,86 @@
+"""The facts of a site that alarms and the verdict are made from."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drawcli.adapters.state.qa_summary import FOLDER
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
+from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.waiting import delivered_at
+from drawcli.errors import DrawcliError
+from drawcli.operations.alarm_conditions import Alarm, AlarmLimits, Facts
+
+if TYPE_CHECKING:
+    from drawcli.config.sections_monitoring import Notify
+    from drawcli.core.protocol.tokens import Tokens
+    from drawcli.pipeline.context import Context
+
+
+def limits_of(settings: "Notify") -> AlarmLimits:
+    """Return the alarm limits of a site."""
+    return AlarmLimits(
+        token=timedelta(days=settings.token_days),
+        server=timedelta(hours=settings.server_hours),
+        idle=timedelta(hours=settings.idle_hours),
+        node=timedelta(hours=settings.node_hours),
+    )
+
+
+def facts_of(
+    ctx: "Context", jobs: Sequence[Job], last_delivered: datetime | None, tokens: "Tokens | None"
+) -> Facts:
+    """Return the present state of a site.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    jobs
+        Of the current ledger.
+    last_delivered
+        The last delivery seen by an earlier run: its job may be archived by now.
+    tokens
+        Those that somebody must renew; see `tokens_to_renew`.
+    """
+    delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
+    known = [*delivered.values(), *filter(None, [last_delivered])]
+    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
+    last = RunLog(ctx.settings.state_dir).last()
+    return Facts(
+        jobs=jobs,
+        delivered=delivered,
+        last_delivered=max(known, default=None),
+        server_away_since=runs[-1].began if runs else None,
+        failing="" if last is None or not last.ended_early else last.error or "bug",
+        tokens=tokens,
+        contours=_contours(ctx.settings.state_dir),
+    )
+
+
+def tokens_to_renew(ctx: "Context") -> "Tokens | None":
+    """Return the tokens that somebody must renew; `token_command` renews its own."""
+    try:
+        tokens = ctx.tokens.read()
+    except DrawcliError:  # a run without a token ends early, which has an alarm of its own
+        return None
+    return None if ctx.settings.server.token_command and not tokens.refresh else tokens
+
+
+def _contours(state_dir: Path) -> Sequence[Alarm]:
+    """Return the alarms about contours; what computes them is imported only where there are any."""
+    if not (state_dir / FOLDER).is_dir():
+        return ()
+    from drawcli.operations.qa.summary_text import contour_alarms
+
+    return contour_alarms(state_dir)
+
+
+def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield the runs since the server last answered that found it unreachable, newest first."""
+    for run in runs:
+        if run.server == ANSWERED:
+            return
+        if run.server == OUT_OF_REACH:
+            yield run
