@@ -115,11 +115,7 @@ EXCHANGES: Final[dict[str, Limit]] = {
         "`doctor` shows since when the recipient accepts nothing",
     ),
     "login": Limit(
-        peer="identity provider",
-        content="its addresses, its keys, and the exchange of a code, each (`oidc`)",
-        seconds=10.0,
-        largest=256 * KB,
-        consequence="the login says so; users with a password of the page can log in",
+        "identity provider", "its addresses, its keys, a code", "no login", 10.0, largest=256 * KB
     ),
     "token-command": Limit(
         peer="program of the site",
@@ -129,11 +125,7 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence="the program and its child processes are killed; the run exits with 3",
     ),
     "keyring": Limit(
-        peer="keyring of the system",
-        content="`server.token_keyring`",
-        seconds=30.0,
-        largest=128 * KB,
-        consequence="the run exits with 3",
+        "keyring of the system", "`server.token_keyring`", "exit 3", 30.0, largest=128 * KB
     ),
     "git": Limit(
         peer="git",

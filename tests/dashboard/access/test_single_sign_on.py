@@ -292,7 +292,7 @@ def test_a_refusal_of_the_provider_is_told_without_its_words(
         ("/.well-known/openid-configuration", 500, b"{}"),
     ],
 )
-def test_a_provider_that_answers_something_else_is_told_and_not_asked_at_once_again(
+def test_a_provider_that_answers_something_else_is_not_asked_at_once_again(
     page: TestClient, provider: FakeProvider, path: str, status: int, body: bytes
 ) -> None:
     provider.answers[path] = (status, body)
