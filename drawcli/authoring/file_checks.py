@@ -23,6 +23,7 @@ class CheckedFile:
     """A valid file with the outcome of its tests that need no images, and what is doubtful."""
 
     book: Rulebook
+    before: Rulebook | None  # None: the file before the change is invalid
     trials: tuple[Trial, ...]
     warnings: tuple[str, ...]  # that the file before the change does not give
 
@@ -74,7 +75,7 @@ def _checked(
     ]
     known = set(_warnings(before)) if before else set()
     new = tuple(words for words in _warnings(after) if words not in known)
-    return CheckedFile(after, tuple(trials), new)
+    return CheckedFile(after, before, tuple(trials), new)
 
 
 def _warnings(book: Rulebook) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from drawcli.adapters.edited_files.git_commit import Commit
 from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved, digest_of, save_file
-from drawcli.errors import UsageError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.system.printable import plain
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
@@ -89,7 +89,12 @@ def draft_of(path: Path, edit: Edit, *, base: str) -> FileDraft:
     ConfigError
         Where it cannot be read, or is not YAML.
     """
-    before = read_yaml(path)
+    try:
+        before = read_yaml(path)
+    except ConfigError:
+        if base and path.is_file() and digest_of(path.read_bytes()) != base:
+            raise ChangedMeanwhile(f"{path} has changed since it was read") from None
+        raise
     if base not in ("", digest_of(before.source)):
         raise ChangedMeanwhile(f"{path} has changed since it was read")
     return FileDraft(before, edit(before))

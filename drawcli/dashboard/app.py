@@ -21,7 +21,6 @@ from drawcli.dashboard.access.auth import Authenticator
 from drawcli.dashboard.access.login_required import (
     HEALTH_PATH,
     LIVE_PATH,
-    LOGIN_AGAIN,
     METRICS_PATH,
     LoginRequired,
 )
@@ -33,7 +32,9 @@ from drawcli.dashboard.access.single_sign_on import ANSWER_PATH, START_PATH, Sin
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
-from drawcli.dashboard.editing.kept_forms import ask_login, login_again
+from drawcli.dashboard.editing.kept_forms import ask_login
+from drawcli.dashboard.editing.routes import editing_routes
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
@@ -58,6 +59,8 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.controls import run_routes
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
@@ -114,10 +117,11 @@ def routes() -> list[BaseRoute]:
         Route("/edit/templates", edit_template),
         Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
+        *run_routes(),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
-        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
+        *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route(START_PATH, start_login),
@@ -171,18 +175,21 @@ def application(
         middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
         exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
-    qa_reader, finder, volumes = QaReader(site.ctx.settings), Finder.of(site), Volumes()
+    qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
+    finder, runs = Finder.of(site), RunStarter(site)
     app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp)),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp, runs.last)),
         previews=Previews(site, volumes),
         qa=qa_reader,
         differences=Differences(site, volumes),
         seen=SeenTexts(),
+        trials=TrialRuns(site),
         catalogue=CatalogueRequest(site),
         find=finder,
+        runs=runs,
     )
     return Guard(app, options)
 

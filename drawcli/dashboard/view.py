@@ -19,16 +19,18 @@ from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.access.single_sign_on import START_PATH
 from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size
+from drawcli.system.printable import size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 GLYPHS: Final = {
@@ -53,8 +55,10 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    trials: TrialRuns
     catalogue: CatalogueRequest
     find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
@@ -167,6 +171,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    environment.filters["volume"] = volume_with_unit
     return environment
 
 

@@ -243,8 +243,8 @@ EXCHANGES: Final[dict[str, Limit]] = {
     ),
     "page-request": Limit(
         peer=_BROWSER,
-        content="a request to `drawcli dashboard` with TLS, head and form, from the connection or "
-        "the previous response on",
+        content="a request to `drawcli dashboard` with TLS, head and form (a rule or template may "
+        f"have {PAGE_EDIT_BYTES // KB} KiB), from the connection or the previous response on",
         seconds=10.0,
         largest=PAGE_HEAD_BYTES + PAGE_FORM_BYTES,
         consequence="it is refused and the connection is closed; above "

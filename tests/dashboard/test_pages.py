@@ -59,7 +59,7 @@ def test_the_throughput_counts_the_days(client: TestClient, in_state: Make) -> N
 
     page = client.get("/").text
 
-    assert "Nov 12: 1 home" in page
+    assert "Nov 12: 1 delivered" in page
     assert "1 in 14 days" in page
 
 

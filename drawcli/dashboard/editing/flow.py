@@ -1,10 +1,10 @@
 """From the form of an edit to the saved file: checked, shown as a diff, compared, committed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -59,6 +59,7 @@ class Proposal:
     action: str  # the address of the form
     back: str  # the address after the save
     template: str = "edit_preview.html"  # of the page with the diff, or one that extends it
+    effect: Callable[[CheckedFile], Mapping[str, Any]] = lambda _checked: {}  # for the template
 
 
 Again = Callable[[list[str]], Response]
@@ -96,7 +97,7 @@ async def answer(request: Request, form: FormData, what: Proposal, again: Again)
     site = parts_of(request).site
     base, saving = str(form.get(BASE, "")), step_of(form) is Step.SAVE
     try:
-        draft, checked = await run_in_threadpool(_drafted, site, what, base)
+        draft, checked = await run_in_threadpool(drafted, site, what, base)
         is_confirmed = not checked.failed or form.get(ANYWAY) == "yes"
         if saving and is_confirmed and form.get(SHOWN) == draft.digest:
             saved = await run_in_threadpool(_saved, site, what, draft, visitor_of(request))
@@ -124,14 +125,20 @@ def _preview(
         shown=draft.digest,
         checked=checked,
         fields=carried(form),
+        by=visitor_of(request).name,
         asks_again=step_of(form) is Step.SAVE,
+        **what.effect(checked),
     )
 
 
-def _drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
+def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
+    """Return the draft of a change and what the commands say of it; see `draft_of`."""
     settings = site.ctx.settings
-    draft = draft_of(what.file.path(settings), what.edit, base=base)
-    return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
+    try:
+        draft = draft_of(what.file.path(settings), what.edit, base=base)
+        return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
+    except RecursionError:
+        raise ConfigError(f"{what.file.name}: nested too deep") from None
 
 
 def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:

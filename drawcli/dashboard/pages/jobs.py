@@ -18,6 +18,7 @@ from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.find.cases import case_of_job
+from drawcli.dashboard.find.downloads import downloads_of
 from drawcli.dashboard.find.filters import saved_filters
 from drawcli.dashboard.job_query import DAYS, HELD, NOW, ROWS, SORTS, WARNINGS, JobQuery, Listing
 from drawcli.dashboard.job_table import columns_for, job_rows, titles
@@ -102,6 +103,7 @@ def job(request: Request) -> Response:
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
+        downloads=downloads_of(found, parts, visitor),
         actions=available_actions(found, site.ctx) if may_act else {},
         templates=site.template_names() if may_act else [],
         done=completed_action(found, done),
