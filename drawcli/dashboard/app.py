@@ -35,7 +35,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login
 from drawcli.dashboard.editing.routes import editing_routes
 from drawcli.dashboard.editing.trials import TrialRuns
-from drawcli.dashboard.events import Live
+from drawcli.dashboard.events import Live, Stamped
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
@@ -170,14 +170,31 @@ def application(
         same_site="strict",
         https_only=options.over_tls,
     )
+    parts = _parts(site, options, entry, stopping, most_streams)
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
+        middleware=[
+            sessions,
+            Middleware(LoginRequired, entry=entry, keep=ask_login),
+            Middleware(Stamped, live=parts.live),
+        ],
         exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
+    app.state.parts = parts
+    return Guard(app, options)
+
+
+def _parts(
+    site: SiteReader,
+    options: DashboardOptions,
+    entry: Authenticator,
+    stopping: Callable[[], bool],
+    most_streams: int,
+) -> PageParts:
+    """Return the objects that pages use."""
     qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
     finder, runs = Finder.of(site), RunStarter(site)
-    app.state.parts = PageParts(
+    return PageParts(
         site=site,
         options=options,
         entry=entry,
@@ -191,7 +208,6 @@ def application(
         find=finder,
         runs=runs,
     )
-    return Guard(app, options)
 
 
 async def live(request: Request) -> Response:
