@@ -18,7 +18,7 @@ from drawcli.core.dicom.header import Header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
-from drawcli.core.rtstruct.contours import contours_of
+from drawcli.core.rtstruct.contours import contours_of, points_of
 from drawcli.core.rtstruct.displayed import read_display
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
@@ -28,8 +28,7 @@ from drawcli.system.packages import not_installed
 if TYPE_CHECKING:
     from PIL import Image
 
-    from drawcli.core.dicom.geometry import Triple
-    from drawcli.core.pictures.frame import CoordinateFrame
+    from drawcli.core.pictures.frame import CoordinateFrame, Floats
     from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.sheet import Caption
@@ -70,11 +69,21 @@ class StructureRow:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """The pictures of a job; each is drawn on request."""
+    """The pictures of a job; each is drawn, and the file is checked, on request."""
 
     scene: "Scene"
-    caption: "Caption"
-    structures: tuple[StructureRow, ...]
+    changed: int  # images that differ from those that were sent
+    captioned: "Callable[[], Caption]"
+
+    @cached_property
+    def caption(self) -> "Caption":
+        """The text of the pictures, with the findings."""
+        return self.captioned()
+
+    @cached_property
+    def structures(self) -> tuple[StructureRow, ...]:
+        """The structures in the order of the file."""
+        return tuple(_shown(drawn, self.scene) for drawn in self.scene.structures)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -153,12 +162,12 @@ def preview_of(job: Job, ctx: Context) -> Preview:
     header, origin = structure_set_of(job, crosswalk, ctx)
     images = read_images_of(crosswalk.files, ctx.progress.count_items)
     scene = scene_of(header, images)
-    findings = [*findings_of(job, crosswalk, ctx), *_changed(images)]
-    return Preview(
-        scene,
-        _caption(job, origin, images, findings),
-        tuple(_shown(drawn, scene) for drawn in scene.structures),
-    )
+
+    def captioned() -> "Caption":
+        findings = [*findings_of(job, crosswalk, ctx), *_changed(images.changed)]
+        return _caption(job, origin, scene, findings)
+
+    return Preview(scene, images.changed, captioned)
 
 
 def scene_of(header: Header, images: "Images") -> "Scene":
@@ -240,10 +249,10 @@ def _outlined(header: Header, frame: "CoordinateFrame") -> "list[Outlines]":
     from drawcli.core.pictures.outlines import Outlines
 
     looks = read_display(header)
-    points: dict[int, list[list[Triple]]] = {number: [] for number in looks}
+    points: dict[int, list[Floats]] = {number: [] for number in looks}
     for contour in contours_of(header):
         if contour.roi in points:
-            points[contour.roi].append(contour.points() or [])
+            points[contour.roi].append(points_of(contour))
     return [Outlines(number, look, points[number], frame) for number, look in looks.items()]
 
 
@@ -258,10 +267,10 @@ def _shown(structure: "Outlines", scene: "Scene") -> StructureRow:
     )
 
 
-def _caption(job: Job, origin: str, images: "Images", findings: list[Finding]) -> "Caption":
+def _caption(job: Job, origin: str, scene: "Scene", findings: list[Finding]) -> "Caption":
     from drawcli.core.pictures.sheet import Caption
 
-    slices = f"{images.modality}, {len(images.stack.levels)} slices"
+    slices = f"{scene.modality}, {len(scene.stack.levels)} slices"
     facts = [job.template or "", slices, origin, str(job.state)]
     return Caption(
         title=f"drawcli preview, job {job.id}",
@@ -270,10 +279,10 @@ def _caption(job: Job, origin: str, images: "Images", findings: list[Finding]) -
     )
 
 
-def _changed(images: "Images") -> list[Finding]:
-    if not images.changed:
+def _changed(count: int) -> list[Finding]:
+    if not count:
         return []
-    text = f"{images.changed} images changed after they were sent: contours may not fit"
+    text = f"{count} images changed after they were sent: contours may not fit"
     return [Finding(Severity.BLOCK, "source-changed", text)]
 
 

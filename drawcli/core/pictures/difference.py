@@ -1,16 +1,17 @@
 """Pictures of where two structures differ: both outlines, what was added and what was removed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from shapely.geometry.base import BaseGeometry
 
-from drawcli.core.pictures.frame import CoordinateFrame, Floats, Plane
+from drawcli.core.pictures.frame import Floats, Plane
 from drawcli.core.pictures.outlines import CutLine, Outlines
 from drawcli.core.pictures.painting import FINER, View, paint_view
 from drawcli.core.pictures.scene import Scene
-from drawcli.core.rtstruct.displayed import Color, Displayed
+from drawcli.core.rtstruct.displayed import Color, Displayed, default_color
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed, polygons_in
 
 if TYPE_CHECKING:
@@ -36,14 +37,8 @@ def difference_pictures(
     contours
         The closed contours of a structure in A and in B (n x 3 each, mm, LPS).
     """
-    frame = images.stack.frame
-    a, b = (
-        _outlines(number, look, own, frame)
-        for number, (look, own) in enumerate(
-            zip((Displayed("A", COLOR_A), Displayed("B", COLOR_B)), contours, strict=True), start=1
-        )
-    )
-    scene = Scene(images.stack, (a, b), images.modality, images.window)
+    a, b = _both(images, contours)
+    scene = replace(images, structures=(a, b))
     place = _worst(scene)
     for plane, region in scene.regions_around(a if a.polygons else b):
         index = scene.stack.nearest(plane, float(place[plane.normal]))
@@ -52,10 +47,47 @@ def difference_pictures(
         yield plane, _shaded(scene, view)
 
 
-def _outlines(
-    number: int, look: Displayed, contours: Sequence[Floats], frame: CoordinateFrame
-) -> Outlines:
-    return Outlines(number, look, [list(map(tuple, one.tolist())) for one in contours], frame)
+def paired_scenes(
+    images: Scene,
+    contours: Mapping[int, tuple[Sequence[Floats], Sequence[Floats]]],
+    looks: Mapping[int, tuple[str, Color | None]],
+) -> tuple[Scene, Scene]:
+    """Return the structures of A and of B as two scenes on the same images.
+
+    Parameters
+    ----------
+    images
+        A scene; its structures are not drawn.
+    contours
+        The closed contours of each structure by number, in A and in B (mm, LPS).
+    looks
+        Name and colour of each number; without a colour, a default one.
+    """
+    sides: tuple[list[Outlines], list[Outlines]] = ([], [])
+    for number, both in contours.items():
+        name, color = looks[number]
+        look = Displayed(name, color or default_color(number))
+        for side, own in zip(sides, both, strict=True):
+            side.append(Outlines(number, look, own, images.stack.frame))
+    a, b = (replace(images, structures=side) for side in sides)
+    return a, b
+
+
+def worst_place(images: Scene, contours: tuple[Sequence[Floats], Sequence[Floats]]) -> Floats:
+    """Return a point in the largest difference of a structure in A and B, in the frame, mm."""
+    return _worst(replace(images, structures=_both(images, contours)))
+
+
+def _both(
+    images: Scene, contours: tuple[Sequence[Floats], Sequence[Floats]]
+) -> tuple[Outlines, Outlines]:
+    frame = images.stack.frame
+    looks = (Displayed("A", COLOR_A), Displayed("B", COLOR_B))
+    a, b = (
+        Outlines(number, look, own, frame)
+        for number, (look, own) in enumerate(zip(looks, contours, strict=True), start=1)
+    )
+    return a, b
 
 
 def _areas(scene: Scene, plane: Plane, index: int) -> tuple[BaseGeometry, BaseGeometry]:

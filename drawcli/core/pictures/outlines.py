@@ -44,7 +44,7 @@ class Outlines:
         self,
         number: int,
         look: Displayed,
-        contours: Iterable[Sequence[Triple]],
+        contours: Iterable[Sequence[Triple] | Floats],
         frame: CoordinateFrame,
     ) -> None:
         """Transform contours (mm, LPS) to the frame of the images."""

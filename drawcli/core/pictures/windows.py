@@ -16,6 +16,17 @@ _BONE: Final = re.compile(
 )
 _BRIGHTEST: Final = 99.5  # percentile of what is not background
 _BACKGROUND: Final = 0.02  # times the brightest
+_AIR_HU: Final = (-1350.0, 150.0)
+_BONE_HU: Final = (-300.0, 1100.0)
+_OF_CT: Final = {  # HU
+    "lung": _AIR_HU,
+    "bone": _BONE_HU,
+    "mediastinum": (-125.0, 225.0),
+    "abdomen": (-100.0, 200.0),
+    "brain": (0.0, 80.0),
+}
+_LEVELS: Final = {"PT": (("dim", 2.0), ("hot", 0.5), ("hottest", 0.25))}
+_OTHERS: Final = (("bright", 0.6), ("dark", 1.6))  # times the width from the lowest value
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +56,24 @@ class Window:
         low, high = np.percentile(body, (1.0, _BRIGHTEST))
         return cls(float(low), float(high))
 
+    def presets(self, modality: str) -> "dict[str, Window]":
+        """Return windows to choose from by name; this one, the usual one, is the first."""
+        if modality == "CT":
+            others = {name: replace(self, low=a, high=b) for name, (a, b) in _OF_CT.items()}
+            return {"soft tissue": self, **others}
+        width = self.high - self.low
+        scaled = _LEVELS.get(modality, _OTHERS)
+        return {
+            "usual": self,
+            **{name: replace(self, high=self.low + width * part) for name, part in scaled},
+        }
+
     def for_structure(self, name: str, modality: str) -> Self:
         """Return the window for a structure: of CT, own windows for lungs and bones."""
         if modality == "CT" and _AIR.search(name):
-            return replace(self, low=-1350.0, high=150.0)
+            return replace(self, low=_AIR_HU[0], high=_AIR_HU[1])
         if modality == "CT" and _BONE.search(name):
-            return replace(self, low=-300.0, high=1100.0)
+            return replace(self, low=_BONE_HU[0], high=_BONE_HU[1])
         return self
 
     def inverted(self) -> Self:

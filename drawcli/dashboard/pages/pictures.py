@@ -29,19 +29,19 @@ def pictures(request: Request) -> Response:
     parts = parts_of(request)
     require_login(parts)
     job = parts.site.job(request.path_params["job"])
-    preview = parts.previews.of(job)
     query = request.query_params
     wanted = _number(query.get("structure"))
-    return page(
-        request,
-        "pictures.html",
-        job=job,
-        structures=preview.structures,
-        warnings=preview.warnings,
-        wanted=wanted,
-        sliders=[_slider(preview, plane, wanted, _number(query.get(plane))) for plane in Plane],
-        width=WIDTHS[1],
-    )
+    with parts.previews.use(job) as preview:
+        return page(
+            request,
+            "pictures.html",
+            job=job,
+            structures=preview.structures,
+            warnings=preview.warnings,
+            wanted=wanted,
+            sliders=[_slider(preview, plane, wanted, _number(query.get(plane))) for plane in Plane],
+            width=WIDTHS[1],
+        )
 
 
 def picture(request: Request) -> Response:

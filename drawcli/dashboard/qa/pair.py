@@ -27,6 +27,7 @@ from drawcli.dashboard.qa.words import (
 )
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import UsageError
+from drawcli.system.printable import volume_text
 
 _COLUMNS: Final = (  # figure, title, decimals
     ("dice", "Dice", 3),
@@ -75,7 +76,7 @@ class StructureLine:
 def pair(request: Request) -> Response:
     """Show what is known of the clinical structure set of a job."""
     parts = parts_of(request)
-    record = _record(request.path_params["job"], parts.qa)
+    record = record_of(request.path_params["job"], parts.qa)
     return page(
         request,
         "qa_pair.html",
@@ -91,7 +92,7 @@ def pair(request: Request) -> Response:
         rating=_rating(record.job, parts.qa),
         has_pictures=parts.differences.can_show(record),
         meanings=MEANINGS,
-        volume=lambda value: _figure(value, 1),
+        volume=lambda value: _figure(None, 1) if value is None else volume_text(value),
     )
 
 
@@ -99,15 +100,16 @@ def pair_pictures(request: Request) -> Response:
     """Show where the contours of a pair differ most, each structure in three planes."""
     parts = parts_of(request)
     require_login(parts)
-    record = _record(request.path_params["job"], parts.qa)
-    pictured = parts.differences.of(record)
+    record = record_of(request.path_params["job"], parts.qa)
+    with parts.differences.use(record) as pictured:
+        numbers, changed = list(pictured.contours), pictured.changed
     return page(
         request,
         "qa_pictures.html",
         record=record,
-        structures=[(number, record.structures[number]) for number in pictured.contours],
+        structures=[(number, record.structures[number]) for number in numbers],
         planes=list(Plane),
-        changed=pictured.changed,
+        changed=changed,
         figure=lambda value: _figure(value, 3),
     )
 
@@ -116,12 +118,13 @@ def pair_picture(request: Request) -> Response:
     """Return a picture as PNG."""
     parts, path = parts_of(request), request.path_params
     require_login(parts)
-    record = _record(path["job"], parts.qa)
+    record = record_of(path["job"], parts.qa)
     data = parts.differences.picture(record, path["number"], parse_plane(path["plane"]))
     return Response(data, media_type="image/png")
 
 
-def _record(job: str, qa: QaReader) -> PairRecord:
+def record_of(job: str, qa: QaReader) -> PairRecord:
+    """Return what is known of the pair of a job; UsageError if nothing is."""
     record = qa.record(job)
     if record is None:
         raise UsageError(

@@ -1,8 +1,9 @@
 """Pictures of where the clinical contours of a job differ from the delivered ones."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.qa.records import PairRecord
+from drawcli.core.rtstruct.displayed import read_display
 from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.volumes import Volumes
 from drawcli.errors import UsageError
 from drawcli.operations.qa.page import PICTURED
 from drawcli.pipeline.context import Context
@@ -18,20 +21,47 @@ from drawcli.pipeline.context import Context
 if TYPE_CHECKING:
     from drawcli.core.pictures.frame import Floats
     from drawcli.core.pictures.scene import Scene
+    from drawcli.core.rtstruct.displayed import Color
     from drawcli.operations.qa.clinical.structure_files import StructureSetBytes
 
 _Contours = tuple[Sequence["Floats"], Sequence["Floats"]]  # delivered, clinical
 _GONE: Final = "the {0} structure set is gone, or has changed since it was compared"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class PicturedPair:
     """The images of a pair and the contours of its structures; pictures are drawn on request."""
 
     scene: "Scene"
     changed: int  # images that differ from those that were sent
-    contours: Mapping[int, _Contours]  # by place in the record
+    record: PairRecord
+    every: Mapping[int, _Contours]  # by place in the record
+    colors: Mapping[str, "Color"]  # by name, of the delivered structures
     drawn: dict[int, dict[Plane, bytes]] = field(default_factory=dict)
+
+    @cached_property
+    def contours(self) -> Mapping[int, _Contours]:
+        """The contours of structures with a difference to see, by place in the record."""
+        listed = self.record.structures
+        return {n: both for n, both in self.every.items() if listed[n].outcome in PICTURED}
+
+    @cached_property
+    def scenes(self) -> "tuple[Scene, Scene]":
+        """The delivered and the clinical structures; their numbers are places in the record."""
+        from drawcli.core.pictures.difference import paired_scenes
+
+        looks = {
+            number: (one.name, self.colors.get(one.name))
+            for number, one in enumerate(self.record.structures)
+        }
+        return paired_scenes(self.scene, self.every, looks)
+
+    def worst(self, number: int) -> "Floats | None":
+        """Return a point in the largest difference of a structure, mm; None without contours."""
+        from drawcli.core.pictures.difference import worst_place
+
+        both = self.every[number]
+        return worst_place(self.scene, both) if any(both) else None
 
     def picture(self, number: int, plane: Plane) -> bytes:
         """Return a picture through the largest difference of a structure as PNG.
@@ -55,18 +85,18 @@ class PicturedPair:
 class Differences:
     """The pictures of the pair that was viewed last."""
 
-    def __init__(self, site: SiteReader) -> None:
+    def __init__(self, site: SiteReader, volumes: Volumes) -> None:
         self._site = site
-        self._lock = Lock()  # images of one pair are read, and one picture is drawn, at a time
-        self._kept: tuple[tuple[str, str, str], PicturedPair] | None = None
+        self._volumes = volumes
+        self._lock = Lock()  # one picture is drawn at a time
 
     def can_show(self, record: PairRecord) -> bool:
         """Return whether a pair has differences, and its files may still be here."""
         has_folder = self._site.ctx.work.has_folder(record.job)
         return has_folder and any(one.outcome in PICTURED for one in record.structures)
 
-    def of(self, record: PairRecord) -> PicturedPair:
-        """Return the pictures of a pair.
+    def use(self, record: PairRecord) -> AbstractContextManager[PicturedPair]:
+        """Return the pictures of a pair, which stay in memory while they are used.
 
         Raises
         ------
@@ -77,20 +107,14 @@ class Differences:
         JobError
             If images or contours cannot be read.
         """
-        with self._lock:
-            return self._of(record)
+        key = ("pair", record.job, record.a_sha256, record.b_sha256)
+        job = self._site.job(record.job)
+        return self._volumes.use(key, lambda: _read(job, record, self._site.ctx))
 
     def picture(self, record: PairRecord, number: int, plane: Plane) -> bytes:
         """Return a picture as PNG."""
-        with self._lock:
-            return self._of(record).picture(number, plane)
-
-    def _of(self, record: PairRecord) -> PicturedPair:
-        key = (record.job, record.a_sha256, record.b_sha256)
-        if self._kept is None or self._kept[0] != key:
-            self._kept = None  # of two pairs the images would not fit
-            self._kept = (key, _read(self._site.job(record.job), record, self._site.ctx))
-        return self._kept[1]
+        with self.use(record) as pair, self._lock:
+            return pair.picture(number, plane)
 
 
 def _read(job: Job, record: PairRecord, ctx: Context) -> PicturedPair:
@@ -98,9 +122,12 @@ def _read(job: Job, record: PairRecord, ctx: Context) -> PicturedPair:
     from drawcli.pipeline.preview_pixels import read_images_of
 
     check_packages()
-    contours = _contours(record, *_files(job, record, ctx), ctx)
+    delivered, clinical = _files(job, record, ctx)
+    contours = _contours(record, delivered, clinical, ctx)
     images = read_images_of(ctx.crosswalk(job).files)
-    return PicturedPair(scene_without_structures(images), images.changed, contours)
+    colors = {look.name: look.color for look in read_display(delivered.header).values()}
+    scene = scene_without_structures(images)
+    return PicturedPair(scene, images.changed, record, contours, colors)
 
 
 def _files(
@@ -137,7 +164,7 @@ def _whole(paths: Iterable[Path]) -> Iterator["StructureSetBytes"]:
 def _contours(
     record: PairRecord, delivered: "StructureSetBytes", clinical: "StructureSetBytes", ctx: Context
 ) -> dict[int, _Contours]:
-    """Return the contours of each structure of a record that differs, by its place."""
+    """Return the contours of each structure of a record, by its place."""
     from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
     from drawcli.core.qa.structures import read_rois
 
@@ -155,5 +182,5 @@ def _contours(
     return {
         place: fresh[one.name, one.outcome]
         for place, one in enumerate(record.structures)
-        if one.outcome in PICTURED and (one.name, one.outcome) in fresh
+        if (one.name, one.outcome) in fresh
     }

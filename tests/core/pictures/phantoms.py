@@ -128,9 +128,19 @@ def middle(shown: Scene, plane: Plane) -> tuple[float, float]:
 
 def boxes(image: Image.Image) -> tuple[Box, Box]:
     """Return the boxes of white and red pixels, mm from the centre of the picture."""
-    pixels = np.asarray(image).astype(int)
+    white, red = boxes_of(np.asarray(image).astype(int))
+    return _in_mm(white), _in_mm(red)
+
+
+def _in_mm(found: Box) -> Box:
+    left, top, right, bottom = (number / 4 - 60 for number in found)
+    return left, top, right, bottom
+
+
+def boxes_of(pixels: npt.NDArray[np.int_], edge: int = 60) -> tuple[Box, Box]:
+    """Return the boxes of white and red pixels, without letters and marks at the edges."""
     inner = np.zeros(pixels.shape[:2], bool)
-    inner[40:-60, 60:-60] = True  # letters and marks stand at the edges
+    inner[edge:-edge, edge:-edge] = True
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     white = (green > 200) & (blue > 200)
     lines = (red > 150) & (green < 90) & (blue < 90)
@@ -140,10 +150,7 @@ def boxes(image: Image.Image) -> tuple[Box, Box]:
 def box(seen: npt.NDArray[np.bool_]) -> Box:
     down, right = np.nonzero(seen)
     assert right.size, "nothing is seen"
-    left, top, last, bottom = (
-        float(number) / 4 - 60 for number in (right.min(), down.min(), right.max(), down.max())
-    )
-    return left, top, last, bottom
+    return float(right.min()), float(down.min()), float(right.max()), float(down.max())
 
 
 def apart(one: Box, other: Box) -> float:

@@ -57,3 +57,12 @@ def test_values_become_grey(values: list[float], grey: list[int]) -> None:
 
     assert window.grey(np.array(values, np.float32)).tolist() == grey
     assert window.inverted().grey(np.array(values, np.float32)).tolist() == [255 - g for g in grey]
+
+
+def test_the_first_window_to_choose_from_is_the_usual_one() -> None:
+    ct, pt = Window(-160, 240), Window(0, 1000, inverse=True)
+
+    assert next(iter(ct.presets("CT").items())) == ("soft tissue", ct)
+    assert ct.presets("CT")["lung"] == ct.for_structure("Lung_L", "CT")
+    assert pt.presets("PT")["hot"] == Window(0, 500, inverse=True)
+    assert [one.low for one in Window(50, 450).presets("MR").values()] == [50, 50, 50]

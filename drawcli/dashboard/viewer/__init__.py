@@ -1,0 +1,1 @@
+"""The viewer: structures on images, drawn by the browser from pixel values and outlines."""

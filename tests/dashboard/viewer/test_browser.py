@@ -1,0 +1,252 @@
+"""The viewer in a real browser: where it draws, and what a person does at a desk and on a phone."""
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from drawcli.core.gate.acceptance import Finding, Severity
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.pictures.frame import Plane
+from drawcli.core.pictures.scene import Scene
+from drawcli.core.pictures.sheet import Caption
+from drawcli.pipeline.preview import Preview
+from tests.conftest import NOON, SLICES
+from tests.core.pictures.phantoms import AXIAL, Box, Slices, apart, boxes_of, scene, slices
+from tests.dashboard.conftest import WORDS
+from tests.dashboard.test_browser import (
+    CHROMIUM,
+    Served,
+    browser,
+    logged_in,
+    page,
+    served,
+    told_by_axe,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page, Request
+
+__all__ = ["browser", "logged_in", "page", "served"]  # fixtures
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH"),
+    pytest.mark.sweep,
+]
+PHONE = {"width": 390, "height": 844}
+EDGE = 34  # pixels of a canvas with letters and scale
+FINGER = 44  # CSS pixels: the least side of what is touched
+POSES = {
+    "on the left side": slices("on the left side"),
+    "feet first, prone": slices("feet first, prone"),
+    "sagittal slices": slices("sagittal slices"),
+    "tilted by 15 degrees": slices("tilted by 15 degrees"),
+    "tilted gantry": Slices(AXIAL, shear=0.4),
+}
+
+
+def drawn(page: "Page", plane: str, at: int | None = None) -> None:
+    """Wait until a plane is on the canvas, at a picture."""
+    wanted = "" if at is None else f'="{at}"'
+    page.locator(f'.v-view[data-plane="{plane}"][data-at{wanted}]:not(.waits)').wait_for()
+
+
+def shown_at(page: "Page", plane: str) -> int:
+    return int(page.locator(f'.v-view[data-plane="{plane}"]').get_attribute("data-at") or -1)
+
+
+def canvas_of(page: "Page", plane: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return the pixels of a canvas."""
+    from PIL import Image
+
+    canvas = page.locator(f'.v-view[data-plane="{plane}"] canvas')
+    text = canvas.evaluate("one => one.toDataURL('image/png')")
+    with Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def expected_box(shown: Scene, plane: Plane, index: int) -> Box:
+    """Return the box of the outlines of a picture, mm from the middle of its region."""
+    ((_, lines),) = shown.outlines(plane, index)
+    points = np.concatenate([line.points for line in lines])
+    region = shown.whole_region(plane)
+    x, y = (region.left + region.right) / 2, (region.top + region.bottom) / 2
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return float(left - x), float(top - y), float(right - x), float(bottom - y)
+
+
+def test_the_canvas_has_edges_and_outlines_where_the_preview_has_them(
+    page: "Page", served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {
+        f"00000000b{n:03d}-1": scene(one.stack(), one.contours())
+        for n, one in enumerate(POSES.values())
+    }
+    caption = Caption(title="", facts="", findings=())
+    monkeypatch.setattr(
+        "drawcli.dashboard.preview.preview_of",
+        lambda job, _ctx: Preview(made[job.id], 0, lambda: caption),
+    )
+    for (name, job), shown in zip(zip(POSES, made, strict=True), made.values(), strict=True):
+        served.ctx.ledger.add(Job(id=job, state=State.FETCHED, since=NOON))
+        page.goto(f"{served.url}/jobs/{job}/viewer")
+        for plane in Plane:
+            drawn(page, plane)
+            pixels = canvas_of(page, plane)
+            index = shown_at(page, plane)
+            assert index == shown.best_picture(plane)
+            high, wide, _ = pixels.shape
+            across, down = shown.whole_region(plane).size
+            scale = min(wide / across, high / down)
+            found = [
+                tuple((end - (wide, high)[n % 2] / 2) / scale for n, end in enumerate(box))
+                for box in boxes_of(pixels, EDGE)
+            ]
+            white, red = found
+            wanted = expected_box(shown, plane, index)
+            assert apart(red, wanted) < 2 / scale + 0.5, (name, plane)  # type: ignore[arg-type]
+            assert apart(white, wanted) < 2 / scale + 2, (name, plane)  # type: ignore[arg-type]
+
+
+def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
+    page: "Page", served: Served
+) -> None:
+    asked: list[str] = []
+
+    def note(one: "Request") -> None:
+        asked.append(one.url)
+
+    page.on("request", note)
+    page.goto(f"{served.url}/jobs/{served.home.id}")
+    page.get_by_role("link", name="Open the viewer").press("Enter")
+    for plane in Plane:
+        drawn(page, plane)
+    assert told_by_axe(page) == []
+
+    before = shown_at(page, "axial")
+    page.keyboard.press("ArrowDown" if before + 1 < SLICES else "ArrowUp")
+    at = before + (1 if before + 1 < SLICES else -1)
+    drawn(page, "axial", at)
+    page.keyboard.press("Home")
+    drawn(page, "axial", 0)
+    page.get_by_role("slider", name="sagittal picture").press("End")  # a slider
+    last = int(page.get_by_role("slider", name="sagittal picture").get_attribute("max") or 0)
+    drawn(page, "sagittal", last)
+
+    page.get_by_role("button", name="List").press("Enter")
+    page.locator(".v-side").wait_for(state="hidden")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys and mouse").wait_for()
+    assert told_by_axe(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    page.keyboard.press("t")
+    page.wait_for_function("document.querySelectorAll('.v-view').length === 1")
+    drawn(page, "coronal")
+    assert {one.startswith((served.url, "data:", "blob:")) for one in asked} == {True}
+    page.remove_listener("request", note)
+
+
+def test_a_person_finds_hides_and_points_at_structures(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}/viewer")
+    drawn(page, "axial")
+    page.get_by_label("Search structures").fill("rect")
+    page.get_by_label("Search structures").press("Enter")
+    page.locator(".v-list li.chosen", has_text="Rectum").wait_for()
+    page.locator("#v-find").press("Escape")
+    large = page.locator('.v-view[data-plane="axial"] canvas')
+    box = large.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tip = page.locator('.v-view[data-plane="axial"] .v-tip')
+    tip.wait_for()
+    assert "HU" in tip.inner_text()
+
+    full = canvas_of(page, "axial")
+    page.get_by_label("Show Rectum").uncheck()
+    page.wait_for_function("document.getElementById('viewer').app.drawing === false")
+    assert not np.array_equal(canvas_of(page, "axial"), full)
+    page.get_by_role("button", name="Show all").click()
+    page.locator("#v-window").select_option(label="bone")
+    page.keyboard.press("Escape")
+    coronal_before = shown_at(page, "coronal")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
+    page.wait_for_function(
+        "was => document.querySelector('[data-plane=coronal]').dataset.at !== String(was)",
+        arg=coronal_before,
+    )
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("document.querySelectorAll('.v-view').length === 1")
+
+
+@pytest.fixture
+def phone(browser: "Browser", served: Served) -> "Iterator[Page]":
+    context = browser.new_context(
+        viewport=PHONE,  # type: ignore[arg-type] # it is one
+        has_touch=True,
+        is_mobile=True,
+    )
+    page = context.new_page()
+    page.goto(f"{served.url}/login")
+    page.get_by_label("Password or token").fill(WORDS)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served.url}/")
+    yield page
+    context.close()
+
+
+def touched(page: "Page", *steps: list[tuple[float, float]]) -> None:
+    """Put fingers down, move them, and lift them."""
+    session = page.context.new_cdp_session(page)
+    for number, points in enumerate(steps):
+        session.send(
+            "Input.dispatchTouchEvent",
+            {
+                "type": "touchStart" if number == 0 else "touchMove",
+                "touchPoints": [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)],
+            },
+        )
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_fingers_go_through_the_slices_zoom_and_set_the_crosshair(
+    phone: "Page", served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = slices("head first, supine")
+    shown = scene(one.stack(), one.contours())
+    found = [Finding(Severity.WARN, "contour-specks", "contours too small: Ball 3")]
+    caption = Caption(title="", facts="", findings=found)
+    monkeypatch.setattr(
+        "drawcli.dashboard.preview.preview_of",
+        lambda _job, _ctx: Preview(shown, 0, lambda: caption),
+    )
+    served.ctx.ledger.add(Job(id="00000000c000-1", state=State.FETCHED, since=NOON))
+    phone.goto(f"{served.url}/jobs/00000000c000-1/viewer")
+    drawn(phone, "axial")
+    assert phone.locator(".v-view").count() == 1
+    assert not phone.evaluate("document.documentElement.scrollWidth > innerWidth")
+    small = phone.evaluate(
+        "least => [...document.querySelectorAll('.viewer-page button, .viewer-page select')]"
+        ".filter(one => one.offsetParent && one.getBoundingClientRect().height < least)"
+        ".map(one => one.outerHTML)",
+        FINGER - 0.5,
+    )
+    assert small == []
+    assert told_by_axe(phone) == []
+
+    before = shown_at(phone, "axial")
+    touched(phone, [(195, 300)], [(195, 310)], [(195, 330)], [(195, 360)])
+    phone.wait_for_function(
+        "was => Number(document.querySelector('.v-view').dataset.at) > was", arg=before
+    )
+    touched(phone, [(150, 400), (240, 400)], [(130, 400), (260, 400)], [(100, 400), (290, 400)])
+    assert phone.evaluate("document.getElementById('viewer').app.zoom") > 1.5
+    phone.get_by_role("button", name="Reset").tap()
+    assert phone.evaluate("document.getElementById('viewer').app.zoom") == 1
+    touched(phone, [(120, 400)])
+    assert phone.evaluate("document.getElementById('viewer').app.cross[0]") < 0
+    phone.locator("#v-findings").get_by_role("button", name="Ball").tap()
+    drawn(phone, "axial", shown.best_picture(Plane.AXIAL, shown.drawn[0]))
