@@ -17,6 +17,7 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.access.single_sign_on import START_PATH
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
@@ -105,7 +106,7 @@ def login_page(
         "trouble": trouble,
         "asks_name": entry.asks_name,
         "takes_passwords": entry.takes_passwords,
-        "single_sign_on": entry.single_sign_on,
+        "single_sign_on": START_PATH if entry.single_sign_on else "",
     }
     return bare_page(request, "login.html", status=status, **around, **facts)
 

@@ -51,6 +51,7 @@ def test_of_two_browsers_the_second_is_told_and_can_go_on(editor: TestClient, ru
     shown = submitted(editor, conflict.text, FORM, "preview")
     assert submitted(editor, shown.text, FORM, "save").status_code == 303
     rule = read_yaml(rules).data["rules"][0]
+    assert rule["priority"] == 7
     assert rule["when"]["all"][1] == {"ProtocolName": {"contains": "pelvis"}}
 
 
