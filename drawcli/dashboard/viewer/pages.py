@@ -68,7 +68,7 @@ class Viewer:
 
     async def findings(self, request: Request) -> Response:
         """Return the findings of the acceptance gate, each with the structures that it names."""
-        return await self._answer(request, lambda loaded: JSONResponse(_findings(loaded)))
+        return await self._answer(request, lambda loaded: JSONResponse(loaded.findings()))
 
     def _subject(self, request: Request) -> ViewerSubject:
         require_login(parts_of(request))
@@ -109,18 +109,3 @@ def _facts(loaded: LoadedSubject) -> dict[str, Any]:
         "structures": loaded.rows,
         "changed": loaded.changed,
     }
-
-
-def _findings(loaded: LoadedSubject) -> list[dict[str, Any]]:
-    """Return the findings, each with the structures that it names and that have contours."""
-    drawn = [row for row in loaded.rows if row["name"] and any(row["slices"])]
-    named = sorted(drawn, key=lambda row: -len(row["name"]))
-    found = []
-    for finding in loaded.findings():
-        text, places = finding.text, []
-        for row in named:  # long names first: "Lung_L" is not "Lung"
-            if row["name"] in text:
-                text = text.replace(row["name"], " ")
-                places.append({"number": row["number"], "name": row["name"], "pictures": None})
-        found.append(finding.as_plain() | {"places": places})
-    return found
