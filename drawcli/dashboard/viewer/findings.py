@@ -65,15 +65,14 @@ def findings_as_links(
 
 def places_of(job: Job, ctx: Context) -> Places:
     """Return where the findings about the contours of a job are; none if they cannot be read."""
-    crosswalk = ctx.crosswalk(job)
-    grid = Grid.of(crosswalk)
-    if grid is None:
-        return {}
-    originals = {uid: uid for uid in crosswalk.uids.values()} | dict(crosswalk.uids)
     with suppress(DrawcliError):
-        header, _ = structure_set_of(job, crosswalk, ctx)
-        contours = (in_frames(one, crosswalk.frame_numbers) for one in contours_of(header))
-        return find_places(contours, names_of(header), grid, originals)
+        crosswalk = ctx.crosswalk(job)
+        grid = Grid.of(crosswalk)
+        if grid is not None:
+            originals = {uid: uid for uid in crosswalk.uids.values()} | dict(crosswalk.uids)
+            header, _ = structure_set_of(job, crosswalk, ctx)
+            contours = (in_frames(one, crosswalk.frame_numbers) for one in contours_of(header))
+            return find_places(contours, names_of(header), grid, originals)
     return {}
 
 
