@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.authoring.picks import Pick, parse_value
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
@@ -76,18 +76,18 @@ def draft_rule(wish: RuleRequest, header: RuleHeader, ctx: Context, known: Ledge
     ConfigError
         If the files of the site have errors, or nothing can be added to them.
     """
-    name = wish.name or _free_name(wish, ctx.rulebook)
+    name = wish.name or free_name(wish.template, {rule.name for rule in ctx.rulebook.rules})
     if any(rule.name == name for rule in ctx.rulebook.rules):
         raise UsageError(f"there is already a rule '{name}'", hint="Give another --name.")
     before = read_yaml(ctx.settings.rules)
     rule = YamlEntry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
-    case, without = _case(name, header, add_entries(before, rule), ctx)
+    case, without = case_of_series(name, header, add_entries(before, rule), ctx)
     entries = (rule,) if case is None else (case, rule)
     after = add_entries(before, *entries)
     on_many, today = ctx.settings.match.on_many, ctx.now().date()
     book = site_rulebook(ctx.settings, rules=after)
     found = compare_rulebooks(ctx.rulebook, book, known, on_many=on_many, today=today)
-    mine = f"test {_case_name(name)}"
+    mine = f"test {case_name(name)}"
     return Draft(
         name=name,
         entries=entries,
@@ -126,7 +126,7 @@ def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
         yield f"      - {pick.line}{remark}"
 
 
-def _case(
+def case_of_series(
     name: str, header: RuleHeader, rules: Document, ctx: Context
 ) -> tuple[YamlEntry | None, str]:
     """Return a test of the decision for the series, or the reason why there is none.
@@ -151,7 +151,7 @@ def _case(
 
 def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decision) -> Iterator[str]:
     """Yield the lines of the test."""
-    yield f"- name: {flow_style(_case_name(name))}"
+    yield f"- name: {flow_style(case_name(name))}"
     yield "  header:"
     for path, texts in shared.items():
         values = [parse_value(text, path) for text in texts]
@@ -165,12 +165,13 @@ def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decisio
         yield f"  templates: {flow_style(templates)}"
 
 
-def _case_name(name: str) -> str:
+def case_name(name: str) -> str:
+    """Return the name of the test that is written with a rule."""
     return f"{name}: the series it was written from"
 
 
-def _free_name(wish: RuleRequest, book: Rulebook) -> str:
-    taken = {rule.name for rule in book.rules}
-    stem = "never" if wish.template is None else wish.template.replace("_", "-").lower()
+def free_name(template: str | None, taken: set[str]) -> str:
+    """Return a name for a rule, made from its template; None: it excludes series."""
+    stem = "never" if template is None else template.replace("_", "-").lower()
     names = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
     return next(name for name in names if name not in taken)

@@ -22,7 +22,7 @@ from drawcli.system.records import suggest
 from drawcli.system.yaml_edit import flow_style
 
 # Elements that sites use in rules, most used first; a picker lists them before the rest.
-_USUAL: Final = (
+USUAL: Final = (
     *("Modality", "ProtocolName", "SeriesDescription", "StudyDescription", "BodyPartExamined"),
     *("slices", "SliceThickness", "spacing_mm", "extent_mm", "station", "ManufacturerModelName"),
     *("ConvolutionKernel", "ImageType", "contrast", "oblique", "PatientPosition"),
@@ -62,7 +62,7 @@ def pickable_elements(header: RuleHeader) -> dict[str, tuple[str, ...]]:
         for path, values in shareable_values(header).items()
         if path.count(".") == 0 or (path.count(".") == 2 and ".*." in path)  # noqa: PLR2004 - one item
     }
-    usual = [path for path in _USUAL if path in found]
+    usual = [path for path in USUAL if path in found]
     return {path: found[path] for path in (*usual, *(p for p in found if p not in usual))}
 
 

@@ -10,10 +10,7 @@ from drawcli.cli.render import Result
 from drawcli.system.printable import plain
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
-
-    from drawcli.adapters.state.pause import Pause
 
 
 def register(app: typer.Typer) -> None:
@@ -34,13 +31,14 @@ def pause(
     The next package is not uploaded any more; an upload that has begun is finished. Series are
     still found, matched and packaged. The pause lasts until 'drawcli resume', over restarts.
     """
-    from drawcli.adapters.state.audit_log import record_action
-    from drawcli.adapters.state.pause import read_pause, write_pause
+    from drawcli.adapters.state.audit_log import Actor, record_action
+    from drawcli.adapters.state.pause import paused, read_pause, write_pause
     from drawcli.pipeline.context import utc_now
 
     state_dir, now = door.settings().state_dir, utc_now()
     before = read_pause(state_dir)
-    after = _paused(before, plain(reason).strip(), now)
+    who = Actor.present()
+    after = paused(before, plain(reason).strip(), who.user, who.host, now)
     if not dry_run and after != before:
         record_action(state_dir, "pause", now)
         write_pause(state_dir, after)
@@ -56,18 +54,6 @@ def pause(
             ]
         ),
     )
-
-
-def _paused(before: "Pause | None", reason: str, now: "datetime") -> "Pause":
-    """Return the new pause; one that lasts keeps its begin, and changes only for a new reason."""
-    from drawcli.adapters.state.audit_log import Actor
-    from drawcli.adapters.state.pause import Pause
-
-    if before is not None and reason in ("", before.reason):
-        return before
-    who = Actor.present()
-    since = now if before is None else before.since
-    return Pause(since=since, user=who.user, host=who.host, reason=reason)
 
 
 def resume(door: Door, dry_run: DryRunOption = False) -> Result:

@@ -11,6 +11,7 @@ from drawcli.cli.delivery_commands import JobArgument
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
 from drawcli.errors import UsageError
+from drawcli.system.printable import volume_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,10 +131,10 @@ def _tell(
     if shown:
         render.verbatim(shown, drawn=True)(out)
     rows = [
-        (structure.name, structure.color, f"{structure.volume_cm3:,.1f}", str(structure.slices))
+        (structure.name, structure.color, volume_text(structure.volume_cm3), str(structure.slices))
         for structure in made.structures
     ]
-    render.columns(("structure", "colour", "cm3", "slices"), rows)(out)
+    render.columns(("structure", "colour", "cm³", "slices"), rows)(out)
     for finding in made.warnings:
         out.print(f"{finding.severity}  {finding.code}: {finding.text}", soft_wrap=True)
     for path in targets.values():

@@ -121,12 +121,12 @@ def _tell(out: "Console", explanation: "Explanation", asked: set[str], *, identi
         if name in asked:
             out.print(f"\nrule {plain(name)}", soft_wrap=True)
             _tree(out, tree, explanation.header if identify else None, 1)
-    near = [(name, parts) for name, parts in decision.near_misses if name in asked]
+    near = [miss for miss in decision.near_misses if miss.name in asked]
     if near and not decision.fired:
         out.print("\nnearest first:")
-        for name, parts in near[:_MOST_NEAR]:
-            many = "one condition" if len(parts) == 1 else f"{len(parts)} conditions"
-            out.print(f"  {name}: {many} away", soft_wrap=True)
+        for number, miss in enumerate(near[:_MOST_NEAR]):
+            is_equal = number > 0 and near[number - 1].order == miss.order
+            out.print(f"  {miss.text}{', as near' if is_equal else ''}", soft_wrap=True)
     out.print()
 
 

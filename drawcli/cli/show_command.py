@@ -10,7 +10,7 @@ from drawcli.cli.job_commands import JobArgument
 from drawcli.cli.render import Result
 from drawcli.errors import JobError
 from drawcli.pipeline.identity import private_facts
-from drawcli.system.printable import plain, size
+from drawcli.system.printable import plain, size, volume_with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ def _print_tree(out: "Console", tree: dict[str, Any], depth: int) -> None:
 
 def _tell_acceptance(out: "Console", report: Any) -> None:
     for number, structure in enumerate((report or {}).get("structures", [])):
-        measured = f"{structure['volume_cm3']:,.1f} cm3, {structure['contours']} contours"
+        measured = f"{volume_with_unit(structure['volume_cm3'])}, {structure['contours']} contours"
         before = "" if number else "\n"
         out.print(f"{before}structure {plain(structure['name'])}: {measured}", soft_wrap=True)
     for finding in (report or {}).get("findings", []):

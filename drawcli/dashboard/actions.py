@@ -73,22 +73,28 @@ async def act(request: Request) -> Response:
 
 def _done(name: str, action: str, form: FormData, site: SiteReader, by: str) -> Job:
     """Act on a job, with the site opened again, so that the state on disk is used."""
+    revision, template = (str(form.get(field, "")) for field in (SEEN, "template"))
     with site.reopen(by) as ctx:
-        job = actions.find_job(name, ctx)
-        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
+        return act_on(name, action, revision, template, ctx)
+
+
+def act_on(name: str, action: str, revision: str, template: str, ctx: Context) -> Job:
+    """Act on a job under its lock; UsageError if its revision is not the one that was seen."""
+    job = actions.find_job(name, ctx)
+    after = actions.act_locked(job, ctx, lambda now: _acted(now, action, revision, template, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
 
 
-def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
+def _acted(job: Job, action: str, revision: str, template: str, ctx: Context) -> Job:
     """Act on a job, if its revision is the one that the user saw."""
-    if form.get(SEEN) != str(job.revision):
+    if revision != str(job.revision):
         raise UsageError(
             f"job {job.id} has changed since this page was loaded",
             hint="Nothing was done. Reload the job and try again.",
         )
     if action == ASSIGN:
-        return actions.assign(job, str(form.get("template", "")), ctx)
+        return actions.assign(job, template, ctx)
     return actions.carry_out(job, _ACTIONS[action], ctx)
 
 

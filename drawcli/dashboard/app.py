@@ -21,7 +21,6 @@ from drawcli.dashboard.access.auth import Authenticator
 from drawcli.dashboard.access.login_required import (
     HEALTH_PATH,
     LIVE_PATH,
-    LOGIN_AGAIN,
     METRICS_PATH,
     LoginRequired,
 )
@@ -29,18 +28,25 @@ from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.single_sign_on import ANSWER_PATH, START_PATH, SingleSignOnLogin
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
-from drawcli.dashboard.editing.kept_forms import ask_login, login_again
-from drawcli.dashboard.events import Live
-from drawcli.dashboard.find.filters import save_filter
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.patients import found, patient, patients, search, study
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.editing.kept_forms import ask_login
+from drawcli.dashboard.editing.routes import editing_routes
+from drawcli.dashboard.editing.trials import TrialRuns
+from drawcli.dashboard.events import Live, Stamped
+from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.find.routes import find_routes
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
-from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
+from drawcli.dashboard.pages.login import (
+    finish_login,
+    login,
+    logout,
+    show_error,
+    start_login,
+    submit_login,
+)
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
@@ -53,6 +59,8 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.controls import run_routes
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
@@ -88,18 +96,13 @@ def routes() -> list[BaseRoute]:
         Route("/", overview),
         Route("/jobs", jobs),
         Route("/jobs.csv", jobs_csv),
-        Route("/jobs/filters", save_filter, methods=["POST"]),
+        *find_routes(),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
         *viewer_routes(),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
-        Route("/patients", patients),
-        Route("/patients", search, methods=["POST"]),
-        Route("/patients/found/{search}", found),
-        Route("/patients/{patient}", patient),
-        Route("/patients/study/{study}", study),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),
         Route("/qa/chart", chart),
@@ -114,12 +117,15 @@ def routes() -> list[BaseRoute]:
         Route("/edit/templates", edit_template),
         Route("/edit/templates", change_template, methods=["POST"]),
         Route("/templates/{template}", template),
+        *run_routes(),
         Route("/server", server),
         Route("/checkup", checkup),
         Route("/settings", settings),
-        Route(LOGIN_AGAIN, login_again, methods=["POST"]),
+        *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
+        Route(START_PATH, start_login),
+        Route(ANSWER_PATH, finish_login),
         Route("/logout", logout, methods=["POST"]),
         Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
@@ -152,7 +158,10 @@ def application(
     """
     settings = site.ctx.settings.dashboard
     limits = SessionLimits(settings.session_hours, settings.idle_minutes)
-    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
+    oidc = site.ctx.settings.oidc
+    single_sign_on = SingleSignOnLogin(oidc) if oidc.is_on else None
+    users = Users(secret.path.parent, secret.hasher)
+    entry = Authenticator(secret, users, limits, single_sign_on)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
@@ -161,30 +170,44 @@ def application(
         same_site="strict",
         https_only=options.over_tls,
     )
+    parts = _parts(site, options, entry, stopping, most_streams)
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
+        middleware=[
+            sessions,
+            Middleware(LoginRequired, entry=entry, keep=ask_login),
+            Middleware(Stamped, live=parts.live),
+        ],
         exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
-    qa_reader, index, series = QaReader(site.ctx.settings), PatientIndex(site), SeriesTexts(site)
-    volumes = Volumes()
-    app.state.parts = PageParts(
+    app.state.parts = parts
+    return Guard(app, options)
+
+
+def _parts(
+    site: SiteReader,
+    options: DashboardOptions,
+    entry: Authenticator,
+    stopping: Callable[[], bool],
+    most_streams: int,
+) -> PageParts:
+    """Return the objects that pages use."""
+    qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
+    finder, runs = Finder.of(site), RunStarter(site)
+    return PageParts(
         site=site,
         options=options,
         entry=entry,
-        live=Live(
-            site, stopping, most_streams, lambda: (qa_reader.stamp, index.progress, series.count)
-        ),
+        live=Live(site, stopping, most_streams, lambda: (qa_reader.stamp, finder.stamp, runs.last)),
         previews=Previews(site, volumes),
         qa=qa_reader,
         differences=Differences(site, volumes),
         seen=SeenTexts(),
+        trials=TrialRuns(site),
         catalogue=CatalogueRequest(site),
-        patients=index,
-        searches=Searches(),
-        series=series,
+        find=finder,
+        runs=runs,
     )
-    return Guard(app, options)
 
 
 async def live(request: Request) -> Response:

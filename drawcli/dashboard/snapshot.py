@@ -24,6 +24,7 @@ from drawcli.pipeline.actions import find_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Explanation
 from drawcli.pipeline.identity import patient_of
+from drawcli.system.yaml_read import read_yaml
 
 DAYS: Final = 14  # of the overview's report
 _MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
@@ -197,6 +198,15 @@ class SiteReader:
             if self._rulebook is None or self._rulebook[0] != stamps:
                 self._rulebook = (stamps, replace(self.ctx).rulebook)
             return self._rulebook[1]
+
+    def template_names(self) -> list[str]:
+        """Return the names of the templates; none if the file cannot be read."""
+        try:
+            data = read_yaml(self.ctx.settings.templates).data
+        except ConfigError:
+            return []
+        names = data.get("templates") if isinstance(data, dict) else None
+        return sorted(map(str, names)) if isinstance(names, dict) else []
 
     def explain(self, job: Job) -> Explanation:
         """Apply the present rules to the images of a job; OutOfReach if these cannot be read."""

@@ -17,19 +17,20 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.access.single_sign_on import START_PATH
 from drawcli.dashboard.editing.files import SeenTexts
-from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.find.index import PatientIndex
-from drawcli.dashboard.find.searches import Searches
-from drawcli.dashboard.find.series_texts import SeriesTexts
+from drawcli.dashboard.editing.trials import TrialRuns
+from drawcli.dashboard.events import Live
+from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size
+from drawcli.system.printable import size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 GLYPHS: Final = {
@@ -54,10 +55,10 @@ class PageParts:
     qa: QaReader
     differences: Differences
     seen: SeenTexts
+    trials: TrialRuns
     catalogue: CatalogueRequest
-    patients: PatientIndex
-    searches: Searches
-    series: SeriesTexts
+    find: Finder
+    runs: RunStarter
 
 
 def parts_of(request: Request) -> PageParts:
@@ -87,9 +88,9 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
-        "stamp": stamp_of(snapshot.stamp),
+        "stamp": request.state.stamp,
         "as_row": row,
-        "series_text": parts.series.of,
+        "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
     return bare_page(request, file, status=status, **around, **facts)
@@ -105,7 +106,7 @@ def login_page(
         "trouble": trouble,
         "asks_name": entry.asks_name,
         "takes_passwords": entry.takes_passwords,
-        "single_sign_on": entry.single_sign_on,
+        "single_sign_on": START_PATH if entry.single_sign_on else "",
     }
     return bare_page(request, "login.html", status=status, **around, **facts)
 
@@ -170,6 +171,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    environment.filters["volume"] = volume_with_unit
     return environment
 
 

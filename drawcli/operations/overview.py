@@ -40,6 +40,7 @@ _ENDED: Final = {
     7: "the server or the datastore cannot be reached",
     8: "the privacy gate blocked an upload",
     9: "OK, nothing to do",
+    11: "another run was at work",
     12: "the disk is full",
     137: "killed",
 }
@@ -164,12 +165,12 @@ class RunHealth(NamedTuple):
     @property
     def ending(self) -> str:
         """How the last run ended, in words; "" before the first."""
-        return "" if self.last is None else _how_ended(self.last)
+        return "" if self.last is None else ended_text(self.last.exit_code, self.last.error)
 
     def _run(self, now: datetime) -> str:
         before = ""
         if self.last is not None:
-            how = _how_ended(self.last)
+            how = ended_text(self.last.exit_code, self.last.error)
             before = f"last run {_when(self.last.ended, now)}: {how}"
         if self.runner is not None:
             said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
@@ -243,9 +244,9 @@ def _receiver(state_dir: Path) -> "ReceiverHealth":
     return ReceiverHealth.of(state_dir)
 
 
-def _how_ended(run: Run) -> str:
-    other = f"exit code {run.exit_code}"
-    return _ENDED_BY.get(run.error) or _ENDED.get(run.exit_code, other)
+def ended_text(exit_code: int, error: str = "") -> str:
+    """Return how a run ended, by its exit code and the reason code of its error."""
+    return _ENDED_BY.get(error) or _ENDED.get(exit_code, f"exit code {exit_code}")
 
 
 def _when(at: datetime, now: datetime) -> str:

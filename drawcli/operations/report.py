@@ -66,6 +66,8 @@ class Bin:
     held: int = 0
     failed: int = 0
     bytes_sent: int = 0
+    delivered_jobs: set[str] = field(default_factory=set)  # ids: each job counts once
+    held_jobs: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class Report:
             "bins": [
                 {"begins": period.begins.isoformat()}
                 | {what: getattr(period, what) for what in _TOTALS}
+                | {what: len(getattr(period, what)) for what in ("delivered_jobs", "held_jobs")}
                 for period in self.bins
             ],
             "failures": dict(self.failures.most_common()),
@@ -188,12 +191,14 @@ def _count(event: Event, job: Job, report: Report, span: Bin) -> None:
             span.bytes_sent += job.zip_bytes or 0
         case EventKind.REACHED, State.DELIVERED:
             span.delivered += 1
+            span.delivered_jobs.add(job.id)
             report.templates.update(filter(None, [job.template]))
         case EventKind.FAILED, code:
             span.failed += 1
             report.failures[code] += 1
         case EventKind.HELD, code:
             span.held += 1
+            span.held_jobs.add(job.id)
             report.holds[code] += 1
 
 

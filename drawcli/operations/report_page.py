@@ -9,7 +9,7 @@ from drawcli import __version__
 from drawcli.core.pictures.html import standalone_page
 from drawcli.operations.qa.summary_text import lines
 from drawcli.operations.report import WHOLE, Report, Took
-from drawcli.operations.report_plots import spans, stacked_bars
+from drawcli.operations.report_plots import BarSeries, grouped_bars, spans
 from drawcli.system.durations import duration, long_duration
 
 _GB: Final = 1e9
@@ -113,22 +113,26 @@ def _flow(report: Report) -> str:
     each = "week" if report.by_week else "day"
     if not report.total("delivered") + report.total("held"):
         return f"<h2>By the {each}</h2><p>Nothing was delivered and nothing held in this time.</p>"
-    series = {
-        "home": [float(period.delivered) for period in report.bins],
-        "held": [float(period.held) for period in report.bins],
-    }
-    plot = stacked_bars(f"Delivered and held by the {each}", _labels(report), series)
+    plot = grouped_bars(f"Jobs by the {each}", _labels(report), jobs_series(report))
     return f"""<h2>By the {each}</h2>
 <figure>{plot}
 <figcaption><span class="key home"></span>delivered <span class="key held"></span>held: a person
-was asked</figcaption></figure>"""
+was asked. Each job counts once a {each}.</figcaption></figure>"""
+
+
+def jobs_series(report: Report) -> list[BarSeries]:
+    """Return the jobs delivered and held in each part of a report."""
+    return [
+        BarSeries("home", "delivered", [len(period.delivered_jobs) for period in report.bins]),
+        BarSeries("held", "held", [len(period.held_jobs) for period in report.bins]),
+    ]
 
 
 def _volume(report: Report) -> str:
     if not report.total("bytes_sent"):
         return ""
-    series = {"sent": [period.bytes_sent / _GB for period in report.bins]}
-    plot = stacked_bars("Volume sent", _labels(report), series, "GB")
+    series = [BarSeries("sent", "GB", [period.bytes_sent / _GB for period in report.bins])]
+    plot = grouped_bars("Volume sent", _labels(report), series, "GB")
     return f"<h2>Volume sent</h2><figure>{plot}</figure>"
 
 

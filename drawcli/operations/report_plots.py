@@ -4,10 +4,10 @@ Colours are classes, which the page's style sheet knows for light and for dark r
 its figures as a title, for a pointer and for a screen reader.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from math import log10
-from typing import Final
+from math import ceil, floor, log10
+from typing import Final, NamedTuple
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 220
@@ -17,46 +17,65 @@ _ABOVE: Final = 12
 _ROW: Final = 30
 _NAMES: Final = 150
 _TICKS: Final = (
-    *((1, "1 s"), (10, "10 s"), (60, "1 min"), (600, "10 min"), (3600, "1 h"), (36_000, "10 h")),
+    *(
+        (0.1, "0.1 s"),
+        (1, "1 s"),
+        (10, "10 s"),
+        (60, "1 min"),
+        (600, "10 min"),
+        (3600, "1 h"),
+        (36_000, "10 h"),
+    ),
     *((86_400, "1 d"), (604_800, "1 w")),
 )
 _MOST_LABELS: Final = 10
+_MOST_STEPS: Final = 5  # of a scale
+_ROUNDING: Final = 1e-9
+_SHORTEST: Final = 0.1  # s: where a logarithmic scale begins
 
 
-def stacked_bars(
-    what: str, labels: Sequence[str], series: Mapping[str, Sequence[float]], unit: str = ""
+class BarSeries(NamedTuple):
+    """One number for each place of a plot."""
+
+    css_class: str  # of the colour
+    words: str  # what is counted
+    values: Sequence[float]
+
+
+def grouped_bars(
+    what: str, labels: Sequence[str], series: Sequence[BarSeries], unit: str = ""
 ) -> str:
-    """Return bars side by side, each of several parts on top of each other.
+    """Return groups of bars side by side, all from the same line.
 
     Parameters
     ----------
     what
         What the plot shows, in words.
     labels
-        One for each bar.
+        One for each group.
     series
-        By the class of the colour: one number for each bar.
+        A bar in each group.
     unit
         Of the numbers; "" for counts.
     """
-    sums = [sum(values) for values in zip(*series.values(), strict=True)]
-    top = nice_top(max(sums, default=0), whole=not unit)
+    largest = max((max(one.values, default=0) for one in series), default=0)
+    axis = axis_of(largest, whole=not unit)
     inner, each = _HEIGHT - _BELOW - _ABOVE, (_WIDTH - _LEFT) / max(len(labels), 1)
+    width = each * 0.76 / max(len(series), 1)
     marks = []
     for number, label in enumerate(labels):
-        base = float(_HEIGHT - _BELOW)
-        x = _LEFT + number * each + each * 0.12
-        for name, values in series.items():
-            height = inner * values[number] / top
+        left = _LEFT + number * each + each * 0.12
+        for place, one in enumerate(series):
+            height = inner * one.values[number] / axis.top
             if not height:
                 continue
-            base -= height
-            said = f"{label}: {_number(values[number])} {unit or name}"
+            said = f"{label}: {_number(one.values[number])} {unit or one.words}"
             marks.append(
-                f'<rect class="{name}" x="{x:.1f}" y="{base:.1f}" width="{each * 0.76:.1f}" '
+                f'<rect class="{one.css_class}" x="{left + place * width:.1f}" '
+                f'y="{_HEIGHT - _BELOW - height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}"><title>{escape(said)}</title></rect>'
             )
-    return _svg(what, _HEIGHT, _axis(top, unit) + "".join(marks) + _days(labels, each))
+    return _svg(what, _HEIGHT, _lines(axis, unit) + "".join(marks) + _days(labels, each))
 
 
 def spans(what: str, rows: Sequence[tuple[str, float, float, str]]) -> str:
@@ -73,7 +92,7 @@ def spans(what: str, rows: Sequence[tuple[str, float, float, str]]) -> str:
     right = _WIDTH - 24
 
     def x(seconds: float) -> float:
-        share = log10(max(seconds, 1.0)) / log10(max(largest, 10.0))
+        share = log10(max(seconds, _SHORTEST) / _SHORTEST) / log10(largest / _SHORTEST)
         return _NAMES + (right - _NAMES) * min(share, 1.0)
 
     height = _ROW * len(rows) + _BELOW
@@ -95,32 +114,49 @@ def spans(what: str, rows: Sequence[tuple[str, float, float, str]]) -> str:
     return _svg(what, height, "".join(parts))
 
 
-def nice_top(largest: float, *, whole: bool) -> float:
-    """Return the end of an axis: a round number that is not below the largest value.
+class Axis(NamedTuple):
+    """A scale from 0."""
 
-    >>> [nice_top(n, whole=True) for n in (0, 1, 7, 23, 130)], nice_top(0.3, whole=False)
-    ([4, 4, 8, 40, 200], 0.4)
+    step: float
+    steps: int
+
+    @property
+    def top(self) -> float:
+        """Its end."""
+        return self.step * self.steps
+
+
+def axis_of(largest: float, *, whole: bool) -> Axis:
+    """Return a scale that ends at or above the largest value, in at most five round steps.
+
+    A step is 1, 2, 2.5 or 5, times a power of ten; of whole numbers, a whole number.
+
+    >>> [axis_of(n, whole=True) for n in (0, 1, 7, 23, 130)]  # doctest: +NORMALIZE_WHITESPACE
+    [Axis(step=1.0, steps=1), Axis(step=1.0, steps=1), Axis(step=2.0, steps=4),
+     Axis(step=5.0, steps=5), Axis(step=50.0, steps=3)]
+    >>> axis_of(0.3, whole=False), axis_of(11, whole=False)
+    (Axis(step=0.1, steps=3), Axis(step=2.5, steps=5))
     """
-    if whole and largest <= 4:  # noqa: PLR2004 - four steps of one
-        return 4
-    step = 10.0 ** _floor(log10(largest or 1.0))
-    top = next(step * n for n in (1, 2, 4, 8, 10) if step * n >= largest)
-    return round(top) if top >= 1 else round(top, 6)
+    power = 10.0 ** floor(log10((largest or 1.0) / _MOST_STEPS))
+    steps = (round(power * n, 12) for n in (1, 2, 2.5, 5, 10, 20))
+    step = next(
+        one
+        for one in steps
+        if one * _MOST_STEPS >= largest * (1 - _ROUNDING) and not (whole and one % 1)
+    )
+    return Axis(step, max(ceil(largest / step * (1 - _ROUNDING)), 1))
 
 
-def _floor(number: float) -> int:
-    return int(number // 1)
-
-
-def _axis(top: float, unit: str) -> str:
+def _lines(axis: Axis, unit: str) -> str:
     """Return the lines of a scale from 0, with their figures."""
     inner, parts = _HEIGHT - _BELOW - _ABOVE, []
-    for quarter in range(5):
-        y = _HEIGHT - _BELOW - inner * quarter / 4
+    for number in range(axis.steps + 1):
+        y = _HEIGHT - _BELOW - inner * number / axis.steps
+        named = f" {unit}" if unit and number == axis.steps else ""
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text class="small" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{_number(top * quarter / 4)}{f' {unit}' if unit and quarter == 4 else ''}</text>"  # noqa: PLR2004
+            f"{axis.step * number:,.12g}{named}</text>"
         )
     return "".join(parts)
 

@@ -1,6 +1,7 @@
 """Received structure sets: find, deliver again, verify."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -99,6 +100,33 @@ def delivery_path(job: Job, ctx: Context) -> Path | None:
     """
     place = destination(job, ctx.crosswalk(job), ctx)
     return None if place is None else place.folder / place.name
+
+
+def delivered_data(job: Job, ctx: Context) -> bytes:
+    """Return the structure set of a job, byte for byte as it was delivered; it names the patient.
+
+    If it is not in its folder any more, or went to DICOM targets, it is made again of the received
+    file.
+
+    Raises
+    ------
+    UsageError
+        If nothing was delivered, or the same bytes cannot be had any more.
+    """
+    crosswalk = _of_delivered(job, ctx)
+    path = delivery_path(job, ctx)
+    with suppress(OSError):
+        if path is not None and _is_there(path, job):
+            return path.read_bytes()
+    received = ctx.work.file(job.id, RECEIVED)
+    with suppress(JobError, OSError):
+        data, _, _ = finish_structure_set(job, received.read_bytes(), crosswalk, ctx)
+        if hashlib.sha256(data).hexdigest() == job.delivered_sha256:
+            return data
+    raise UsageError(
+        f"the structure set of job {job.id} is not there any more as it was delivered",
+        hint="It was moved or changed, and cannot be made again of what was received.",
+    )
 
 
 def verifiable_jobs(ctx: Context) -> list[Job]:

@@ -35,7 +35,7 @@ def counted(count: float, noun: str, plural: str = "") -> str:
 
 
 def volume_text(cm3: float | None) -> str:
-    """Return a volume in cm3 with three significant figures; "none" without contours.
+    """Return a volume in cm³ with three significant figures; "none" without contours.
 
     >>> volume_text(1234.5), volume_text(88.04), volume_text(0.12349), volume_text(0)
     ('1,230', '88.0', '0.123', 'none')
@@ -45,6 +45,15 @@ def volume_text(cm3: float | None) -> str:
     rounded = float(f"{cm3:.2e}")
     decimals = max(0, 2 - floor(log10(abs(rounded))))
     return f"{rounded:,.{decimals}f}"
+
+
+def volume_with_unit(cm3: float | None) -> str:
+    """Return a volume as `volume_text`, with its unit.
+
+    >>> volume_with_unit(88.04), volume_with_unit(0)
+    ('88.0 cm³', 'none')
+    """
+    return f"{volume_text(cm3)} cm³" if cm3 else volume_text(cm3)
 
 
 def plain(text: str) -> str:

@@ -403,6 +403,8 @@ ROUTES = (
 QUERIES = (
     *(f"/jobs?{key}={{}}" for key in ("in", "q", "state", "template", "page", "rows", "sort")),
     "/rules?job={}",
+    "/edit/templates?template={}",
+    "/templates/Prostate_OAR?saved={}",
     "/jobs/feedfacecafe-1?done={}",
     "/jobs/feedfacecafe-1/pictures?structure={}",
     "/?{}",

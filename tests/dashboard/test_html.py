@@ -13,13 +13,14 @@ from tests.dashboard.conftest import WORDS, Serve, log_in
 HEADINGS = ("h1", "h2", "h3")
 PLACES = ("/", "/jobs", "/jobs?state=held", "/unmatched", "/rules", "/server", "/checkup",
     "/settings", "/templates", "/templates/Prostate_OAR",
+    "/edit/templates", "/edit/templates?template=Prostate_OAR",
     "/nowhere")  # fmt: skip
 
 
 @pytest.fixture
 def pages(serve: Serve, home: Job, held: Job) -> dict[str, str]:
     """Return every page, with everything on it that may be: actions and patients."""
-    client = serve(password=WORDS, allow_actions=True, identify=True)
+    client = serve(password=WORDS, allow_actions=True, allow_editing=True, identify=True)
     login = client.get("/login").text
     log_in(client)
     jobs = [f"/jobs/{home.id}", f"/jobs/{held.id}", f"/rules?job={home.id}"]

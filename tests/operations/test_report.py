@@ -14,7 +14,7 @@ from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.operations.ledger_copies import as_csv
 from drawcli.operations.report import COLUMNS, WHOLE, Report, report_of
 from drawcli.operations.report_page import page
-from drawcli.operations.report_plots import spans, stacked_bars
+from drawcli.operations.report_plots import BarSeries, axis_of, grouped_bars, spans
 from tests.operations.qa.summaries import chart_of, summary_with
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -184,19 +184,44 @@ def test_contours_that_are_compared_have_a_section() -> None:
     assert without.as_plain()["contours"] is None
 
 
-def test_bars_are_as_high_as_their_numbers() -> None:
-    drawn = stacked_bars("bars", ["a", "b"], {"home": [2.0, 4.0], "held": [1.0, 0.0]})
+def test_bars_stand_beside_each_other_and_are_as_high_as_their_numbers() -> None:
+    series = [BarSeries("home", "delivered", [2, 4]), BarSeries("held", "held", [1, 0])]
+    drawn = grouped_bars("bars", ["a", "b"], series)
 
-    heights = [float(one) for one in re.findall(r'class="\w+" .*?height="([\d.]+)"', drawn)]
-    assert heights == [90.0, 45.0, 180.0]  # of 180 for the axis to 4
+    bars = re.findall(r'<rect class="(\w+)" x="([\d.]+)" y="([\d.]+)" .*? height="([\d.]+)"', drawn)
+    assert [float(height) for _, _, _, height in bars] == [90.0, 45.0, 180.0]  # the axis ends at 4
+    assert [float(y) + float(height) for _, _, y, height in bars] == [192.0] * 3  # one ground
+    assert len({x for _, x, _, _ in bars}) == 3
     assert 'aria-label="bars"' in drawn
-    assert "<title>b: 4 home</title>" in drawn
+    assert "<title>b: 4 delivered</title>" in drawn
+
+
+@pytest.mark.parametrize("largest", [0, 1, 3, 7, 12, 99, 130, 10_000, 123_456])
+def test_the_lines_of_an_axis_are_round_and_of_counts_whole(largest: int) -> None:
+    axis = axis_of(largest, whole=True)
+
+    assert f"{axis.step:e}".partition("e")[0].rstrip("0") in ("1.", "2.", "2.5", "5.")
+    assert axis.step == round(axis.step)
+    assert largest <= axis.top <= max(2 * largest, 1)
+    assert axis.steps <= 5
+
+
+def test_a_job_counts_once_a_day_however_often_it_is_held() -> None:
+    events = [Event(NOW + timedelta(minutes=n), EventKind.HELD, "deadline") for n in range(3)]
+    reached = Event(NOW + timedelta(hours=1), EventKind.REACHED, State.DELIVERED)
+    job = Job(id="0123456789ab-1", state=State.DELIVERED, since=NOW, events=(*events, reached))
+
+    (day,) = report_of([job], NOW, NOW + timedelta(hours=2)).bins
+    plain = report_of([job], NOW, NOW + timedelta(hours=2)).as_plain()["bins"][0]
+
+    assert (day.held, len(day.held_jobs), len(day.delivered_jobs)) == (3, 1, 1)
+    assert (plain["held"], plain["held_jobs"], plain["delivered_jobs"]) == (3, 1, 1)
 
 
 def test_spans_lie_on_a_scale_of_powers() -> None:
-    drawn = spans("spans", [("upload", 1.0, 100.0, "so"), ("server", 10.0, 100.0, "so")])
+    drawn = spans("spans", [("upload", 0.1, 10.0, "so"), ("server", 1.0, 10.0, "so")])
 
     dots = [float(one) for one in re.findall(r'class="dot" cx="([\d.]+)"', drawn)]
     ends = [float(one) for one in re.findall(r'class="span" x1="[\d.]+" x2="([\d.]+)"', drawn)]
-    assert dots[1] - dots[0] == pytest.approx(ends[0] - dots[1])  # 1 to 10 as 10 to 100
+    assert dots[1] - dots[0] == pytest.approx(ends[0] - dots[1], abs=0.2)  # 0.1 to 1 as 1 to 10
     assert ends[0] == ends[1]

@@ -245,7 +245,7 @@ def test_near_misses_are_ranked(read: Read) -> None:
 
     decision: Decision = decide(HEADER, rules)
 
-    assert [name for name, _ in decision.near_misses] == ["near", "far"]
+    assert [miss.name for miss in decision.near_misses] == ["near", "far"]
     assert "nearest is near (slices equals 3: fail)" in decision.sentence
 
 

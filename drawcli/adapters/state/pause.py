@@ -41,6 +41,14 @@ class Pause(NamedTuple):
         return f"uploads are paused {self.facts(now)}. 'drawcli resume' sends again"
 
 
+def paused(before: Pause | None, reason: str, user: str, host: str, now: datetime) -> Pause:
+    """Return the new pause; one that lasts keeps its begin, and changes only for a new reason."""
+    if before is not None and reason in ("", before.reason):
+        return before
+    since = now if before is None else before.since
+    return Pause(since=since, user=user, host=host, reason=reason)
+
+
 def read_pause(state_dir: Path) -> Pause | None:
     """Return the pause of a site; None if it is not paused."""
     path = state_dir / FILE_NAME

@@ -4,6 +4,7 @@ from math import hypot
 from typing import TYPE_CHECKING, Final
 
 from drawcli.cli import render
+from drawcli.system.printable import volume_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from drawcli.core.qa.outcomes import StructureComparison
 
 LONGEST_NAME: Final = 16  # characters in the table
-_LARGE_CM3: Final = 100.0  # shown without decimals
 
 
 def show_structures(out: "Console", structures: "Iterable[StructureComparison]") -> None:
@@ -23,8 +23,8 @@ def show_structures(out: "Console", structures: "Iterable[StructureComparison]")
     titles = (
         "structure",
         "outcome",
-        "A cm3",
-        "B cm3",
+        "A cm³",
+        "B cm³",
         "Dice",
         "sDice",
         "HD95",
@@ -62,7 +62,6 @@ def legend(taus: "Sequence[float]", reference: str) -> str:
 
 
 def _volume(cm3: float | None) -> str:
-    """Return a volume with at least three digits."""
-    from drawcli.operations.qa.page import figure
+    from drawcli.operations.qa.page import NO_FIGURE
 
-    return figure(cm3, 0 if cm3 is not None and cm3 >= _LARGE_CM3 else 1)
+    return NO_FIGURE if cm3 is None else volume_text(cm3)

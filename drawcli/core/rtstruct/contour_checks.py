@@ -28,6 +28,7 @@ from drawcli.core.rtstruct.contour_table import (
 )
 from drawcli.core.rtstruct.laterality import other_side
 from drawcli.core.series.slice_grid import Grid
+from drawcli.system.printable import volume_with_unit
 
 _WIDEST_GAP: Final = 2  # slices: shorter gaps are reported, longer ones separate two parts
 _SIDES_MM: Final = 1.0  # smallest left/right swap that is reported, mm
@@ -281,7 +282,8 @@ def _out_of_bounds(
         least, most = bounds.get(structure.name, (0.0, float("inf")))
         if structure.contours and not least <= structure.volume_cm3 <= most:
             wanted = f"the template allows {least:g} to {most:g}"
-            yield "structure-volume", f"{structure.name}: {structure.volume_cm3:.1f} cm3, {wanted}"
+            volume = volume_with_unit(structure.volume_cm3)
+            yield "structure-volume", f"{structure.name}: {volume}, {wanted}"
 
 
 def _on_the_wrong_side(measured: Sequence[MeasuredStructure]) -> Iterator[tuple[str, str]]:

@@ -79,6 +79,14 @@ class Explained:
             return replace(self, text=hide_value(self.text), whole=self.text, parts=parts)
         return replace(self, parts=parts) if parts else self
 
+    @property
+    def passed(self) -> int:
+        """The number of comparisons that are true; of alternatives, in the one that has most."""
+        if not self.parts or self.text == "not":
+            return int(self.truth is Truth.TRUE and not self.skipped)
+        counts = [part.passed for part in self.parts]
+        return max(counts) if self.text == "any" else sum(counts)
+
     def failures(self) -> Iterator["Explained"]:
         """Yield the innermost conditions that kept the whole from being true."""
         if self.truth is Truth.TRUE:

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.rules.conditions import (
     Compare,
@@ -23,6 +23,10 @@ from drawcli.core.rules.privacy import paths_in, patient_of
 # Facts that further slices of the series may change.
 _UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "folder"})
 
+_EXCLUDES: Final = "excludes"
+_DISABLED: Final = "disabled"
+_MOST_EQUAL: Final = 2  # rules as near as the nearest, in a sentence
+
 
 class Choice(StrEnum):
     """The kind of decision on a series."""
@@ -31,6 +35,28 @@ class Choice(StrEnum):
     UNMATCHED = "unmatched"
     AMBIGUOUS = "ambiguous"
     EXCLUDED = "excluded"
+
+
+class NearMiss(NamedTuple):
+    """A rule that did not fire."""
+
+    name: str
+    failed: list[Explained]  # the innermost conditions that kept it from firing
+    passed: int  # comparisons that are true
+    note: str = ""  # "excludes" or "disabled": it would send nothing
+
+    @property
+    def order(self) -> tuple[bool, bool, int, int]:
+        """The key for sorting, the nearest first: of two with one key neither is nearer."""
+        return (self.note == _DISABLED, bool(self.note), -self.passed, len(self.failed))
+
+    @property
+    def text(self) -> str:
+        """Its name, and how far away it is."""
+        number = len(self.failed)
+        far = "one condition away" if number == 1 else f"{number} conditions away"
+        notes = [far if self.failed else "matches", *([self.note] if self.note else [])]
+        return f"{self.name} ({'; '.join(notes)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +70,7 @@ class Decision:
     fired: tuple[Rule, ...]  # each template once, in the order of the file
     header: RuleHeader = field(repr=False)
     asked: tuple[Rule, ...] = field(repr=False)
+    idle: tuple[Rule, ...] = field(default=(), repr=False)  # disabled
 
     @cached_property
     def explanation(self) -> Mapping[str, Explained]:
@@ -71,18 +98,34 @@ class Decision:
         return tuple(template for rule in self.fired for template in rule.templates)
 
     @cached_property
-    def near_misses(self) -> list[tuple[str, list[Explained]]]:
-        """The rules that did not fire with the failed conditions, the fewest first."""
-        failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}
-        missed = [(name, parts) for name, parts in failed.items() if parts]
-        return sorted(missed, key=lambda miss: len(miss[1]))
+    def near_misses(self) -> list[NearMiss]:
+        """The rules that did not fire: first those with the most conditions passed.
+
+        Rules that exclude come behind all that send, and disabled ones last.
+        """
+        patient = patient_of(self.header)
+        found = [
+            NearMiss(rule.name, parts, tree.passed, _EXCLUDES if rule.exclude else "")
+            for rule in self.asked
+            for tree in (self.explanation[rule.name],)
+            if (parts := list(tree.failures()))
+        ]
+        for rule in self.idle:
+            tree = rule.when.explain(self.header).without(patient)
+            found.append(NearMiss(rule.name, list(tree.failures()), tree.passed, _DISABLED))
+        return sorted(found, key=lambda miss: miss.order)
 
     def _nearest(self) -> str:
+        """Return the nearest rule with its first failed conditions, and those as near."""
         if not self.near_misses:
             return ": there are no rules"
-        name, failed = self.near_misses[0]
-        conditions = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
-        return f"; nearest is {name} ({conditions})"
+        first, *others = self.near_misses
+        conditions = "; ".join(f"{part.text}: {part.outcome}" for part in first.failed[:3])
+        note = f"{first.note}; " if first.note else ""
+        equal = [miss.name for miss in others if miss.order == first.order]
+        more = f" and {len(equal) - _MOST_EQUAL} more" if len(equal) > _MOST_EQUAL else ""
+        as_near = f"; as near: {', '.join(equal[:_MOST_EQUAL])}{more}" if equal else ""
+        return f"; nearest is {first.name} ({note}{conditions or 'it matches'}){as_near}"
 
 
 def decide_early(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
@@ -91,8 +134,9 @@ def decide_early(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
     Facts that depend on the number of slices, and elements that differ between slices, may change.
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
-    decided = partial(Decision, header=header, asked=book.enabled)
-    unsure = _UNSURE | header.mixed.keys()
+    decided = partial(Decision, header=header, asked=book.enabled, idle=book.disabled)
+    asked = {path for rule in book.enabled for path in paths_in(rule.when)}
+    unsure = _UNSURE | {path for path in asked if path in header.mixed}
     for rule in book.enabled:
         if (
             rule.exclude
@@ -137,7 +181,7 @@ def decide(header: RuleHeader, rules: Sequence[Rule], *, on_many: str = "hold") 
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
     fits = book.matching(header)
-    decided = partial(Decision, header=header, asked=book.enabled)
+    decided = partial(Decision, header=header, asked=book.enabled, idle=book.disabled)
     never = tuple(rule for rule in fits if rule.exclude)
     if never:
         return decided(choice=Choice.EXCLUDED, fired=never[:1])

@@ -70,6 +70,11 @@ class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - caches its screen
         return tuple(rule for rule in self if rule.enabled)
 
     @cached_property
+    def disabled(self) -> tuple[Rule, ...]:
+        """The disabled rules."""
+        return tuple(rule for rule in self if not rule.enabled)
+
+    @cached_property
     def _screen(self) -> Screen:
         return Screen(self.enabled)
 

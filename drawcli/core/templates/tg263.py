@@ -7,7 +7,7 @@ too: PRV margins (SpinalCord_PRV05), partial structures (Lung~), and targets.
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -38,6 +38,7 @@ def is_standard(name: str) -> bool:
     return bool({whole, base, digits} & _known()) or _TARGET.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
 def nearest_name(name: str) -> str | None:
     """Return the primary name most similar to a name, or None.
 

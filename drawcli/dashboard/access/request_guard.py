@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drawcli.dashboard.access.devices import COOKIE
 from drawcli.dashboard.access.options import DashboardOptions
-from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES
+from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES, PAGE_MANY_BYTES
 
 POLICY: Final = "; ".join(
     (
@@ -39,6 +39,7 @@ _LONGEST_QUERY: Final = 4096
 _ESCAPES: Final = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _DIGITS: Final = 9
 EDITING: Final = "/edit/"  # paths whose forms carry the text of a rule or template
+MANY_JOBS: Final = "/held"  # its form names many jobs
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -82,8 +83,7 @@ class Guard:
             return PlainTextResponse("drawcli: other sites may only link\n", 403)
         if scope["method"] != "POST":
             return PlainTextResponse("drawcli: GET and POST only\n", 405)
-        most = PAGE_EDIT_BYTES if scope["path"].startswith(EDITING) else PAGE_FORM_BYTES
-        return self._refusal_of_form(headers, host, most)
+        return self._refusal_of_form(headers, host, _most_bytes(scope["path"]))
 
     def _refusal_of_form(self, headers: Headers, host: str, most: int) -> PlainTextResponse | None:
         if not self._is_own(headers, host):
@@ -99,6 +99,13 @@ class Guard:
         """Return whether a form came from our own page, by the browser's headers."""
         origins = (None, f"http://{host}", f"https://{host}")  # TLS by a proxy
         return _is_same_site(headers) and headers.get("origin") in origins
+
+
+def _most_bytes(path: str) -> int:
+    """Return the largest form of an address."""
+    if path == MANY_JOBS:
+        return PAGE_MANY_BYTES
+    return PAGE_EDIT_BYTES if path.startswith(EDITING) else PAGE_FORM_BYTES
 
 
 def _is_same_site(headers: Headers) -> bool:

@@ -63,8 +63,8 @@ def patients(request: Request) -> Response:
     """Show the search and the latest patients."""
     require(request, Right.PATIENTS)
     parts = parts_of(request)
-    parts.patients.follow()
-    rows = _rows(parts.patients.newest(_NEWEST), parts)
+    parts.find.patients.follow()
+    rows = _rows(parts.find.patients.newest(_NEWEST), parts)
     return _listed(request, rows[:_LATEST], len(rows), None)
 
 
@@ -75,7 +75,7 @@ async def search(request: Request) -> Response:
     words, day = (str(form.get(name, "")).strip() for name in ("words", "day"))
     if not PatientQuery.of(words, day):
         return RedirectResponse("/patients", SEE_OTHER)
-    number = parts_of(request).searches.add(words, day, _session(request))
+    number = parts_of(request).find.searches.add(words, day, _session(request))
     return RedirectResponse(f"/patients/found/{number}", SEE_OTHER)
 
 
@@ -83,11 +83,11 @@ def found(request: Request) -> Response:
     """Show the patients of a search."""
     require(request, Right.PATIENTS)
     parts = parts_of(request)
-    kept = parts.searches.get(request.path_params["search"], _session(request))
+    kept = parts.find.searches.get(request.path_params["search"], _session(request))
     if kept is None:
         return RedirectResponse("/patients", SEE_OTHER)  # it is over, or of another session
-    parts.patients.follow()
-    cases = parts.patients.find(PatientQuery.of(kept.words, kept.day))
+    parts.find.patients.follow()
+    cases = parts.find.patients.find(PatientQuery.of(kept.words, kept.day))
     keys = {*islice(dict.fromkeys(case.patient for case in cases), MOST_PATIENTS)}
     rows = _rows([case for case in cases if case.patient in keys], parts)
     return _listed(request, rows, len({case.patient for case in cases}), kept)
@@ -97,22 +97,25 @@ def patient(request: Request) -> Response:
     """Show all studies of a patient, with the timeline of their jobs."""
     require(request, Right.PATIENTS)
     parts = parts_of(request)
-    parts.patients.follow()
-    return _story(request, parts.patients.of_patient(request.path_params["patient"]), "patient")
+    parts.find.patients.follow()
+    return _story(
+        request, parts.find.patients.of_patient(request.path_params["patient"]), "patient"
+    )
 
 
 def study(request: Request) -> Response:
     """Show one study of a patient, with the timeline of its jobs."""
     require(request, Right.PATIENTS)
     parts = parts_of(request)
-    parts.patients.follow()
-    return _story(request, parts.patients.of_study(request.path_params["study"]), "study")
+    parts.find.patients.follow()
+    cases = parts.find.patients.of_study(request.path_params["study"])
+    return _story(request, cases, "study")
 
 
 def _listed(
     request: Request, rows: list[PatientRow], count: int, kept: PatientSearch | None
 ) -> Response:
-    index = parts_of(request).patients
+    index = parts_of(request).find.patients
     return page(
         request,
         "patients.html",
@@ -126,7 +129,7 @@ def _listed(
 
 def _story(request: Request, cases: Sequence[PatientCase], what: str) -> Response:
     parts = parts_of(request)
-    progress = parts.patients.progress
+    progress = parts.find.patients.progress
     if not cases and not progress.is_building:
         raise HTTPException(404, f"There is no such {what} any more: work folders are removed.")
     rows = _rows(cases, parts)
@@ -189,7 +192,7 @@ def _studies(cases: Iterable[PatientCase], parts: PageParts) -> list[StudyPart]:
 
 def _timeline(jobs: Iterable[Job]) -> list[TimelineEntry]:
     """Return the events of jobs, the newest first."""
-    events = [TimelineEntry(job, moment) for job in jobs for moment in moments(job)]
+    events = [TimelineEntry(job, moment) for job in jobs for moment in reversed([*moments(job)])]
     events.sort(key=lambda one: one.moment.at, reverse=True)
     return events[:_MOST_MOMENTS]
 

@@ -18,6 +18,7 @@ from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.find.cases import case_of_job
+from drawcli.dashboard.find.downloads import downloads_of
 from drawcli.dashboard.find.filters import saved_filters
 from drawcli.dashboard.job_query import DAYS, HELD, NOW, ROWS, SORTS, WARNINGS, JobQuery, Listing
 from drawcli.dashboard.job_table import columns_for, job_rows, titles
@@ -26,7 +27,6 @@ from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
-from drawcli.errors import DrawcliError
 from drawcli.operations.ledger_copies import as_csv
 from drawcli.pipeline.identity import private_facts
 from drawcli.pipeline.stored_explanation import read_explanation
@@ -45,7 +45,7 @@ def jobs(request: Request) -> Response:
         request,
         "jobs.html",
         listing=listing,
-        lines=job_rows(listing.jobs, site.now, columns, parts.series.of, patient),
+        lines=job_rows(listing.jobs, site.now, columns, parts.find.series.of, patient),
         states=[HELD, WARNINGS, *State],
         templates=sorted({job.template for job in among if job.template}),
         modalities=sorted({job.modality for job in among if job.modality}),
@@ -96,6 +96,7 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         warnings=unseen_warnings(found),
         facts=facts(found, site.now),
+        known=[one for one in parts.find.series.of(found)._asdict().items() if one[1]],
         private=private_facts(found, site.ctx) if identify else [],
         who=case_of_job(found, site.ctx) if identify else None,
         trees=_trees(explanation),
@@ -103,8 +104,9 @@ def job(request: Request) -> Response:
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
+        downloads=downloads_of(found, parts, visitor),
         actions=available_actions(found, site.ctx) if may_act else {},
-        templates=_templates(site) if may_act else [],
+        templates=site.template_names() if may_act else [],
         done=completed_action(found, done),
         rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),
@@ -128,10 +130,3 @@ def _siblings(job: Job, site: SiteReader) -> list[Job]:
     """Return the other jobs of the same series that are open or recently finished."""
     every = site.snapshot().jobs
     return [other for other in every if other.series_key == job.series_key and other.id != job.id]
-
-
-def _templates(site: SiteReader) -> list[str]:
-    try:
-        return sorted(site.rulebook().templates)
-    except DrawcliError:
-        return []

@@ -11,10 +11,12 @@ from starlette.responses import Response
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.jobs.warned import unseen_warnings
+from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
-from drawcli.operations.report_plots import stacked_bars
+from drawcli.operations.report_page import jobs_series
+from drawcli.operations.report_plots import grouped_bars
 from drawcli.system.durations import duration
 
 _FLOW: Final = (
@@ -60,6 +62,7 @@ def overview(request: Request) -> Response:
         flow=_counts(snapshot.overview, _FLOW),
         others=_counts(snapshot.overview, _OTHER_STATES),
         setup=site.setup(),
+        controls=controls_of(parts_of(request)),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,
@@ -110,9 +113,5 @@ def _plot(report: Report) -> Markup | None:
     if not report.total("delivered") + report.total("held"):
         return None
     labels = [f"{day.begins:%b} {day.begins.day}" for day in report.bins]
-    series = {
-        "home": [float(day.delivered) for day in report.bins],
-        "held": [float(day.held) for day in report.bins],
-    }
-    plot = stacked_bars("Delivered and held per day", labels, series)
-    return Markup(plot)  # noqa: S704 - numbers and days; `stacked_bars` escapes
+    plot = grouped_bars("Jobs delivered and held per day", labels, jobs_series(report))
+    return Markup(plot)  # noqa: S704 - numbers and days; `grouped_bars` escapes

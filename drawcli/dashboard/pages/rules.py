@@ -1,13 +1,16 @@
 """Rules and templates, a trial of the rules on a series, and the series that no rule sends."""
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.adapters.rulebook.rulebook import Rulebook
+from drawcli.authoring.rule_edits import name_of, rules_in
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rules.conditions import Rule, RuleHeader, Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
@@ -16,9 +19,11 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError, DrawcliError
 from drawcli.pipeline.explain import Trial, lint_rules, lint_templates, try_case
+from drawcli.system.yaml_read import read_yaml
 
 _MOST_LISTED: Final = 200
 _MOST_NEAR: Final = 5
+_SAVED: Final = re.compile(r"yes|[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class RuleTrial:
     choice: str
     sentence: str
     rules: list[tuple[str, ExplanationNode]]  # matching rules first
-    near: list[tuple[str, int]]  # rules that nearly match, and how many conditions fail
+    near: list[str]  # rules that nearly match, and how far away they are
 
 
 def rules(request: Request) -> Response:
@@ -61,6 +66,7 @@ def rules(request: Request) -> Response:
         tried=_tried(asked, site, identify=identify) if asked and book else None,
         jobs=site.snapshot().jobs[-_MOST_LISTED:],
         settings=site.ctx.settings,
+        **_editing(request),
     )
 
 
@@ -71,6 +77,19 @@ def unmatched(request: Request) -> Response:
     among = [job for job in reversed(site.snapshot().jobs) if job.state in states]
     groups = {state: [job for job in among if job.state is state] for state in states}
     return page(request, "unmatched.html", groups=groups, most=_MOST_LISTED)
+
+
+def _editing(request: Request) -> dict[str, Any]:
+    """Return what the page needs beside for users who may edit."""
+    saved = request.query_params.get("saved", "")
+    facts: dict[str, Any] = {"saved": saved if _SAVED.fullmatch(saved) else "", "base": ""}
+    facts["raw"] = []
+    if visitor_of(request).may(Right.EDIT):
+        with suppress(ConfigError):
+            document = read_yaml(parts_of(request).site.ctx.settings.rules)
+            facts["base"] = parts_of(request).seen.remember(document.source)
+            facts["raw"] = [name_of(rule) for rule in rules_in(document)]
+    return facts
 
 
 def _book(site: SiteReader) -> tuple[Rulebook | None, list[str]]:
@@ -112,5 +131,5 @@ def _tried(name: str, site: SiteReader, *, identify: bool) -> RuleTrial | Drawcl
         choice=str(decision.choice),
         sentence=decision.sentence,
         rules=sorted(nodes, key=lambda node: node[1].outcome != Truth.TRUE),
-        near=[(rule, len(parts)) for rule, parts in near],
+        near=[miss.text for miss in near],
     )

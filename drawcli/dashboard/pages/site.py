@@ -13,6 +13,7 @@ from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.tokens import claims_of
+from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
@@ -39,6 +40,7 @@ def server(request: Request) -> Response:
         settings=settings,
         health={line.subject: line.text for line in site.health.sentences(site.now)},
         tokens=_tokens(site),
+        controls=controls_of(parts_of(request)),
         catalogue=load_catalogue(site.ctx.settings.state_dir),
         runs=list(islice(newest, _RUNS)),
         there=sum(job.state in _AT_SERVER for job in site.snapshot().jobs),

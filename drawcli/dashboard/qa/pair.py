@@ -27,6 +27,7 @@ from drawcli.dashboard.qa.words import (
 )
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import UsageError
+from drawcli.system.printable import volume_text
 
 _COLUMNS: Final = (  # figure, title, decimals
     ("dice", "Dice", 3),
@@ -91,7 +92,7 @@ def pair(request: Request) -> Response:
         rating=_rating(record.job, parts.qa),
         has_pictures=parts.differences.can_show(record),
         meanings=MEANINGS,
-        volume=lambda value: _figure(value, 1),
+        volume=lambda value: _figure(None, 1) if value is None else volume_text(value),
     )
 
 

@@ -19,6 +19,7 @@ from drawcli.dashboard.access.rights import Right, require
 from drawcli.dashboard.editing.files import TEMPLATES
 from drawcli.dashboard.editing.flow import BASE, INVALID, STEP, Proposal, answer, base_of
 from drawcli.dashboard.editing.kept_forms import editing
+from drawcli.dashboard.template_pages.asking import EDITOR
 from drawcli.dashboard.template_pages.catalogue_search import search
 from drawcli.dashboard.template_pages.form import ServerStructure, TemplateForm, plan_of, sources_of
 from drawcli.dashboard.template_pages.operations import OPERATIONS_SHOWN
@@ -27,7 +28,6 @@ from drawcli.dashboard.template_pages.volumes import StructureVolumes, recent_vo
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError
 
-PLACE: Final = "/edit/templates"
 _AGAIN: Final[Mapping[str, Callable[[TemplateForm], TemplateForm]]] = {  # steps that show the form
     "search": lambda form: form,
     "add": lambda form: replace(form.with_picks(), search=""),
@@ -81,7 +81,7 @@ async def change_template(request: Request, sent: FormData) -> Response:
         file=TEMPLATES,
         edit=template_edit(plan, is_new=is_new, origin=origin),
         summary=f"{'New template' if is_new else 'Template'} {plan.name}",
-        action=PLACE,
+        action=EDITOR,
         back=f"/templates/{plan.name}",
     )
     return await answer(request, sent, what, again)
@@ -118,13 +118,14 @@ def _shown(
         found=search(around.sources.values(), form.search, form.picks, taken),
         pulled=around.pulled,
         asking=parts_of(request).catalogue,
+        asked="asked" in request.query_params,
         names=[*taken, *(row.get("name") for row in form.derived if row.get("name"))],
         types=[one for one in ROI_TYPES if one],
         no_type=NO_TYPE,
         operations=OPERATIONS_SHOWN,
         hint=_hint,
         standard_names=primary_names(),
-        action=PLACE,
+        action=EDITOR,
     )
 
 

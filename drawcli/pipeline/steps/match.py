@@ -34,6 +34,8 @@ def match(job: Job, ctx: Context) -> Job:
         for rule in others:
             _add_sibling(job, rule, facts, ctx)
         return _matched(job, mine, facts, ctx)
+    if _is_unchanged(job, decision):
+        return replace(_as_before(job, decision), **facts)
     after = job.to(State(decision.choice.value), at=ctx.now(), **facts)
     if decision.choice is Choice.AMBIGUOUS:
         err = NeedsPerson(
@@ -43,6 +45,26 @@ def match(job: Job, ctx: Context) -> Job:
         )
         return after.held_for(err, at=ctx.now())
     return after.postponed(None, code=str(decision.choice), reason=decision.sentence)
+
+
+def _is_unchanged(job: Job, decision: Decision) -> bool:
+    """Return whether a job already has this verdict: then nothing has happened to it.
+
+    For changed rules, the nearest one may be another; several that match make another verdict.
+    """
+    if job.state != decision.choice.value:
+        return False
+    return job.held and job.reason == decision.sentence if _is_held(decision) else not job.held
+
+
+def _as_before(job: Job, decision: Decision) -> Job:
+    if _is_held(decision):
+        return job
+    return job.postponed(None, code=str(decision.choice), reason=decision.sentence)
+
+
+def _is_held(decision: Decision) -> bool:
+    return decision.choice is Choice.AMBIGUOUS
 
 
 def decision_for(job: Job, ctx: Context) -> Decision:

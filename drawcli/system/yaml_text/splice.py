@@ -114,7 +114,8 @@ def with_entry_text(document: Document, location: Location, new: str, wanted: An
     lines = Lines(text)
     indent = " " * lines.indent(text[start:end])
     body = lines.newline.join(
-        indent + line if line.strip() else "" for line in new.rstrip().splitlines()
+        indent + line if line.strip() else ""
+        for line in new.rstrip().replace("\r\n", "\n").split("\n")
     )
     body += lines.newline if text[start:end].endswith("\n") else ""
     section = _at(document.data, location[:-1])

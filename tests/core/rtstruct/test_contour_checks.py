@@ -435,7 +435,7 @@ def test_a_volume_is_held_against_the_bounds_of_the_template(
     told, _ = inspected(box(range(2, 7)), bounds={"Bladder": bounds})
 
     assert list(told) == found
-    assert all("Bladder: 9.0 cm3" in text for text in told.values())
+    assert all("Bladder: 9.00 cm³" in text for text in told.values())
 
 
 def test_a_structure_that_was_not_drawn_has_no_volume_to_be_judged() -> None:

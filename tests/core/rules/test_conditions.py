@@ -209,6 +209,35 @@ def test_the_sentence_says_what_was_decided() -> None:
     ]
 
 
+def ruled(name: str, *parts: Truth, **facts: bool) -> Rule:
+    return Rule(name=name, template="T", when=Every(tuple(PLAIN[p] for p in parts)), **facts)  # type: ignore[arg-type] # any fact
+
+
+def test_the_nearest_rule_has_most_conditions_passed_and_would_send() -> None:
+    one_of_one = ruled("a", NO)
+    two_of_three = ruled("b", YES, YES, NO)
+    two_of_four = ruled("c", YES, YES, NO, MISSING)
+    excluding = ruled("d", YES, YES, YES, NO, exclude=True)
+    disabled = ruled("e", YES, YES, YES, YES, enabled=False)
+
+    decision = decide(HEADER, [disabled, excluding, one_of_one, two_of_four, two_of_three])
+    only_disabled = decide(HEADER, [disabled])
+
+    assert [miss.name for miss in decision.near_misses] == ["b", "c", "a", "d", "e"]
+    assert [miss.passed for miss in decision.near_misses] == [2, 2, 0, 3, 4]
+    assert [miss.note for miss in decision.near_misses] == ["", "", "", "excludes", "disabled"]
+    assert decision.near_misses[3].text == "d (one condition away; excludes)"
+    assert only_disabled.sentence == "no rule matches; nearest is e (disabled; it matches)"
+
+
+def test_rules_that_are_as_near_are_told() -> None:
+    rules = [ruled(name, YES, NO) for name in "abcd"]
+
+    assert decide(HEADER, rules).sentence == (
+        "no rule matches; nearest is a (A equals no: fail); as near: b, c and 1 more"
+    )
+
+
 def test_the_nearest_rule_is_the_one_with_the_fewest_failures() -> None:
     far = Rule(name="far", template="T", when=Every((PLAIN[NO], PLAIN[MISSING])))
     near = Rule(name="near", template="T", when=Every((PLAIN[YES], PLAIN[MISSING])))

@@ -146,7 +146,7 @@ def test_saved_filters_are_few_and_damaged_ones_are_left_out(serve: Serve) -> No
 def shown(client: TestClient) -> str:
     """Return the list of jobs once the texts of the series are read."""
     client.get("/jobs")
-    texts: SeriesTexts = client.app._app.state.parts.series  # type: ignore[attr-defined]
+    texts: SeriesTexts = client.app._app.state.parts.find.series  # type: ignore[attr-defined]
     texts.wait()
     return client.get("/jobs").text
 

@@ -21,7 +21,7 @@ from tests.phantoms.planning import write_planning_ct
 def seen_by(client: TestClient) -> PatientIndex:
     """Return the index behind a page, complete."""
     client.get("/patients")
-    index: PatientIndex = client.app._app.state.parts.patients  # type: ignore[attr-defined]
+    index: PatientIndex = client.app._app.state.parts.find.patients  # type: ignore[attr-defined]
     index.wait()
     return index
 

@@ -105,7 +105,7 @@ def test_a_structure_has_its_state_in_words_its_cases_and_latest_figures(
     assert row[5].endswith(f"{latest.hd95_mm:.1f} mm")
     assert (CHART, f"Dice of Bladder: {latest.dice:.3f}, investigate") in list(links(root))
     assert "1 structure to investigate" in said(root)
-    assert root.findtext("head/title") == "1 to investigate · drawcli"
+    assert root.findtext("head/title") == "! 1 to investigate · drawcli"
 
 
 def test_what_is_to_be_looked_at_is_first_with_its_reason(

@@ -15,6 +15,7 @@ from tests.conftest import NOON, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.template_pages.conftest import Received
 from tests.dashboard.template_pages.test_pages import words_of
+from tests.dashboard.test_html import check_headings, check_names, read
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -297,4 +298,89 @@ def test_a_template_that_is_not_there_has_no_form(editor: TestClient) -> None:
 def test_without_a_catalogue_the_page_says_how_to_get_it(editor: TestClient, site: Site) -> None:
     (site.state / "catalogue.json").unlink()
 
-    assert "There is no copy of the server" in words_of(editor.get(PLACE).text)
+    page = editor.get(PLACE).text
+
+    assert "There is no copy of it yet" in page
+    assert "Ask the server" in page
+    assert "Show the changes" not in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: {b: c}", "x # y", "&a *a", "- x", "!!python/name:os.system", "'\"", "null", "{{1}}"],
+)
+def test_what_is_typed_is_a_value_and_nothing_else(
+    editor: TestClient, file: Path, text: str
+) -> None:
+    before = yaml.safe_load(file.read_text())["templates"]
+
+    shown = send(
+        editor,
+        editor.get(PROSTATE),
+        "preview",
+        description=f"{text}\n  evil:\r\n    models: {{}}",
+        s0_label=text,
+        s0_about=text,
+        s0_key="720:1",
+    )
+    assert send(editor, shown, "save").status_code == 303
+
+    after = yaml.safe_load(file.read_text())["templates"]
+    assert after["Prostate_OAR"]["description"] == f"{text} evil: models: {{}}"
+    assert after["Prostate_OAR"]["structures"]["Bladder"]["label"] == text
+    assert {**after, "Prostate_OAR": 0} == {**before, "Prostate_OAR": 0}
+
+
+def test_the_form_cannot_say_what_a_model_is(editor: TestClient, file: Path) -> None:
+    added = send(editor, editor.get(PLACE), "add", name="New", **{"pick_730:1": "yes"})
+    foreign = {"s0_name": "Heart", "s0_config": "x", "s0_map": "9", "s999_key": "720:1"}
+
+    shown = send(editor, added, "preview", **foreign)
+    send(editor, shown, "save")
+
+    models = yaml.safe_load(file.read_text())["templates"]["New"]["models"]
+    assert list(models) == [730]
+    assert models[730]["map"] == {1: "Brain"}
+    assert models[730]["config"] == "3d_fullres"
+
+
+def test_no_text_of_the_server_or_of_a_form_becomes_a_part_of_the_page(
+    editor: TestClient, site: Site
+) -> None:
+    one = as_json()[0]
+    structure = {**one["modelmap"][0], "map_tg263_primary_name": "<i>", "Anatomic_Group": "<i>"}
+    save_catalogue(site.state, [{**one, "model_name": "<i>", "modelmap": [structure]}], NOON)
+
+    page = send(editor, editor.get(PLACE), "search", search="<i>", name="<i>", description="<i>")
+    added = send(editor, page, "add", **{"pick_720:1": "yes"})
+
+    for text in (page.text, added.text, editor.get("/templates/Prostate_OAR?saved=<i>").text):
+        assert "<i>" not in text
+    assert page.text.count("&lt;i&gt;") >= 5
+
+
+def test_a_form_whose_login_has_ended_is_shown_again_and_not_saved(
+    serve: Serve, file: Path
+) -> None:
+    client = serve(password=WORDS, allow_editing=True)
+    log_in(client)
+    shown = send(client, client.get(PROSTATE), "preview", s0_high="1200")
+    before = file.read_bytes()
+    client.cookies.clear()
+
+    asked = send(client, shown, "save")
+
+    assert asked.status_code == 401
+    assert "What you typed is kept" in asked.text
+    assert file.read_bytes() == before
+
+
+def test_the_form_is_good_html_with_a_label_for_each_field(editor: TestClient) -> None:
+    whole = send(editor, send(editor, editor.get(PROSTATE), "derived"), "empty").text
+
+    everything = list(read(whole).iter())
+    names = [one.get("id") for one in everything if one.get("id")]
+
+    assert len(names) == len(set(names))
+    check_headings(PLACE, everything)
+    check_names(PLACE, everything)

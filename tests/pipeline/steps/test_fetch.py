@@ -121,7 +121,7 @@ def test_volumes_are_held_against_the_template_as_it_is_now(
 
     assert job.state is state
     assert job.held == (state is State.SEGMENTED)
-    assert ("cm3, the template allows 500 to 1000" in (job.reason or "")) == job.held
+    assert ("cm³, the template allows 500 to 1000" in (job.reason or "")) == job.held
 
 
 @pytest.mark.usefixtures("pelvis")

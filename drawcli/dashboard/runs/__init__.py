@@ -1,0 +1,1 @@
+"""Runs from the page: started now, paused and resumed."""
