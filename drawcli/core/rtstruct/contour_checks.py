@@ -33,7 +33,6 @@ from drawcli.system.printable import volume_with_unit
 _WIDEST_GAP: Final = 2  # slices: shorter gaps are reported, longer ones separate two parts
 _SIDES_MM: Final = 1.0  # smallest left/right swap that is reported, mm
 
-
 Polygon = list[tuple[float, float]]  # mm
 
 
@@ -229,8 +228,8 @@ class ContourChecks:
         """Count a finding; it is in a slice, which may have no contour itself."""
         self.found[check][structure.name] += count
         outline = (structure.slices.get(index) or structure.slices[index - 1])[0]
-        place = self.grid.point(index, outline.polygon[0])
-        self.places.setdefault((check, structure.name), place)
+        point = self.grid.point(index, outline.polygon[0])
+        self.places.setdefault((check, structure.name), point)
 
     def _area_of(
         self, index: int, outlines: Sequence[Outline], structure: MeasuredStructure
