@@ -9,7 +9,13 @@ from typing import Final, Protocol
 
 from drawcli.core.dicom.upper_layer import NodeTrouble
 from drawcli.core.dicom_service.object_store import Take
-from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries, BadAnswer
+from drawcli.core.pull.answers import (
+    Answer,
+    ArchivedInstance,
+    ArchivedSeries,
+    BadAnswer,
+    mismatches,
+)
 from drawcli.core.pull.keys import QueryKey
 from drawcli.core.pull.retrieval import QueryRefused
 from drawcli.errors import NeedsPerson, TryLater
@@ -73,3 +79,13 @@ def as_job_error(err: NodeTrouble | BadAnswer, who: str) -> TryLater | NeedsPers
         hint = "See the log of the archive: what does it allow this AE title to do?"
         return NeedsPerson(text, code=REFUSED, hint=hint)
     return TryLater(text, code=AWAY, hint=err.hint or "Run 'drawcli nodes check' to test it.")
+
+
+def matches(
+    answer: Answer, keys: Sequence[QueryKey], level: str, today: date, found: FoundSeries
+) -> bool:
+    """Return whether an answer matches; count those that lack the attribute of a key."""
+    missed = mismatches(answer, keys, level, today)
+    for key in missed:
+        found.without[key.keyword] += not any(map(str.strip, answer.get(key.tag, ())))
+    return not missed

@@ -6,7 +6,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.adapters.archive.archive import FoundSeries, as_job_error
+from drawcli.adapters.archive.archive import FoundSeries, as_job_error, matches
 from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.adapters.dicom_network.query_association import QueryAssociation
 from drawcli.core.dicom import tags
@@ -23,7 +23,6 @@ from drawcli.core.pull.answers import (
     decode_answer,
     encode_query,
     instance_in,
-    mismatches,
     query_of,
     return_keys,
     series_in,
@@ -67,7 +66,7 @@ class DimseArchive:
         found = FoundSeries()
 
         def read(answer: Answer) -> str | None:
-            return study_in(answer) if _matches(answer, keys, STUDY, today, found) else None
+            return study_in(answer) if matches(answer, keys, STUDY, today, found) else None
 
         asked = query_of(STUDY, return_keys(STUDY), keys, today)
         for study in dict.fromkeys(self._asked(STUDY, asked, PULL_STUDIES, read)):
@@ -113,7 +112,7 @@ class DimseArchive:
     ) -> list[ArchivedSeries]:
         def read(answer: Answer) -> ArchivedSeries | None:
             one = series_in(answer, study)
-            return one if _matches(answer, keys, SERIES, today, found) else None
+            return one if matches(answer, keys, SERIES, today, found) else None
 
         asked = query_of(SERIES, return_keys(SERIES, study=study), keys, today)
         matching = self._asked(SERIES, asked, PULL_SERIES, read)
@@ -163,16 +162,6 @@ def check_installed() -> None:
 def _check_number(number: int, most: int) -> None:
     if number >= most:
         raise BadAnswer(f"has more than {most:,} answers to a query: {_NARROWER}")
-
-
-def _matches(
-    answer: Answer, keys: Sequence[QueryKey], level: str, today: date, found: FoundSeries
-) -> bool:
-    """Return whether an answer matches; count those that lack the attribute of a key."""
-    missed = mismatches(answer, keys, level, today)
-    for key in missed:
-        found.without[key.keyword] += not any(map(str.strip, answer.get(key.tag, ())))
-    return not missed
 
 
 def _identifiers(series: ArchivedSeries, instances: Sequence[ArchivedInstance]) -> Iterator[bytes]:
