@@ -814,6 +814,8 @@ _SERVER = (
     "test_a_server_that_lies_is_not_believed",
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
+_SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
+_ATTEMPTS = "see `dashboard/access/test_rate_limit.py`"
 _PULLS = "see `adapters/archive/test_dimse_archive.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
 _COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
@@ -885,10 +887,15 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_BROWSERS}: test_who_reads_nothing_is_given_up",
         _NO_ANSWER,
     ),
+    "login": (
+        f"{_SIGN_ON}: test_a_provider_that_drips_is_given_up",
+        f"{_SIGN_ON}: test_a_provider_that_answers_something_else_is_not_asked_at_once_again",
+        f"{_SIGN_ON}: test_a_token_that_says_something_else_lets_nobody_in",
+    ),
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
-        "see `dashboard/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+        "see `access/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
     ),
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
 from drawcli.config.sections_delivery import Accept, Deliver
+from drawcli.config.sections_login import SingleSignOn
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.config.sections_network import Receive
 from drawcli.config.sections_pull import Pull, PullSource
@@ -53,6 +54,7 @@ class Settings(Record):
     notify: Notify = _section(Notify)
     metrics: Metrics = _section(Metrics)
     dashboard: Dashboard = _section(Dashboard)
+    oidc: SingleSignOn = _section(SingleSignOn)
     logs: Logs = _section(Logs)
     qa: Qa = _section(Qa)
     receive: Receive = _section(Receive)
@@ -72,6 +74,7 @@ class Settings(Record):
             server=_placed(self.server, base, "token_file", "ca_file", "client_cert", "client_key"),
             notify=_placed(self.notify, base, "urls_file"),
             metrics=_placed(self.metrics, base, "textfile"),
+            oidc=_placed(self.oidc, base, "client_secret_file", "ca_file"),
             deliver=self.deliver.replace(**deliver),
             receive=_placed(self.receive, base, "folder", "tls_cert", "tls_key", "tls_ca"),
             pull=self.pull.replace(sources=[source.anchored(base) for source in self.pull.sources]),

@@ -52,7 +52,8 @@ def job_rows(
 
 def columns_for(jobs: Sequence[Job], now: datetime) -> list[Column]:
     """Return the columns of a table; one that may be empty is left out where it is."""
-    return [c for c in TABLE if c.always or any(c.shown(job, now) for job in jobs)]
+    shown = [column for column in TABLE if column.name != "slices"]  # it is told with the series
+    return [c for c in shown if c.always or any(c.shown(job, now) for job in jobs)]
 
 
 def titles(columns: Iterable[Column]) -> list[tuple[str, str, str]]:
@@ -109,11 +110,12 @@ def _series(job: Job, _now: datetime, values: dict[str, Any]) -> str:
     text: SeriesText = values["series"]
     words = " · ".join(filter(None, text))
     more = f' <span class="soft">{escape(words)}</span>' if words else ""
-    return f'<td role="cell" class="series">{escape(job.modality or "")}{more}</td>'
+    what = f"{job.modality or '?'} of {job.slices or '?'}"
+    return f'<td role="cell" class="series">{escape(what)}{more}</td>'
 
 
 def _cell(text: str) -> str:
-    return f'<td role="cell">{escape(text)}</td>'
+    return f'<td role="cell" class="who">{escape(text)}</td>'
 
 
 # Columns with markup.

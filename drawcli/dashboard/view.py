@@ -17,9 +17,10 @@ from drawcli.core.qa.summary import INVESTIGATE
 from drawcli.dashboard.access.auth import Authenticator, form_token
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.rights import Right, visitor_of
+from drawcli.dashboard.access.single_sign_on import START_PATH
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
-from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
@@ -87,7 +88,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
-        "stamp": stamp_of(snapshot.stamp),
+        "stamp": request.state.stamp,
         "as_row": row,
         "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
@@ -105,7 +106,7 @@ def login_page(
         "trouble": trouble,
         "asks_name": entry.asks_name,
         "takes_passwords": entry.takes_passwords,
-        "single_sign_on": entry.single_sign_on,
+        "single_sign_on": START_PATH if entry.single_sign_on else "",
     }
     return bare_page(request, "login.html", status=status, **around, **facts)
 

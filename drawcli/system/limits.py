@@ -99,6 +99,9 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence=f"{_RUN_GOES_ON}; the sending process is killed, the next run sends it again, "
         "`doctor` shows since when the recipient accepts nothing",
     ),
+    "login": Limit(
+        "identity provider", "its addresses, its keys, a code", "no login", 10.0, largest=256 * KB
+    ),
     "token-command": Limit(
         peer="program of the site",
         content="`server.token_command`, `token_store_command`",
@@ -107,11 +110,7 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence="the program and its child processes are killed; the run exits with 3",
     ),
     "keyring": Limit(
-        peer="keyring of the system",
-        content="`server.token_keyring`",
-        seconds=30.0,
-        largest=128 * KB,
-        consequence="the run exits with 3",
+        "keyring of the system", "`server.token_keyring`", "exit 3", 30.0, largest=128 * KB
     ),
     "git": Limit(
         peer="git",

@@ -18,7 +18,7 @@ from drawcli.adapters.state.pause import Pause, write_pause
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.app import Files
-from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.events import Live
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
 from drawcli.operations.doctor.outcome import CheckResult
@@ -330,16 +330,21 @@ def test_what_was_written_before_a_page_listens_is_told_at_once(
     import asyncio
 
     shown = Shown(ctx, lambda: pytest.fail("opened"), site.config)
-    drawn = stamp_of(shown.snapshot().stamp)
-    live = Live(shown, lambda: True)
+    records = [0]
+    live = Live(shown, lambda: True, records=lambda: [*records])
+    drawn = live.stamp
 
     async def told() -> list[str]:
         return [event async for event in live.events(drawn)]
 
     before = asyncio.run(told())
+    records.append(1)
+    by_records = asyncio.run(told())
+    records.pop()
     in_state(State.FOUND)
 
     assert len(before) == 1
+    assert "change" in by_records[1]
     assert "change" in asyncio.run(told())[1]
 
 
