@@ -147,7 +147,7 @@ def exchange(
         return with_deadline(deadline, ask, lambda _late: None)
 
 
-class Download(NamedTuple):
+class WebDownload(NamedTuple):
     """An answer that is being received."""
 
     status: int
@@ -158,7 +158,7 @@ class Download(NamedTuple):
 @contextmanager
 def open_download(
     client: httpx.Client, request: WebRequest, deadline: Deadline
-) -> Iterator[Download]:
+) -> Iterator[WebDownload]:
     """Send a request; yield its answer, piece by piece; each piece extends the deadline.
 
     Raises
@@ -176,7 +176,7 @@ def open_download(
     try:
         _check_plain(response)
         pieces = read_with_deadline(response.iter_raw(), deadline, response.close)
-        yield Download(
+        yield WebDownload(
             response.status_code, response.headers.get("content-type", ""), _translated(pieces)
         )
     finally:
