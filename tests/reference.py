@@ -27,10 +27,8 @@ from drawcli.system.limits import (
     RUN_HOURS,
     SILENT_IN_A_ROW,
     SILENT_IN_ALL,
-    SLOWEST_BYTES_PER_SECOND,
-    bytes_in_words,
-    seconds_in_words,
 )
+from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND, bytes_in_words, seconds_in_words
 from drawcli.system.records import Record
 from tests.conformance import conformance
 

@@ -27,7 +27,10 @@ FLOORS = (
     ("core",),  # pure: no file, clock, socket or random number
     ("errors", "system"),  # files, platforms, threads, YAML
 )
-OF_NODES = ("delivery", "dicom_network")  # delivery targets are nodes, too
+# Delivery targets and archives are nodes, too.
+OF_NODES = {
+    (one, node) for one in ("delivery", "archive") for node in ("dicom_network", "dicom_web")
+}
 SANDBOX_MAY_IMPORT = {"errors", "sandbox"}
 SANDBOX_IS_IMPORTED_BY = {"cli/training/sandbox_commands.py", "cli/training/sandbox_options.py"}
 MOST_MODULES = {"drawcli": 6, "cli": 45}  # in a folder; 20 in any other
@@ -42,14 +45,17 @@ OUTSIDE = {
     "h2": {"adapters/server"},
     "httpx": {
         "adapters/server",
-        "adapters/delivery/web_client.py",
+        "adapters/archive/web_archive.py",
+        "adapters/dicom_web/web_client.py",
         "system/network/http_client.py",
         "adapters/notifications.py",
         "operations/heartbeat.py",
+        "adapters/identity_provider/requests.py",
     },
     "isal": {"adapters"},
     "jinja2": {"dashboard"},
     "jpeg_ls": {"core/frames"},
+    "jwt": {"adapters/identity_provider/id_token.py"},
     "keyring": {"adapters/server"},
     "libjpeg": {"core/frames"},
     "markupsafe": {"dashboard"},
@@ -58,7 +64,12 @@ OUTSIDE = {
     "orjson": {"adapters/ledger"},
     "platformdirs": {"config"},
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
-    "pynetdicom": {"adapters/delivery", "adapters/dicom_network", "sandbox/pacs"},
+    "pynetdicom": {
+        "adapters/archive",
+        "adapters/delivery",
+        "adapters/dicom_network",
+        "sandbox/pacs",
+    },
     "pytest": {"pytest_plugin.py"},
     "re2": {"core"},
     "reportlab": {"operations/qa/document_pdf.py", "operations/qa/document_svg.py"},
@@ -159,7 +170,7 @@ def points_downwards(path: Path, name: str) -> bool:
         return True
     here = path.relative_to(PACKAGE).with_suffix("").parts
     if here[0] == rest[0] == "adapters":  # adapters do not know each other
-        return rest[1] == here[1] or (here[1], rest[1]) == OF_NODES
+        return rest[1] == here[1] or (here[1], rest[1]) in OF_NODES
     if here[:2] == ("pipeline", "steps") and rest[:2] == ["pipeline", "steps"]:  # nor do steps
         return path.stem == "__init__"
     return may_import(here[0], rest[0])

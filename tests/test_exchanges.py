@@ -44,7 +44,8 @@ from drawcli.operations import metrics
 from drawcli.operations.heartbeat import ping
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import watchdog
-from drawcli.system.limits import EXCHANGES, MB
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import MB
 from tests import hostile
 from tests.conftest import NOON, Clock, Site
 
@@ -813,6 +814,9 @@ _SERVER = (
     "test_a_server_that_lies_is_not_believed",
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
+_SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
+_ATTEMPTS = "see `dashboard/access/test_rate_limit.py`"
+_PULLS = "see `adapters/archive/test_dimse_archive.py`"
 _ATTEMPTS = "see `dashboard/test_rate_limit.py`"
 _COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
 _ARCHIVES = "see `adapters/delivery/test_stow.py`"
@@ -863,6 +867,16 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_ARCHIVES}: test_a_check_of_an_archive_that_drips_or_floods_ends",
         f"{_ARCHIVES}: test_a_check_reports_credentials_that_are_refused",
     ),
+    "pull-query": (
+        f"{_PULLS}: test_an_archive_that_drips_an_answer_is_left_in_time",
+        f"{_PULLS}: test_an_answer_without_end_is_given_up",
+        f"{_PULLS}: test_a_match_that_is_none_is_an_error_that_quotes_nothing",
+    ),
+    "pull-object": (
+        f"{_PULLS}: test_an_archive_that_drips_an_object_is_left_in_time",
+        f"{_PULLS}: test_an_object_above_the_limit_is_given_up",
+        f"{_PULLS}: test_what_is_no_object_ends_the_retrieval",
+    ),
     "page-request": (
         f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
         f"{_BROWSERS}: test_a_body_without_end_is_given_up",
@@ -873,10 +887,15 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_BROWSERS}: test_who_reads_nothing_is_given_up",
         _NO_ANSWER,
     ),
+    "login": (
+        f"{_SIGN_ON}: test_a_provider_that_drips_is_given_up",
+        f"{_SIGN_ON}: test_a_provider_that_answers_something_else_is_not_asked_at_once_again",
+        f"{_SIGN_ON}: test_a_token_that_says_something_else_lets_nobody_in",
+    ),
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
-        "see `dashboard/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+        "see `access/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
     ),
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",

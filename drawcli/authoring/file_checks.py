@@ -3,19 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
-from drawcli.core.rules.operators import canonical_path
-from drawcli.core.rules.withheld import is_withheld
 from drawcli.errors import ConfigError
 from drawcli.pipeline.explain import Trial, lint_rules, lint_templates, try_case
 from drawcli.system.yaml_read import Document
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
-
-_COMPARED: Final = ("rules", "tests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,6 @@ def check_templates_file(
     return _checked(_book_before(settings, None, before), book, settings, today)
 
 
-def hidden_values(document: Document) -> set[str]:
-    """Return the values in rules and tests that may identify a patient, as texts of the file."""
-    data = document.data if isinstance(document.data, dict) else {}
-    return {text for section in _COMPARED for text in _hidden(data.get(section))}
-
-
 def _book_before(
     settings: "Settings", rules: Document | None, templates: Document | None
 ) -> Rulebook | None:
@@ -81,23 +71,3 @@ def _checked(
 def _warnings(book: Rulebook) -> Iterator[str]:
     yield from lint_rules(book)
     yield from lint_templates(book)
-
-
-def _hidden(value: Any) -> Iterator[str]:
-    """Yield the texts below the elements that are withheld."""
-    if isinstance(value, list):
-        for one in value:
-            yield from _hidden(one)
-    for key, one in value.items() if isinstance(value, dict) else ():
-        path = canonical_path(key) if isinstance(key, str) else None
-        yield from _texts(one) if path is not None and is_withheld(path) else _hidden(one)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
-    elif isinstance(value, dict):
-        yield from _texts(list(value.values()))
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

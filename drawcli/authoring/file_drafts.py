@@ -4,14 +4,15 @@ A draft is the file as it was read, and the file as it would be. Nothing is writ
 which compares the file on disk with the one that was read.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from drawcli.adapters.edited_files.git_commit import Commit
 from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved, digest_of, save_file
+from drawcli.authoring.hidden_values import shown_source
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.printable import plain
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
@@ -42,10 +43,15 @@ class FileDraft:
         """Whether anything differs."""
         return self.before.source != self.after.source
 
-    @property
-    def diff(self) -> list[str]:
-        """The unified diff, as lines without line ends."""
-        return diff_of(self.before.source, self.after.source)
+    def diff(self, *, in_full: bool) -> list[str]:
+        """Return the unified diff, as lines without line ends.
+
+        Parameters
+        ----------
+        in_full
+            With the values that may identify a patient.
+        """
+        return diff_of(*(text_shown(one, in_full=in_full) for one in (self.before, self.after)))
 
     def save(self, what: Commit, state_dir: Path, *, shown: str) -> Saved:
         """Save the file if it is what a user has seen; see `save_file`.
@@ -106,6 +112,11 @@ def draft_on(path: Path, source: bytes, edit: Edit) -> FileDraft:
     return FileDraft(before, edit(before))
 
 
+def text_shown(document: Document, *, in_full: bool) -> bytes:
+    """Return the bytes of a file as a user may see them."""
+    return document.source if in_full else shown_source(document)
+
+
 def diff_of(before: bytes, after: bytes) -> list[str]:
     """Return a unified diff as lines without line ends, and without the names of the files."""
     old, new = (_lines(source) for source in (before, after))
@@ -115,14 +126,3 @@ def diff_of(before: bytes, after: bytes) -> list[str]:
 def _lines(source: bytes) -> list[str]:
     text = source.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     return [plain(line) for line in text.removesuffix("\n").split("\n")]
-
-
-def without_values(lines: Iterable[str], values: Iterable[Any]) -> list[str]:
-    """Return lines with the given values replaced, for users who may not see patients."""
-    from drawcli.core.rules.withheld import INSTEAD
-
-    hidden = sorted({text for value in values if (text := str(value).strip())}, key=len)
-    shown = list(lines)
-    for text in reversed(hidden):
-        shown = [line.replace(text, INSTEAD) for line in shown]
-    return shown

@@ -55,12 +55,26 @@ def name_of(rule: Any) -> str:
     return str(rule.get("name") or "") if isinstance(rule, dict) else ""
 
 
-def rule_changed(place: RulePlace, form: RuleForm) -> Edit:
-    """Return the edit that changes a rule to what a form says."""
+def rule_changed(place: RulePlace, form: RuleForm, origin: bytes | None = None) -> Edit:
+    """Return the edit that changes a rule to what a form says.
+
+    Parameters
+    ----------
+    place, form
+        The rule, and what it is to say.
+    origin
+        The text of the file that the form was made from: keys of the rule that the user has not
+        changed stay as others have written them since. None: all become those of the form.
+    """
 
     def edit(document: Document) -> Document:
         number = place.find(document)
-        wanted = form.data(rules_in(document)[number])
+        present = rules_in(document)[number]
+        wanted = form.data(present)
+        if origin is not None and origin != document.source:
+            first = parse_yaml(document.path, origin)
+            before = rules_in(first)[place.find(first)]
+            wanted = _merged(before, form.data(before), present)
         after = with_value(document, ("rules", number), wanted)
         return _without_old_counts(document, after)
 
@@ -127,6 +141,19 @@ def rule_deleted(place: RulePlace) -> Edit:
         return after
 
     return edit
+
+
+def _merged(
+    before: dict[str, Any], wanted: dict[str, Any], present: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the present keys of a rule, with those that a user has changed."""
+    gone = object()
+    changed = {
+        key: wanted.get(key, gone)
+        for key in (*wanted, *before)
+        if wanted.get(key, gone) != before.get(key, gone)
+    }
+    return {key: value for key, value in {**present, **changed}.items() if value is not gone}
 
 
 def _single(text: str) -> Any:

@@ -119,15 +119,6 @@ class RuleForm:
     comment: str = ""
     when: Group = field(default_factory=Group)
 
-    @property
-    def hides_values(self) -> bool:
-        """Whether it compares elements whose values only some users may see."""
-        return any(
-            is_withheld(path)
-            for line in lines_of(self.when)
-            if line.operator not in PRESENCE and (path := canonical_path(line.element))
-        )
-
     def problems(self, others: set[str]) -> dict[str, str]:
         """Return what is wrong, by field; conditions by their place, such as "w.0.1"."""
         found = {place: one.problem for place, one in places_of(self.when) if isinstance(one, Line)}

@@ -31,6 +31,7 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
+from drawcli.cli.network import pull_command
 from drawcli.cli.page import users_commands
 from drawcli.cli.program import bare_app
 from drawcli.cli.training import sandbox_commands
@@ -66,6 +67,7 @@ audit_command.register(app)
 nodes_command.register(app)
 notify_command.register(app)
 receive_command.register(app)
+pull_command.register(app)
 dashboard_command.register(app)
 users_commands.register(app)
 sandbox_commands.register(app)

@@ -88,7 +88,7 @@ def dashboard(
         proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
     )
     door.check_identify(identify=identify)
-    options.check(secret=secret.is_set or Users(site.state_dir).exist)
+    options.check(secret=secret.is_set or Users(site.state_dir).exist or site.oidc.is_on)
     _serve(door, options, secret)
     return None
 
@@ -105,7 +105,7 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
     def tell(url: str) -> None:
         facts = [
             ("url", url),
-            ("login", _login(secret)),
+            ("login", _login(secret, single_sign_on=door.settings().oidc.is_on)),
             ("actions", "allowed" if options.allow_actions else "none: it only shows"),
             ("editing", "allowed" if options.allow_editing else "none: it shows the files"),
             ("patients", "shown to who has logged in" if options.identify else "not shown"),
@@ -120,13 +120,14 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
             serve(site, options, secret, tell)
 
 
-def _login(secret: "Secret") -> str:
+def _login(secret: "Secret", *, single_sign_on: bool) -> str:
     """Return who can log in, in words."""
     from drawcli.dashboard.access.users import Users
 
-    users = Users(secret.path.parent)
-    if users.exist:
-        return f"{len(users.file.read().users)} with a name"
+    users = Users(secret.path.parent).file.read().users
+    if single_sign_on or users:
+        named = f"{len(users)} with a password" if users else ""
+        return ", ".join(filter(None, ("single sign-on" if single_sign_on else "", named)))
     return "the password that was set" if secret.is_set else "none: on this machine"
 
 

@@ -19,7 +19,7 @@ _WHOLE: Final = 1_000  # characters of a first sentence; it is wrapped, not cut
 BY_USE: Final[dict[str, str]] = {
     "Every day": "status quarantine show open preview explain reasons",
     "Decide about jobs": "release retry assign cancel seen redeliver",
-    "Run": "run-once scan match deidentify upload poll fetch reidentify receive pause resume",
+    "Run": "run-once scan match deidentify upload poll fetch reidentify receive pull pause resume",
     "Rules and templates": "rules templates import-draw-client",
     "Set up and check a site": "init config doctor nodes token key notify dashboard users",
     "Records": "report logs audit verify ledger vault clean unlock",

@@ -47,12 +47,14 @@ def result_of(
 
     Without `waiting` people see the counts only.
     """
+    from drawcli.cli.network.pull_result import errors_of_step, exit_code_of
     from drawcli.pipeline.step_report import out_of_reach
 
     errors: list[DrawcliError] = [*_held_errors(job for report in reports for job in report.held)]
     errors += [_late_error(job) for report in reports for job in _late(report)]
     lost, pause = out_of_reach(list(reports)), _pause(reports)
-    errors += lost
+    pulled = [err for report in reports for err in errors_of_step(report)]
+    errors += [*lost, *pulled]
     outcomes = [
         {"job": job_id, "step": report.step, "outcome": what}
         for report in reports
@@ -65,7 +67,9 @@ def result_of(
         "paused": pause and pause.as_plain(),
         **{key: value for report in reports for key, value in _scan_facts(report).items()},
     }
-    exit_code = _exit_code(reports, unreachable=bool(lost))
+    for report in reports:
+        data |= {} if report.pulled is None else {"pull": report.pulled.as_plain()}
+    exit_code = _exit_code(reports, unreachable=bool(lost)) or exit_code_of(pulled)
     if fail_if_idle and not outcomes and not exit_code:
         exit_code = IDLE
     show = _summary(reports, waiting) if always else None
@@ -163,6 +167,10 @@ def _pause(reports: "Sequence[StepReport]") -> "Pause | None":
 
 
 def _tell_counts(out: "Console", report: "StepReport", step: str) -> None:
+    from drawcli.cli.network.pull_result import lines_of
+
+    for line in () if report.pulled is None else lines_of(report.pulled):
+        out.print(line, soft_wrap=True)
     for what, count in sorted(report.counts.items()):
         out.print(f"{count:4d} {what}{step}")
 

@@ -12,8 +12,10 @@ from typing import Any, Final, TypeVar
 
 from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
 from drawcli.config.sections_delivery import Accept, Deliver
+from drawcli.config.sections_login import SingleSignOn
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.config.sections_network import Receive
+from drawcli.config.sections_pull import Pull, PullSource
 from drawcli.config.sections_qa import Qa
 from drawcli.errors import ConfigError
 from drawcli.system.kinds import PATH, as_list, choice, listed, section
@@ -52,9 +54,11 @@ class Settings(Record):
     notify: Notify = _section(Notify)
     metrics: Metrics = _section(Metrics)
     dashboard: Dashboard = _section(Dashboard)
+    oidc: SingleSignOn = _section(SingleSignOn)
     logs: Logs = _section(Logs)
     qa: Qa = _section(Qa)
     receive: Receive = _section(Receive)
+    pull: Pull = _section(Pull)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
@@ -70,8 +74,10 @@ class Settings(Record):
             server=_placed(self.server, base, "token_file", "ca_file", "client_cert", "client_key"),
             notify=_placed(self.notify, base, "urls_file"),
             metrics=_placed(self.metrics, base, "textfile"),
+            oidc=_placed(self.oidc, base, "client_secret_file", "ca_file"),
             deliver=self.deliver.replace(**deliver),
             receive=_placed(self.receive, base, "folder", "tls_cert", "tls_key", "tls_ca"),
+            pull=self.pull.replace(sources=[source.anchored(base) for source in self.pull.sources]),
             qa=_placed(self.qa, base, "limits").replace(
                 folders=[base / path for path in self.qa.folders]
             ),
@@ -181,7 +187,29 @@ def _checked(settings: Settings, where: str) -> Settings:
     ]
     raise_problems(problems, hint="Choose a folder outside the datastore.")
     received = settings.receive.folder
-    if received and not any(is_within(received, store) for store in settings.datastore):
+    if received and not _is_in_datastore(received, settings):
         text = f"{where}: receive.folder {received} is not in the datastore: no scan would find it"
         raise_problems([text], hint="Choose a folder of the datastore, or add it to 'datastore'.")
+    for number, source in enumerate(settings.pull.sources):
+        if problem := _unfit_source(source, settings):
+            raise_problems([f"{where}: pull.sources.{number}: {problem}"], hint=_PULL_HINT)
     return settings
+
+
+def _unfit_source(source: PullSource, settings: Settings) -> str:
+    """Return why a source does not fit the other settings, or ""."""
+    received, folder = settings.receive.folder, source.folder
+    if source.by == "move":
+        return "" if received else "C-MOVE needs 'receive': set receive.folder and receive.callers"
+    if folder is None or not _is_in_datastore(folder, settings):
+        return f"folder {folder} is not in the datastore: no scan would find it"
+    if received and (is_within(folder, received) or is_within(received, folder)):
+        return "folder is that of 'receive': choose another, or 'by: move'"
+    return ""
+
+
+def _is_in_datastore(folder: Path, settings: Settings) -> bool:
+    return any(is_within(folder, store) for store in settings.datastore)
+
+
+_PULL_HINT: Final = "See docs/how-to/pull.md."

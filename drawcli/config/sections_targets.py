@@ -45,7 +45,8 @@ def read_node(value: str) -> str:
     return str(parse_node(value)) if value else ""
 
 
-def _web_address(value: str) -> str:
+def read_web_address(value: str) -> str:
+    """Return the base address of a DICOMweb archive, or "" for none."""
     if not value:
         return value
     parts = parse_web_address(value)
@@ -74,15 +75,33 @@ def _tls(value: Any) -> Any:
     return TargetTls() if value is True else TargetTls.read(value)
 
 
+TLS: Final = Kind(_tls, section(TargetTls).schema, is_plain=False)
+
+
+def check_archive_address(
+    url: str, tls: TargetTls | None, tokens: tuple[object, object], *, allow_http: bool
+) -> list[str]:
+    """Return what is wrong with the address, TLS and token sources of a DICOMweb archive."""
+    problems = []
+    if all(tokens):
+        problems.append("token_file and token_command are two sources; choose one")
+    if url.startswith("http:"):
+        if not (is_loopback(url) or allow_http):
+            problems.append("plain http is not encrypted: use https, or set allow_http")
+        if tls is not None:
+            problems.append("tls needs an https address")
+    return problems
+
+
 class Target(Record):
     """A target of structure sets: exactly one of folder, node, stow and sender."""
 
     folder: str | Path | None = setting(None, maybe(Kind(read_folder)))
     node: str = setting("", text(check=read_node))  # AE_TITLE@host:port, for C-STORE
-    stow: str = setting("", text(check=_web_address))  # base address of DICOMweb, for STOW-RS
+    stow: str = setting("", text(check=read_web_address))  # base address of DICOMweb, for STOW-RS
     sender: bool = setting(default=False, kind=SWITCH)  # the node that sent the images
     required: bool = setting(default=True, kind=SWITCH)
-    tls: TargetTls | None = setting(None, Kind(_tls, section(TargetTls).schema, is_plain=False))
+    tls: TargetTls | None = setting(None, TLS)
     commitment: bool = setting(default=False, kind=SWITCH)  # delivered when storage is committed
     token_file: Path | None = setting(None, maybe(PATH))
     token_command: list[str] = setting([], listed(TEXT, split=split_command))  # not token_file
@@ -108,13 +127,8 @@ class Target(Record):
             for key, of in _ONLY_OF.items()
             if key in self.given and self.kind not in of
         ]
-        if self.token_file and self.token_command:
-            problems.append("token_file and token_command are two sources; choose one")
-        if self.stow.startswith("http:"):
-            if not (is_loopback(self.stow) or self.allow_http):
-                problems.append("plain http is not encrypted: use https, or set allow_http")
-            if self.tls is not None:
-                problems.append("tls needs an https address")
+        tokens = self.token_file, self.token_command
+        problems += check_archive_address(self.stow, self.tls, tokens, allow_http=self.allow_http)
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -124,10 +138,11 @@ class Target(Record):
         if isinstance(self.folder, Path):
             changed["folder"] = base / self.folder
         if self.tls is not None:
-            changed["tls"] = _anchored(self.tls, base, "ca_file", "cert", "key")
-        return _anchored(self, base, "token_file").replace(**changed)
+            changed["tls"] = anchored(self.tls, base, "ca_file", "cert", "key")
+        return anchored(self, base, "token_file").replace(**changed)
 
 
-def _anchored(record: RecordT, base: Path, *names: str) -> RecordT:
+def anchored(record: RecordT, base: Path, *names: str) -> RecordT:
+    """Return a record with its relative paths made relative to `base`."""
     given = {name: getattr(record, name) for name in names}
     return record.replace(**{name: base / path for name, path in given.items() if path is not None})

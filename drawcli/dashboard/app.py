@@ -28,17 +28,25 @@ from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.request_guard import Guard
 from drawcli.dashboard.access.sessions import SessionLimits
+from drawcli.dashboard.access.single_sign_on import ANSWER_PATH, START_PATH, SingleSignOnLogin
 from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.actions import act
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.kept_forms import ask_login
 from drawcli.dashboard.editing.routes import editing_routes
 from drawcli.dashboard.editing.trials import TrialRuns
-from drawcli.dashboard.events import Live
+from drawcli.dashboard.events import Live, Stamped
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
-from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
+from drawcli.dashboard.pages.login import (
+    finish_login,
+    login,
+    logout,
+    show_error,
+    start_login,
+    submit_login,
+)
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.ratings import rate
@@ -116,6 +124,8 @@ def routes() -> list[BaseRoute]:
         *editing_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
+        Route(START_PATH, start_login),
+        Route(ANSWER_PATH, finish_login),
         Route("/logout", logout, methods=["POST"]),
         Route(LIVE_PATH, live),
         Route(METRICS_PATH, metrics),
@@ -148,7 +158,10 @@ def application(
     """
     settings = site.ctx.settings.dashboard
     limits = SessionLimits(settings.session_hours, settings.idle_minutes)
-    entry = Authenticator(secret, Users(secret.path.parent, secret.hasher), limits)
+    oidc = site.ctx.settings.oidc
+    single_sign_on = SingleSignOnLogin(oidc) if oidc.is_on else None
+    users = Users(secret.path.parent, secret.hasher)
+    entry = Authenticator(secret, users, limits, single_sign_on)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
@@ -157,14 +170,31 @@ def application(
         same_site="strict",
         https_only=options.over_tls,
     )
+    parts = _parts(site, options, entry, stopping, most_streams)
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(LoginRequired, entry=entry, keep=ask_login)],
+        middleware=[
+            sessions,
+            Middleware(LoginRequired, entry=entry, keep=ask_login),
+            Middleware(Stamped, live=parts.live),
+        ],
         exception_handlers=dict.fromkeys((DrawcliError, HTTPException, Exception), show_error),
     )
+    app.state.parts = parts
+    return Guard(app, options)
+
+
+def _parts(
+    site: SiteReader,
+    options: DashboardOptions,
+    entry: Authenticator,
+    stopping: Callable[[], bool],
+    most_streams: int,
+) -> PageParts:
+    """Return the objects that pages use."""
     qa_reader, volumes = QaReader(site.ctx.settings), Volumes()
     finder, runs = Finder.of(site), RunStarter(site)
-    app.state.parts = PageParts(
+    return PageParts(
         site=site,
         options=options,
         entry=entry,
@@ -178,7 +208,6 @@ def application(
         find=finder,
         runs=runs,
     )
-    return Guard(app, options)
 
 
 async def live(request: Request) -> Response:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Final
+from typing import Any, Final
+from zlib import crc32
 
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.dashboard.snapshot import SiteReader, Stamp
@@ -83,7 +84,7 @@ class Live:
         """
         seen, waited, ends = self._seen(), 0.0, monotonic() + EXCHANGES["page-live"].seconds
         yield "retry: 3000\n\n"
-        if drawn and drawn != stamp_of(self._site.ctx.ledger.stamp):
+        if drawn and drawn != self.stamp:
             yield _CHANGE
         while not self._stopping():
             await asyncio.sleep(every_seconds)
@@ -96,11 +97,33 @@ class Live:
                 yield _AGAIN
                 return
 
-    def _seen(self) -> tuple[object, ...]:
+    @property
+    def stamp(self) -> str:
+        """What a page that is rendered now shows, as text; it changes with every event."""
+        ledger, *others = self._seen()
+        return f"{stamp_of(ledger)}-{crc32(repr(others).encode()):x}"
+
+    def _seen(self) -> tuple[Any, ...]:
         """Return the state of ledger, progress and records, to compare with a later one."""
         progress = ProgressFile.of(self._site.ctx.settings.state_dir).read()
         running = progress and (progress.pid, str(progress))
         return (self._site.ctx.ledger.stamp, running, self._records())
+
+
+class Stamped:
+    """Middleware that notes what there is to show before a page is made.
+
+    So a page that was made while something changed is updated by its first event.
+    """
+
+    def __init__(self, app: ASGIApp, live: Live) -> None:
+        self._app = app
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; pages find the stamp in `request.state.stamp`."""
+        scope.setdefault("state", {})["stamp"] = self._live.stamp
+        await self._app(scope, receive, send)
 
 
 class EventStream(StreamingResponse):

@@ -52,7 +52,7 @@ def serve(
     users = Users(secret.path.parent)
     users.check()
     secret.check()
-    options.check(secret=secret.is_set or users.exist)
+    options.check(secret=secret.is_set or users.exist or site.ctx.settings.oidc.is_on)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of invalid forms
     with open_listener(options) as listener:
         options = replace(options, port=listener.getsockname()[1])

@@ -29,10 +29,11 @@ from drawcli.errors import (
 )
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.model_change import hold_new
+from drawcli.pipeline.pull.step import run_pull
 from drawcli.pipeline.step_report import StepReport, outcome_of
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
-from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.scan_result import ScanResult
+from drawcli.pipeline.survey.scan_step import run_scan
 from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
@@ -61,7 +62,9 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
     """Advance every due job of a command by one step."""
     with ctx.progress.step(command), ExitStack() as open_:
         if command == "scan":
-            return _run_scan(ctx, chosen)
+            return run_scan(ctx, chosen.job_id, chosen.limit)
+        if command == "pull":
+            return run_pull(ctx, chosen.until)
         if command in READ_IMAGES:
             open_.enter_context(watch_step(ctx, command))
         if command == "match":
@@ -125,11 +128,15 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
 
 
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
-    """Run the whole cycle: deliver results, then send new series. The caller holds the run lock."""
+    """Run the whole cycle: deliver results, pull, then send new series.
+
+    The caller holds the run lock.
+    """
     ctx.tokens.read()  # else ConfigError: there is no usable token
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
-    for command in (*HOMEWARD, "scan", *OUTWARD):
+    pulls = ctx.settings.pull.sources and chosen.job_id is None
+    for command in (*HOMEWARD, *(["pull"] if pulls else []), "scan", *OUTWARD):
         try:
             yield run_step(command, ctx, chosen)
         except AnotherRun as err:  # it uses the scan index: go on with the known series
@@ -180,27 +187,6 @@ def expired_jobs(ctx: Context) -> list[Job]:
             missing -= ctx.work.size_of(job.id)
             gone.append(job)
     return gone
-
-
-def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
-    with ctx.progress.part("files read") as read:
-        done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
-    report = StepReport("scan", scanned=done)
-    if done.rebuilt:
-        _log.warning("scan index rebuilt: %s; every file is read again", done.rebuilt)
-    counted = sorted((done.ignored + done.passed_over).items())
-    if skipped := " ".join(f"{reason}={count}" for reason, count in counted):
-        _log.info("step=scan skipped: %s", skipped)
-    for name in done.folders_missing:
-        _log.warning("scan.folders: no folder '%s' in the datastore", name)
-    for job in done.late:
-        _log.warning("job=%s step=scan changed later: %s", job.id, job.events[-1].why)
-    for job in done.jobs:
-        what = "held" if job.held else str(job.state)
-        report.outcomes.append((job.id, what))
-        report.held += [job] if job.held else []
-        _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code or "-")
-    return report
 
 
 def advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawcli.adapters.state.pause import Pause, read_pause
-from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
+from drawcli.errors import UNDELIVERED, DrawcliError, OutOfReach, TryLater
 
 if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
+    from drawcli.pipeline.pull.outcome import PullReport
     from drawcli.pipeline.survey.scan_result import ScanResult
 
 
@@ -29,6 +30,8 @@ class StepReport:
     stopped: bool = False  # a server or share does not answer: no further job is started
     no_memory: bool = False  # the step ran out of memory
     scanned: "ScanResult | None" = None
+    pulled: "PullReport | None" = None
+    pull_error: DrawcliError | None = None  # why no archive was asked
     pause: Pause | None = None  # uploads are paused, and a package waits
 
     def is_paused(self, state_dir: Path) -> bool:

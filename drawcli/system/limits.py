@@ -5,12 +5,10 @@ time limit covers the whole exchange with name lookup, connecting and handshake:
 a byte now and then never exceeds the timeouts of single reads and writes.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-KB: Final = 1 << 10
-MB: Final = 1 << 20
-# A transfer may go on while it keeps this rate: a line of half a megabit per second works.
-SLOWEST_BYTES_PER_SECOND: Final = 50_000
+from drawcli.system.network.limit import KB, MB, Limit
+
 REQUEST_TIMEOUTS: Final = 2.0  # times server.timeout_seconds: one to send, one for the answer
 SHARE_ANSWERS: Final = 10.0  # times scan.answer_seconds: disks of a file server may have to spin up
 REFUSAL_BYTES: Final = 16 * KB  # read of the body of an error
@@ -50,19 +48,6 @@ RECEIVE_CONFLICTS: Final = 1000  # objects of a known UID with other bytes that 
 QA_SECONDS: Final = 60.0  # no pair is begun later, and no folder read further, in a run
 PAIR_SECONDS: Final = 180.0  # of one pair of structure sets; usual ones take a few
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
-
-
-class Limit(NamedTuple):
-    """The limits of one kind of exchange."""
-
-    peer: str
-    content: str
-    consequence: str
-    seconds: float  # in total
-    setting: str = ""  # that changes the time: "2 x server.timeout_seconds"
-    grows: bool = False  # by a second for each `rate` bytes transferred
-    rate: int = SLOWEST_BYTES_PER_SECOND
-    largest: int = 0  # bytes received; 0: none are read, or another limit applies
 
 
 _REQUEST: Final = REQUEST_TIMEOUTS * 60.0
@@ -114,6 +99,9 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence=f"{_RUN_GOES_ON}; the sending process is killed, the next run sends it again, "
         "`doctor` shows since when the recipient accepts nothing",
     ),
+    "login": Limit(
+        "identity provider", "its addresses, its keys, a code", "no login", 10.0, largest=256 * KB
+    ),
     "token-command": Limit(
         peer="program of the site",
         content="`server.token_command`, `token_store_command`",
@@ -122,11 +110,7 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence="the program and its child processes are killed; the run exits with 3",
     ),
     "keyring": Limit(
-        peer="keyring of the system",
-        content="`server.token_keyring`",
-        seconds=30.0,
-        largest=128 * KB,
-        consequence="the run exits with 3",
+        "keyring of the system", "`server.token_keyring`", "exit 3", 30.0, largest=128 * KB
     ),
     "git": Limit(
         peer="git",
@@ -236,6 +220,23 @@ EXCHANGES: Final[dict[str, Limit]] = {
         largest=2 * KB * MB,
         consequence="the association is aborted, nothing of the object is left",
     ),
+    "pull-query": Limit(
+        peer="archive",
+        content="a query by C-FIND, with all its answers",
+        seconds=300.0,
+        largest=64 * KB,
+        consequence="the archive is asked again in a later run; exit 7; each answer has that size, "
+        "and a query at most 10,000 studies, 2,000 series or 100,000 images",
+    ),
+    "pull-object": Limit(
+        peer="archive",
+        content="the next image, after a wait of at most 120 s; `receive.largest_gib`",
+        seconds=30.0,
+        grows=True,
+        rate=NODE_BYTES_PER_SECOND,
+        largest=2 * KB * MB,
+        consequence="the association is aborted; the series waits and the next run goes on",
+    ),
     "textfile": Limit(
         peer="file server",
         content="`metrics.textfile`",
@@ -275,26 +276,3 @@ EXCHANGES: Final[dict[str, Limit]] = {
         "says that it is not live",
     ),
 }
-
-
-def seconds_in_words(limit: Limit) -> str:
-    """Return the time limit of an exchange as the table shows it.
-
-    >>> seconds_in_words(EXCHANGES["heartbeat"]), seconds_in_words(EXCHANGES["upload"])
-    ('5 s', '120 s (2 x `server.timeout_seconds`) + 1 s for each 50 kB transferred')
-    """
-    text = f"{limit.seconds:g} s"
-    text += f" ({limit.setting})" if limit.setting else ""
-    rate = f"{limit.rate / 1000:g} kB"
-    return f"{text} + 1 s for each {rate} transferred" if limit.grows else text
-
-
-def bytes_in_words(size: int) -> str:
-    """Return a size in KiB or MiB; "" for 0.
-
-    >>> bytes_in_words(0), bytes_in_words(128 * KB), bytes_in_words(256 * MB)
-    ('', '128 KiB', '256 MiB')
-    """
-    if not size:
-        return ""
-    return f"{size // MB} MiB" if size >= MB else f"{size // KB} KiB"

@@ -9,7 +9,8 @@ from time import monotonic, sleep
 from typing import IO, Any, Final, Self, TypeVar
 
 from drawcli.errors import ServerSilent
-from drawcli.system.limits import REQUEST_TIMEOUTS, SLOWEST_BYTES_PER_SECOND
+from drawcli.system.limits import REQUEST_TIMEOUTS
+from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.threads import LISTEN_SECONDS, run_in_thread
 
 _LONGEST_NAP: Final = 1.0  # seconds; then the rate is read again

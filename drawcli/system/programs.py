@@ -15,7 +15,7 @@ from time import monotonic
 from typing import IO, Any, Final, NamedTuple, cast
 
 from drawcli.system.failures import in_words
-from drawcli.system.limits import Limit, bytes_in_words
+from drawcli.system.network.limit import Limit, bytes_in_words
 from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
 

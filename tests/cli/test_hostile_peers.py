@@ -14,7 +14,8 @@ from drawcli.adapters.datastore import walk
 from drawcli.adapters.ledger import Ledger
 from drawcli.core.jobs.job import Job
 from drawcli.operations import metrics
-from drawcli.system.limits import EXCHANGES, KB
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import KB
 from tests import hostile
 from tests.cli.conftest import Run
 from tests.conftest import PELVIS, SLICES, Site

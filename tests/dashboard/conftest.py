@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,24 +29,32 @@ Serve = Callable[..., TestClient]
 
 
 @pytest.fixture
-def serve(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Serve:
+def serve_of(site: Site, draw: FakeDraw, clock: Clock) -> Callable[[Context], Serve]:
+    """Return a function that gives `serve` for a context with other settings."""
+    return lambda ctx: partial(_served, ctx, site, draw, clock)
+
+
+@pytest.fixture
+def serve(ctx: Context, serve_of: Callable[[Context], Serve]) -> Serve:
     """Return a function that opens the page of the site, as a browser on this machine."""
+    return serve_of(ctx)
 
-    def make(*, password: str = "", **options: object) -> TestClient:
-        secret = Secret(site.state, QUICK)
-        if password:
-            secret.store(password)
-        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        app = application(shown, DashboardOptions(**options), secret)  # type: ignore[arg-type] # any
-        return TestClient(
-            app,
-            base_url=HERE,
-            headers=HTML,
-            raise_server_exceptions=False,
-            follow_redirects=False,
-        )
 
-    return make
+def _served(
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock, *, password: str = "", **options: object
+) -> TestClient:
+    secret = Secret(site.state, QUICK)
+    if password:
+        secret.store(password)
+    shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
+    app = application(shown, DashboardOptions(**options), secret)  # type: ignore[arg-type] # any
+    return TestClient(
+        app,
+        base_url=HERE,
+        headers=HTML,
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.errors import ServerSilent, ServerUnavailable
-from drawcli.system.limits import SLOWEST_BYTES_PER_SECOND
+from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.pacing import (
     Deadline,
     PacedFile,

@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 from drawcli.adapters.delivery.target import Delivery
 from drawcli.errors import DELIVERY, FolderSilent, NeedsPerson, TryLater
 from drawcli.system.files import rename_if_free, report_disk_full, sha256_of
-from drawcli.system.limits import EXCHANGES, SLOWEST_BYTES_PER_SECOND
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.platforms import fsync_folder, is_too_long, portable_name
 from drawcli.system.threads import call_with_timeout
 

@@ -103,8 +103,9 @@ class Association:
         tls: "ssl.SSLContext | None" = None,
         *,
         wire: Wire | None = None,
+        request: bytes | None = None,
     ) -> None:
-        """Request an association, on a new connection or on `wire`.
+        """Request an association, on a new connection or on `wire`, perhaps by another request.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class Association:
         self._deadlines = deadlines
         self._unfinished = False  # a request was not sent completely, or not answered
         self._answer = b""  # the last PDU of the answer
-        request = association_request(node, calling, offers)
+        request = request or association_request(node, calling, offers)
         self._wire = wire or connected(node, deadlines.connect, tls)
         try:
             self._acceptance = self._accepted(request, offers)

@@ -42,6 +42,11 @@ class Phase:
         """Return the remaining seconds, at least 0."""
         return max(0.0, self._end - monotonic())
 
+    def extend(self, seconds: float) -> None:
+        """Allow some seconds more, for data that came."""
+        self._seconds += seconds
+        self._end += seconds
+
     def late(self) -> NodeTrouble:
         """Return the error for a missed deadline."""
         return NodeTrouble(f"{self._what} within {self._seconds:.0f} seconds")
@@ -90,10 +95,18 @@ class Wire:
         NodeTrouble
             If it is not sent in time, or nothing is sent for `stall` seconds.
         """
+        return self._written(data, phase, stall, EVENT_READ | EVENT_WRITE)
+
+    def answer(self, data: bytes, phase: Phase, stall: float) -> None:
+        """Send data, also while something is received; raise NodeTrouble as `write` does."""
+        self._written(data, phase, stall, EVENT_WRITE)
+
+    def _written(self, data: bytes, phase: Phase, stall: float, waited_for: int) -> bool:
+        """Send data; return False at an event other than that data can be sent."""
         rest = memoryview(data)
         while rest:
             left = phase.left()
-            events = self._wait(EVENT_READ | EVENT_WRITE, min(stall, left)) if left else 0
+            events = self._wait(waited_for, min(stall, left)) if left else 0
             if events & EVENT_READ:
                 return False
             if not events:

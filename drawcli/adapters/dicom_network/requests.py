@@ -1,6 +1,6 @@
 """Requests to a DICOM node, encoded with the PDUs and messages of pynetdicom."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +17,25 @@ LONGEST_PDU: Final = 16_384  # bytes of a P-DATA-TF that we accept
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 
 
-def association_request(node: Node, calling: str, offers: Sequence[ProposedContext]) -> bytes:
-    """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+def association_request(
+    node: Node,
+    calling: str,
+    offers: Sequence[ProposedContext],
+    *,
+    provided: Iterable[str] = (),
+    longest_pdu: int = LONGEST_PDU,
+) -> bytes:
+    """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2).
+
+    Parameters
+    ----------
+    node, calling, offers
+        The node, our AE title, and the proposed contexts.
+    provided
+        SOP classes that we provide: objects are sent to us by C-STORE (PS3.7 D.3.3.4).
+    longest_pdu
+        Bytes of a P-DATA-TF that we accept.
+    """
     from pynetdicom import build_context
     from pynetdicom.pdu import A_ASSOCIATE_RQ
     from pynetdicom.pdu_primitives import (
@@ -26,17 +43,22 @@ def association_request(node: Node, calling: str, offers: Sequence[ProposedConte
         ImplementationClassUIDNotification,
         ImplementationVersionNameNotification,
         MaximumLengthNotification,
+        SCP_SCU_RoleSelectionNegotiation,
     )
 
     longest, ours = MaximumLengthNotification(), ImplementationClassUIDNotification()
     version = ImplementationVersionNameNotification()
-    longest.maximum_length_received = LONGEST_PDU
+    longest.maximum_length_received = longest_pdu
     ours.implementation_class_uid = IMPLEMENTATION_CLASS
     version.implementation_version_name = VERSION_NAME
     asked = A_ASSOCIATE()
     asked.application_context_name = _APPLICATION_CONTEXT
     asked.calling_ae_title, asked.called_ae_title = calling, node.ae_title
-    asked.user_information = [longest, ours, version]
+    roles = []
+    for sop_class in provided:
+        roles.append(role := SCP_SCU_RoleSelectionNegotiation())
+        role.sop_class_uid, role.scu_role, role.scp_role = sop_class, False, True
+    asked.user_information = [longest, ours, *roles, version]
     contexts = [build_context(offer.sop_class, offer.transfer_syntax) for offer in offers]
     for context, offer in zip(contexts, offers, strict=True):
         context.context_id = offer.context

@@ -80,11 +80,18 @@ class ReceiveFolder:
         self._claims = Claims()
         self._conflicts = len(list(conflicts_in(folder)))
 
-    def begin(self, facts: ObjectFacts) -> IncomingFile:
-        """Begin an object; raise NotStored if there is no room."""
+    def begin(self, facts: ObjectFacts, series: str = "") -> IncomingFile:
+        """Begin an object, of a series if one is given; raise NotStored if there is no room."""
         self.reserve(0)
         name = f"{os.getpid()}-{next(self._numbers)}.part"
-        return IncomingFile(self, self.folder / INCOMING / name, facts)
+        return IncomingFile(self, self.folder / INCOMING / name, facts, series)
+
+    def settle(self, series: str) -> None:
+        """Make the names in the folder of a series durable, if there is one."""
+        folder = self.folder / series
+        if folder.is_dir():
+            fsync_folder(folder)
+            fsync_folder(self.folder)
 
     def reserve(self, size: int) -> None:
         """Count bytes that are about to be written; raise NotStored if there is no room."""
@@ -196,6 +203,11 @@ class Claims:
             with self._changed:
                 self._held.remove(uid)
                 self._changed.notify_all()
+
+
+def is_stored(folder: Path, series: str, sop_instance: str) -> bool:
+    """Return whether a receive folder has an object of a series."""
+    return os.path.lexists(folder / series / f"{sop_instance}{ENDING}")
 
 
 def conflicts_in(folder: Path) -> Iterator[Path]:

@@ -31,9 +31,12 @@ _FAILED: Final = StoreOutcome(ServiceStatus.OUT_OF_RESOURCES, "storage-failed", 
 class IncomingFile:
     """An object that is being received; its calls come from threads, one after the other."""
 
-    def __init__(self, folder: "ReceiveFolder", path: Path, facts: ObjectFacts) -> None:
+    def __init__(
+        self, folder: "ReceiveFolder", path: Path, facts: ObjectFacts, series: str = ""
+    ) -> None:
         self._folder = folder
         self._facts = facts
+        self._series = series  # that it must belong to; "": any
         self._lock = Lock()
         self._head = file_head(facts)
         self.path = path
@@ -76,7 +79,7 @@ class IncomingFile:
                 return _FAILED
             try:
                 uids = self._uids()
-                refused = _refused(uids, self._facts)
+                refused = _refused(uids, self._facts, self._series)
                 if refused is not None:
                     return refused
                 os.fsync(self._descriptor)
@@ -135,12 +138,14 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _refused(uids: ObjectUids, facts: ObjectFacts) -> StoreOutcome | None:
-    """Return the answer if a data set is not what its request says."""
+def _refused(uids: ObjectUids, facts: ObjectFacts, series: str) -> StoreOutcome | None:
+    """Return the answer if a data set is not what its request says, or of another series."""
     if not (uids.sop_class and uids.sop_instance and uids.series):
         text = "no SOP Class, SOP Instance or Series Instance UID"
         return StoreOutcome(ServiceStatus.CANNOT_UNDERSTAND, "unreadable", text)
     if (uids.sop_class, uids.sop_instance) != (facts.sop_class, facts.sop_instance):
         text = "the UIDs of the data set are not those of the request"
         return StoreOutcome(ServiceStatus.MISMATCH, "mismatch", text)
+    if series and uids.series != series:
+        return StoreOutcome(ServiceStatus.MISMATCH, "other-series", "not of the series asked for")
     return None

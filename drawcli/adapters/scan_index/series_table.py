@@ -36,6 +36,11 @@ class SeriesTable:
         """Mark every series as stale."""
         self._database.execute("UPDATE series SET stale = 1")
 
+    def mark_stale(self, keys: Iterable[str]) -> None:
+        """Mark series as stale, by their keys of the ledger."""
+        rows = [(key,) for key in keys]
+        self._database.executemany("UPDATE series SET stale = 1 WHERE key = ?", rows)
+
     def stale(self) -> list[int]:
         """Return the series that need a new verdict."""
         return [row[0] for row in self._database.execute("SELECT id FROM series WHERE stale = 1")]

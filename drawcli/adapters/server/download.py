@@ -18,7 +18,8 @@ import httpx
 from drawcli.adapters.server.responses import TooLong, check_response, iter_body
 from drawcli.errors import BadStructureSet, ServerUnavailable
 from drawcli.system.files import CHUNK, PRIVATE, put_in_place, report_disk_full
-from drawcli.system.limits import EXCHANGES, bytes_in_words
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import bytes_in_words
 from drawcli.system.pacing import Deadline, ProgressCallback, read_with_deadline
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -24,7 +24,7 @@ from drawcli.errors import (
 )
 from drawcli.system.failures import cause_in_words
 from drawcli.system.files import CHUNK
-from drawcli.system.limits import bytes_in_words
+from drawcli.system.network.limit import bytes_in_words
 from drawcli.system.printable import plain
 
 TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
-from drawcli.system.limits import EXCHANGES, bytes_in_words
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.limit import bytes_in_words
 from drawcli.system.packages import not_installed
 from drawcli.system.programs import run_program
 from drawcli.system.threads import call_with_timeout

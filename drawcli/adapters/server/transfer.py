@@ -12,7 +12,8 @@ from drawcli.adapters.server.download import Incoming
 from drawcli.adapters.server.responses import convert_http2_errors, iter_body
 from drawcli.adapters.server.tls import CONNECT_SECONDS
 from drawcli.errors import ServerSilent, ServerUnavailable
-from drawcli.system.limits import REFUSAL_BYTES, SLOWEST_BYTES_PER_SECOND
+from drawcli.system.limits import REFUSAL_BYTES
+from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.pacing import Deadline, PacedFile, ProgressCallback, TokenBucket, with_deadline
 
 _MOST_ANSWERS: Final = 8  # responses of one download, in one run

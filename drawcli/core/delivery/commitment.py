@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom.dimse import command_elements, number_in
+from drawcli.core.dicom.dimse import command_bytes, command_elements, number_in
 from drawcli.core.dicom.encoding import encode, encode_item
 from drawcli.core.dicom.header import Element, Incomplete, NotDicom, items, walk
 from drawcli.core.dicom.upper_layer import NodeTrouble
@@ -55,7 +55,7 @@ class ReportRequest(NamedTuple):
 
 def action_command(message_id: int) -> bytes:
     """Return the command set of an N-ACTION that asks for storage commitment."""
-    return _command(
+    return command_bytes(
         {
             _REQUESTED_CLASS: _uid(PUSH_MODEL),
             _COMMAND: _us(ACTION),
@@ -121,7 +121,7 @@ def parse_report(data: bytes, *, explicit: bool, event_type: int) -> CommitmentR
 
 def report_response(report: ReportRequest, status: int) -> bytes:
     """Return the command set of an N-EVENT-REPORT response (PS3.7 10.3.1.2)."""
-    return _command(
+    return command_bytes(
         {
             _AFFECTED_CLASS: _uid(PUSH_MODEL),
             _COMMAND: _us(EVENT_REPORT | _RESPONSE),
@@ -146,14 +146,6 @@ def _listed(data: bytes, sequence: Element | None, *, explicit: bool) -> dict[st
             raise _unreadable()
         found[instance] = int.from_bytes(values.get(_REASON, b"")[:2], "little")
     return found
-
-
-def _command(fields: Mapping[int, bytes]) -> bytes:
-    """Return a command set: group 0000 in Implicit VR Little Endian, with its length."""
-    whole = b"".join(
-        encode(number, b"UI", value, explicit=False) for number, value in fields.items()
-    )
-    return encode(0, b"UL", struct.pack("<I", len(whole)), explicit=False) + whole
 
 
 def _uid(text: str) -> bytes:

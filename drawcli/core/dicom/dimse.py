@@ -5,8 +5,10 @@ response raises NodeTrouble.
 """
 
 import struct
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from drawcli.core.dicom.encoding import encode
 from drawcli.core.dicom.upper_layer import NodeTrouble
 
 MESSAGE_ID: Final = 1  # each association carries one request
@@ -114,6 +116,14 @@ def command_elements(answer: bytes) -> dict[int, bytes]:
     if fields.get(_GROUP_LENGTH) != length_of_rest.to_bytes(_UL_LENGTH, "little", signed=True):
         raise _unreadable()
     return fields
+
+
+def command_bytes(fields: Mapping[int, bytes]) -> bytes:
+    """Return a command set: group 0000 in Implicit VR Little Endian, with its length."""
+    whole = b"".join(
+        encode(number, b"UI", value, explicit=False) for number, value in fields.items()
+    )
+    return encode(0, b"UL", struct.pack("<I", len(whole)), explicit=False) + whole
 
 
 def _unreadable() -> NodeTrouble:

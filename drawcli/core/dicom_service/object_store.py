@@ -1,5 +1,6 @@
 """What a listener needs of the place where objects are stored; its calls run in threads."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from drawcli.core.dicom_service.received_object import ObjectFacts
@@ -35,3 +36,19 @@ class ObjectStore(Protocol):
 
     def association_ended(self) -> None:
         """Remember that an association ended in which objects were stored."""
+
+
+class ArrivingObject(Protocol):
+    """An object that was asked for and arrives."""
+
+    def write(self, data: bytes) -> None:
+        """Take a piece of its data set; raise NotStored if it cannot be stored."""
+
+    def end(self) -> None:
+        """Take note that it is complete."""
+
+    def discard(self) -> None:
+        """Forget it, unless it is complete."""
+
+
+Take = Callable[[ObjectFacts], "ArrivingObject | StoreOutcome"]  # an object, or why it is refused

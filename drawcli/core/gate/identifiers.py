@@ -36,6 +36,8 @@ _SHIFTED: Final = frozenset(
     SeriesDate StudyDate
     """.split()
 )
+# Implementation Class UID of drawcli: in files that it has received, and in those that it sends.
+_OWN_SOFTWARE: Final = "2.25.311886914404290474935046405817604716498"
 # Elements whose words may be sent: they describe the scanner. Names and ids of the patient are
 # searched in them, too.
 _OPEN: Final = frozenset(
@@ -190,7 +192,7 @@ class KnownIdentifiers:
             if is_personal:
                 self.personal.learn(text)
             elif piece.vr == "UI":
-                self.uids.add(text)
+                self.uids |= {text} - {_OWN_SOFTWARE}
             elif piece.vr in DATES:
                 into = self.shifted_days if piece.keyword in _SHIFTED else self.days
                 into.update(days(plain))

@@ -20,6 +20,7 @@ RELEASABLE: Final[Mapping[str, str]] = {  # code -> other remedies
     "mixed-image-types": " Or export the images of each kind as a separate series.",
     "segmented": " Where all such series are to be sent, set scan.segmented: send; where none is, "
     "skip.",
+    "pulling": " Or have the archive send the rest: 'drawcli pull' says what it answers.",
     "unreadable-files": " Or repair the files, remove them, or exclude them with scan.exclude.",
 }
 _FIX: Final = "Correct the series in the datastore: the next scan reads it again."

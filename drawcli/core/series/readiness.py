@@ -23,7 +23,9 @@ from drawcli.core.series.verdict import Readiness, Verdict, ignored, refused, wa
 from drawcli.core.series.zones import LARGEST_STEP
 
 _MOST_SCOUTS: Final = 3  # slices of a localizer that does not say what it is
-SETTLING: Final = frozenset({"arriving", "too-young"})  # reasons that end by themselves
+ARRIVING: Final = "arriving"
+PULLING: Final = "pulling"
+SETTLING: Final = frozenset({ARRIVING, "too-young"})  # reasons that end by themselves
 _DATE_TEXT: Final = "no study date, but scan.studied_after requires one"
 _MODALITY_TEXT: Final = "a modality that scan.modalities does not list"
 _CLASS_TEXT: Final = "an SOP class that scan.sop_classes does not list"
@@ -126,13 +128,22 @@ def check_settled(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_
         ages = [now_ns - calm.since_ns, *(a for a in [now_ns - calm.newest_ns] if a >= 0)]
         if min(ages) < demands.quiet_seconds * 1e9:
             ago = f"{demands.quiet_seconds / 60:g} min ago (scan.quiet_minutes)"
-            return waiting(
-                "arriving", f"still arriving: a file was added or changed less than {ago}"
-            )
+            return waiting(ARRIVING, f"still arriving: a file was added or changed less than {ago}")
     if 0 < demands.min_age_seconds * 1e9 > now_ns - calm.first_ns:
         ago = f"{demands.min_age_seconds / 60:g} min ago (scan.min_age_minutes)"
         return waiting("too-young", f"arrived less than {ago}")
     return verdict
+
+
+def check_pulled(verdict: Verdict, missing: int, expected: int) -> Verdict:
+    """Return the verdict, or one that waits while an archive has more of the series.
+
+    `missing` of the `expected` instances that the archive has named are not in the datastore.
+    """
+    if not missing or verdict.readiness is Readiness.IGNORED:
+        return verdict
+    text = f"being pulled: {missing:,} of {expected:,} images of the archive are not here yet"
+    return waiting(PULLING, text)
 
 
 def _unwanted(scans: Sequence[Slice], demands: Criteria, *, refused_too: bool) -> Verdict | None:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
+from drawcli.adapters.identity_provider.id_token import LoginRefused
 from drawcli.dashboard.access.addresses import client_of
 from drawcli.dashboard.access.devices import Devices
 from drawcli.dashboard.access.password import Secret
@@ -29,8 +30,9 @@ from drawcli.dashboard.access.rate_limit import (
 )
 from drawcli.dashboard.access.rights import Right, Visitor
 from drawcli.dashboard.access.sessions import Session, SessionLimits, Sessions
+from drawcli.dashboard.access.single_sign_on import SingleSignOnLogin
 from drawcli.dashboard.access.users import Users, login_name, rights_of
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, DrawcliError
 
 _log = logging.getLogger(__name__)
 CSRF_FIELD: Final = "csrf"
@@ -77,10 +79,16 @@ class Authenticator:
         Users with a name; if there are any, the password of the page logs nobody in.
     limits
         How long sessions last.
+    single_sign_on
+        Logins at the identity provider of the site, if it has one.
     """
 
     def __init__(
-        self, secret: Secret, users: Users, limits: SessionLimits, *, single_sign_on: bool = False
+        self,
+        secret: Secret,
+        users: Users,
+        limits: SessionLimits,
+        single_sign_on: SingleSignOnLogin | None = None,
     ) -> None:
         self.secret = secret
         self.users = users
@@ -93,7 +101,7 @@ class Authenticator:
 
     @property
     def _has_login(self) -> bool:
-        return self.secret.is_set or self.asks_name or self.single_sign_on
+        return self.secret.is_set or self.asks_name
 
     @property
     def requires_login(self) -> bool:
@@ -102,13 +110,13 @@ class Authenticator:
 
     @property
     def asks_name(self) -> bool:
-        """Whether users have names."""
-        return self.users.exist
+        """Whether users have names; the password of the page logs nobody in then."""
+        return self.users.exist or self.single_sign_on is not None
 
     @property
     def takes_passwords(self) -> bool:
         """Whether somebody can log in with a password."""
-        return self.asks_name or self.secret.is_set or not self.single_sign_on
+        return self.users.exist or self.single_sign_on is None
 
     def session(self, connection: HTTPConnection) -> Session | None:
         """Return the valid session of a request."""
@@ -162,10 +170,9 @@ class Authenticator:
         ConfigError
             Where the stored password cannot be trusted; the log has the reason.
         """
-        wait = self.attempts.reserve(counted)  # counts even if the client disconnects
-        if wait == inf:
-            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), checked=False)
-        await sleep(wait)
+        refusal = await self.reserve_attempt(counted)
+        if refusal is not None:
+            return refusal
         async with self._turn:
             if await run_in_threadpool(self._fits, user, words):
                 self.attempts.record_success(counted)
@@ -173,6 +180,14 @@ class Authenticator:
         wait = self.attempts.wait_seconds(counted)
         _log.warning("login=refused address=%s wait_seconds=%.0f", address, wait)
         return Refusal(wait)
+
+    async def reserve_attempt(self, counted: Sequence[LoginCounter]) -> Refusal | None:
+        """Wait for the turn of an attempt, which counts as wrong; a refusal if too many wait."""
+        wait = self.attempts.reserve(counted)  # counts even if the client disconnects
+        if wait == inf:
+            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), checked=False)
+        await sleep(wait)
+        return None
 
     def _fits(self, user: str | None, words: str) -> bool:
         try:
@@ -246,6 +261,34 @@ async def log_in(request: Request, entry: Authenticator) -> Refusal | None:
     if refusal is None:
         entry.start_session(request, Session(user=user, stamp=stamp or "", address=address))
     return refusal
+
+
+async def sign_on(request: Request, entry: Authenticator, login: SingleSignOnLogin) -> str:
+    """Start the session of who comes back from the identity provider; return the name.
+
+    Raises
+    ------
+    LoginRefused
+        If nobody is let in; the log has the reason.
+    """
+    address = address_of(request)
+    counted = network_counters(address, "sign-on ")
+    try:
+        head = login.check(request)
+        refusal = await entry.reserve_attempt(counted)
+        if refusal is not None:
+            raise LoginRefused(refusal.trouble(named=True))
+        entrant = await run_in_threadpool(login.entrant, request, head)
+        stamp = entry.stamp(entrant.name, by_file=False)
+        if stamp is None:
+            raise LoginRefused("your name is also that of a user with a password here")
+    except DrawcliError as err:
+        _log.warning("login=refused address=%s reason=%s", address, err)
+        raise
+    entry.attempts.record_success(counted)
+    session = Session(user=entrant.name, stamp=stamp, roles=entrant.roles, address=address)
+    entry.start_session(request, session)
+    return entrant.name
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -13,14 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from drawcli.adapters.edited_files.git_commit import Commit
 from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved
-from drawcli.authoring.file_checks import CheckedFile, hidden_values
+from drawcli.authoring.file_checks import CheckedFile
 from drawcli.authoring.file_drafts import (
     Edit,
     FileDraft,
     diff_of,
     draft_of,
     draft_on,
-    without_values,
+    text_shown,
 )
 from drawcli.dashboard.access.auth import SEE_OTHER
 from drawcli.dashboard.access.rights import Right, Visitor, visitor_of
@@ -29,7 +30,7 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError, DrawcliError, UsageError
 from drawcli.system.printable import plain
-from drawcli.system.yaml_read import read_yaml
+from drawcli.system.yaml_read import parse_yaml, read_yaml
 
 _log = logging.getLogger(__name__)
 BASE: Final = "base"  # the form field with the digest of the file that the user has seen
@@ -105,11 +106,12 @@ async def answer(request: Request, form: FormData, what: Proposal, again: Again)
     except ChangedMeanwhile:
         return await run_in_threadpool(_conflict, request, form, what)
     except DrawcliError as err:
-        return again([*str(err).splitlines(), *([err.hint] if err.hint else [])])
+        problems = [*str(err).splitlines(), *([err.hint] if err.hint else [])]
+        return await run_in_threadpool(again, problems)
     if not draft.is_change:
-        return again(["Nothing would change."])
+        return await run_in_threadpool(again, ["Nothing would change."])
     parts_of(request).seen.remember(draft.before.source)
-    return _preview(request, form, what, draft, checked)
+    return await run_in_threadpool(_preview, request, form, what, draft, checked)
 
 
 def _preview(
@@ -120,7 +122,7 @@ def _preview(
         request,
         what.template,
         what=what,
-        diff=without_values(draft.diff, _hidden(request, draft)),
+        diff=draft.diff(in_full=_sees(request)),
         base=draft.base,
         shown=draft.digest,
         checked=checked,
@@ -144,12 +146,16 @@ def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, Che
 def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:
     name = plain(visitor.name) or "(no name)"
     facts = f"by={name!r} file={what.file.name} before={draft.base} after={draft.digest}"
+    digests = {"digest_before": draft.base, "digest_after": draft.digest}
+    about: dict[str, Any] = {"file": what.file.name, **digests}
+    site.record(visitor.name, "edit", **about)
     try:
         saved = draft.save(
             Commit(visitor.name, what.summary), site.ctx.settings.state_dir, shown=draft.digest
         )
     except DrawcliError as err:
         _log.warning("edit=refused %s reason=%s", facts, err.code)
+        site.record(visitor.name, "edit-refused", **about)
         raise
     _log.info("edit=saved %s commit=%s", facts, saved.commit or "none")
     return saved
@@ -159,33 +165,39 @@ def _conflict(request: Request, form: FormData, what: Proposal) -> Response:
     """Return the page for a file that somebody changed meanwhile: both changes as diffs."""
     parts = parts_of(request)
     path = what.file.path(parts.site.ctx.settings)
-    base = parts.seen.get(str(form.get(BASE, "")))
-    now = path.read_bytes()
-    mine, theirs, shows = [], [], visitor_of(request).may(Right.PATIENTS)
-    hidden = set[str]()
-    if base is not None:
-        theirs = diff_of(base, now)
-        try:
-            draft = draft_on(path, base, what.edit)
-            mine, hidden = draft.diff, _hidden(request, draft)
-            hidden |= set() if shows else hidden_values(read_yaml(path))
-        except (ConfigError, UsageError):
-            theirs = theirs if shows else []  # it cannot be read, so nothing can be left out of it
+    base, now = parts.seen.get(str(form.get(BASE, ""))), path.read_bytes()
     return page(
         request,
         "edit_conflict.html",
         status=_CONFLICT,
         what=what,
-        mine=without_values(mine, hidden),
-        theirs=without_values(theirs, hidden),
+        mine=[] if base is None else _mine(request, path, base, what),
+        theirs=[] if base is None else _theirs(request, path, base, now),
         base=parts.seen.remember(now),
         is_known=base is not None,
         fields=carried(form),
     )
 
 
-def _hidden(request: Request, draft: FileDraft) -> set[str]:
-    """Return the values of a draft that the user may not see."""
-    if visitor_of(request).may(Right.PATIENTS):
-        return set()
-    return hidden_values(draft.before) | hidden_values(draft.after)
+def _mine(request: Request, path: Path, base: bytes, what: Proposal) -> list[str]:
+    """Return the change of a user as a diff; empty if it was not possible."""
+    try:
+        return draft_on(path, base, what.edit).diff(in_full=_sees(request))
+    except (ConfigError, UsageError):
+        return []
+
+
+def _theirs(request: Request, path: Path, base: bytes, now: bytes) -> list[str]:
+    """Return what somebody else changed as a diff; empty if nothing can be left out of it."""
+    if _sees(request):
+        return diff_of(base, now)
+    try:
+        texts = [text_shown(parse_yaml(path, one), in_full=False) for one in (base, now)]
+    except ConfigError:
+        return []
+    return diff_of(*texts)
+
+
+def _sees(request: Request) -> bool:
+    """Return whether the user may see values that may identify a patient."""
+    return visitor_of(request).may(Right.PATIENTS)

@@ -26,14 +26,12 @@ from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.operators import OPERATORS
 from drawcli.core.rules.withheld import is_withheld
 from drawcli.dashboard.access.rights import Right, require, visitor_of
-from drawcli.dashboard.editing.files import RULES
 from drawcli.dashboard.editing.flow import (
     BASE,
     INVALID,
     Proposal,
     Step,
     answer,
-    base_of,
     step_of,
 )
 from drawcli.dashboard.editing.kept_forms import editing
@@ -63,6 +61,7 @@ class _Around:
     header: RuleHeader | None = None
     why: str = ""  # its images cannot be read
     base: str = ""
+    first: str = ""  # digest of the file that the form was made from
 
     @property
     def others(self) -> set[str]:
@@ -71,40 +70,36 @@ class _Around:
         return names - {self.place.name} if self.place else names
 
 
-async def new_rule(request: Request) -> Response:
+def new_rule(request: Request) -> Response:
     """Show the form of a new rule, with conditions of a series if a job is given."""
     require(request, Right.EDIT)
     job = request.query_params.get("job", "")
-    around = await run_in_threadpool(_around, request, None, job, base_of(request, RULES))
+    around = _around(request, None, job)
     offered = [path for path in _FIRST if path in _offered(request, around)]
     lines = tuple(line for path in offered for line in _lines_of(path, around))
     return _form_page(request, RuleForm(when=Group("all", lines or (Line(),))), around)
 
 
-async def edit_rule(request: Request) -> Response:
+def edit_rule(request: Request) -> Response:
     """Show the form of a rule, or its text if the form cannot show it."""
     require(request, Right.EDIT)
-    place, document = await run_in_threadpool(place_shown, request)
-    rule = rules_in(document)[place.number]
-    check_shown(request, rule)
+    place, document = place_shown(request)
+    check_shown(request, document, place)
+    base = parts_of(request).seen.remember(document.source)
     try:
-        form = form_of(rule)
+        form = form_of(rules_in(document)[place.number])
     except UsageError as err:
-        return text_page(
-            request,
-            TextShown(place, base_of(request, RULES), rule_text(document, place)),
-            [err.hint],
-        )
-    around = _Around(document=document, place=place, base=base_of(request, RULES))
+        return text_page(request, TextShown(place, base, rule_text(document, place)), [err.hint])
+    around = _Around(document=document, place=place, base=base, first=base)
     return _form_page(request, form, around)
 
 
 @editing
 async def submit_rule(request: Request, form: FormData) -> Response:
     """Answer the form of a rule: a button for conditions, a trial, the diff, or the save."""
-    around = await run_in_threadpool(
-        _around, request, place_of(form), str(form.get("job", "")), str(form.get(BASE, ""))
-    )
+    around = await run_in_threadpool(_around, request, place_of(form), str(form.get("job", "")))
+    base, first = (str(form.get(name, "")) for name in (BASE, "first"))
+    around = replace(around, base=base, first=first or base)
     try:
         rule = form_from(form)
     except UsageError as err:
@@ -116,16 +111,17 @@ async def submit_rule(request: Request, form: FormData) -> Response:
     if button:
         is_offered = button == USE and at in _offered(request, around)
         lines = _lines_of(at, around) if is_offered else ()
-        return _form_page(request, after_button(rule, button, at, lines), around)
+        after = after_button(rule, button, at, lines)
+        return await run_in_threadpool(_form_page, request, after, around)
     if form.get("step") == _TRY:
         return await tried(
             request, form, _proposed(request, rule, around), rule.problems(around.others)
         )
     if step_of(form) is Step.EDIT:
-        return _form_page(request, rule, around)
+        return await run_in_threadpool(_form_page, request, rule, around)
     again = partial(_form_page, request, rule, around)
     if rule.problems(around.others):
-        return again(["Some fields are not right yet; see below."])
+        return await run_in_threadpool(again, ["Some fields are not right yet; see below."])
     return await answer(request, form, _proposed(request, rule, around), again)
 
 
@@ -135,17 +131,19 @@ def _proposed(request: Request, rule: RuleForm, around: _Around) -> Proposal:
         ctx = parts_of(request).site.ctx
         edit = rule_added(rule, around.header, ctx)
         return proposal_of(request, edit, f"Add rule {rule.name}", FORM)
-    edit = rule_changed(around.place, rule)
+    origin = parts_of(request).seen.get(around.first)
+    edit = rule_changed(around.place, rule, origin)
     return proposal_of(request, edit, f"Change rule {around.place.name or rule.name}", FORM)
 
 
-def _around(request: Request, place: RulePlace | None, job: str, base: str) -> _Around:
+def _around(request: Request, place: RulePlace | None, job: str) -> _Around:
     site = parts_of(request).site
     try:
         document = read_yaml(site.ctx.settings.rules)
     except ConfigError:  # somebody left it broken: what was typed is shown again nevertheless
         document = Document(site.ctx.settings.rules, None, b"", {})
-    around = _Around(document=document, place=place, base=base)
+    base = parts_of(request).seen.remember(document.source)
+    around = _Around(document=document, place=place, base=base, first=base)
     if not _JOB.fullmatch(job) or place is not None:
         return around
     found = site.job(job)

@@ -1,14 +1,14 @@
 """Which rule of the file a page or a form is about, who may see it, and what is proposed."""
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from drawcli.authoring.file_checks import hidden_values
 from drawcli.authoring.file_drafts import Edit
+from drawcli.authoring.hidden_values import has_hidden_values
 from drawcli.authoring.rule_edits import RulePlace, name_of, rules_in
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.editing.files import RULES
@@ -53,10 +53,9 @@ def place_shown(request: Request) -> tuple[RulePlace, Document]:
     return RulePlace(number, name_of(rules[number])), document
 
 
-def check_shown(request: Request, rule: Any) -> None:
+def check_shown(request: Request, document: Document, place: RulePlace) -> None:
     """Raise 403 for a rule with values that the user may not see."""
-    hidden = hidden_values(
-        Document(RULES.path(parts_of(request).site.ctx.settings), {"rules": [rule]}, b"", {})
-    )
-    if hidden and not visitor_of(request).may(Right.PATIENTS):
+    if visitor_of(request).may(Right.PATIENTS):
+        return
+    if has_hidden_values(document, ("rules", place.number)):
         raise HTTPException(403, _HIDDEN)

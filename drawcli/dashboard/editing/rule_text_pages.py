@@ -17,14 +17,12 @@ from drawcli.authoring.rule_edits import (
     rule_moved,
     rule_switched,
     rule_text_changed,
-    rules_in,
 )
 from drawcli.dashboard.access.rights import Right, require
-from drawcli.dashboard.editing.files import RULES
-from drawcli.dashboard.editing.flow import BASE, INVALID, Step, answer, base_of, step_of
+from drawcli.dashboard.editing.flow import BASE, INVALID, Step, answer, step_of
 from drawcli.dashboard.editing.kept_forms import editing
 from drawcli.dashboard.editing.rule_places import check_shown, place_of, place_shown, proposal_of
-from drawcli.dashboard.view import page
+from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.system.yaml_read import Document
 from drawcli.system.yaml_text.splice import entry_text
@@ -48,12 +46,13 @@ class TextShown(NamedTuple):
     text: str
 
 
-async def edit_rule_text(request: Request) -> Response:
+def edit_rule_text(request: Request) -> Response:
     """Show the text of a rule in a field."""
     require(request, Right.EDIT)
-    place, document = await run_in_threadpool(place_shown, request)
-    check_shown(request, rules_in(document)[place.number])
-    shown = TextShown(place, base_of(request, RULES), rule_text(document, place))
+    place, document = place_shown(request)
+    check_shown(request, document, place)
+    base = parts_of(request).seen.remember(document.source)
+    shown = TextShown(place, base, rule_text(document, place))
     return text_page(request, shown, [])
 
 
@@ -70,11 +69,12 @@ async def submit_rule_text(request: Request, form: FormData) -> Response:
         return text_page(request, shown, problems, INVALID if problems else 200)
 
     if step_of(form) is Step.EDIT:
-        return again([])
+        return await run_in_threadpool(again, [])
     try:
         edit = await run_in_threadpool(rule_text_changed, place, text)
     except DrawcliError as err:
-        return again([*str(err).splitlines(), *([err.hint] if err.hint else [])])
+        problems = [*str(err).splitlines(), *([err.hint] if err.hint else [])]
+        return await run_in_threadpool(again, problems)
     what = proposal_of(request, edit, f"Change rule {place.name or place.number + 1}", TEXT)
     return await answer(request, form, what, again)
 
@@ -92,7 +92,7 @@ async def submit_order(request: Request, form: FormData) -> Response:
         return page(request, "edit_refused.html", status=INVALID, title=title, problems=problems)
 
     if step_of(form) is Step.EDIT:
-        return again([])
+        return await run_in_threadpool(again, [])
     return await answer(request, form, proposal_of(request, edit(place), title, ORDER), again)
 
 

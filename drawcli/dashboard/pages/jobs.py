@@ -96,6 +96,7 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         warnings=unseen_warnings(found),
         facts=facts(found, site.now),
+        known=[one for one in parts.find.series.of(found)._asdict().items() if one[1]],
         private=private_facts(found, site.ctx) if identify else [],
         who=case_of_job(found, site.ctx) if identify else None,
         trees=_trees(explanation),

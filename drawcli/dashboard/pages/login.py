@@ -2,17 +2,21 @@
 
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from drawcli.adapters.identity_provider.id_token import LoginRefused
 from drawcli.adapters.state import logs
-from drawcli.dashboard.access.auth import SEE_OTHER, log_in, verified_form
+from drawcli.dashboard.access.auth import SEE_OTHER, log_in, sign_on, verified_form
+from drawcli.dashboard.access.single_sign_on import SingleSignOnLogin
 from drawcli.dashboard.actions import DESCRIPTIONS
 from drawcli.dashboard.view import bare_page, login_page, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not found", 409: "Not possible now", 503: "Not possible now"}
+_FORBIDDEN: Final = 403
 _BY_FORM: Final = 405  # wrong method
 _CONFLICT: Final = 409  # with the present state of the job
 
@@ -36,6 +40,38 @@ async def submit_login(request: Request) -> Response:
     answer = login_page(request, refusal.trouble(named=entry.asks_name), refusal.status)
     answer.headers.update(refusal.headers)
     return answer
+
+
+async def start_login(request: Request) -> Response:
+    """Send the browser to the identity provider."""
+    login = _single_sign_on(request)
+    address, cookie = await run_in_threadpool(login.start, request)
+    answer = RedirectResponse(address, SEE_OTHER)
+    login.set_cookie(request, answer, cookie)
+    return answer
+
+
+async def finish_login(request: Request) -> Response:
+    """Log in who comes back from the identity provider.
+
+    The answer is a page that leads on: cookies of this site are sent with its request only.
+    """
+    entry, login = parts_of(request).entry, _single_sign_on(request)
+    try:
+        name = await sign_on(request, entry, login)
+    except LoginRefused as err:
+        answer: Response = login_page(request, f"{err}. {err.hint}".strip(), _FORBIDDEN)
+    else:
+        answer = bare_page(request, "signed_on.html", name=name)
+    login.set_cookie(request, answer, "")
+    return answer
+
+
+def _single_sign_on(request: Request) -> SingleSignOnLogin:
+    login = parts_of(request).entry.single_sign_on
+    if login is None:
+        raise HTTPException(404)
+    return login
 
 
 async def logout(request: Request) -> Response:

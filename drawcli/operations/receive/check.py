@@ -11,8 +11,9 @@ from drawcli.adapters.dicom_network.listener import bound_socket
 from drawcli.adapters.dicom_network.tls import expiry_of
 from drawcli.adapters.receive_folder.folder import CONFLICTS, conflicts_in
 from drawcli.adapters.state.receive_state import is_listening
+from drawcli.config.supported import supported_by
 from drawcli.errors import ConfigError, DiskFull
-from drawcli.operations.receive.serve import receive_folder, supported_by, tls_of
+from drawcli.operations.receive.serve import receive_folder, tls_of
 from drawcli.system.failures import in_words
 
 if TYPE_CHECKING:

@@ -30,10 +30,7 @@ from drawcli.adapters.state.receive_state import (
     read_state,
     write_state,
 )
-from drawcli.config.sections_network import OF_CONTOUR_QA, STORAGE_CLASSES
-from drawcli.core.deid.table_single_frame import SYNTAXES
-from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
-from drawcli.core.dicom_service.association_answer import Supported
+from drawcli.config.supported import supported_by, takes_reports
 from drawcli.core.dicom_service.tally import Tally
 from drawcli.errors import ConfigError, DrawcliError
 from drawcli.system.failures import in_words
@@ -115,22 +112,6 @@ def tls_of(wanted: "Receive") -> "ssl.SSLContext | None":
     return server_tls(wanted.tls_cert, wanted.tls_key, wanted.tls_ca)
 
 
-def supported_by(settings: "Settings") -> Supported:
-    """Return the storage classes and transfer syntaxes that a site receives."""
-    of_qa = [STORAGE_CLASSES[name] for name in OF_CONTOUR_QA] if settings.qa.enabled else []
-    wanted = settings.receive
-    return Supported(
-        frozenset([*IMAGE_CLASSES, *of_qa, *wanted.storage_classes]),
-        frozenset([*SYNTAXES, *wanted.transfer_syntaxes]),
-        has_reports=_takes_reports(settings),
-    )
-
-
-def _takes_reports(settings: "Settings") -> bool:
-    """Return whether a target of structure sets reports storage commitment."""
-    return any(target.commitment for target in settings.deliver.targets)
-
-
 @contextmanager
 def _opened(settings: "Settings", folder: Path) -> Iterator[ReceiveFolder]:
     """Yield the store of a site; nothing unfinished is in it before and after."""
@@ -175,7 +156,7 @@ def _serve(
         idle_seconds=wanted.idle_seconds,
         largest=int(wanted.largest_gib * _GIB),
         tally=tally,
-        reports=CommitmentFolder.of(settings.state_dir) if _takes_reports(settings) else None,
+        reports=CommitmentFolder.of(settings.state_dir) if takes_reports(settings) else None,
     )
     waiting = max_waiting(RECEIVE_WAITING, 2 * wanted.associations, max_open_files())
     admission = Admission(waiting, wanted.associations, wanted.associations_per_address)

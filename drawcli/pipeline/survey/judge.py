@@ -21,10 +21,18 @@ from drawcli.core.series.members import (
     main_modality,
     scan_slices,
 )
-from drawcli.core.series.readiness import SettlingTimes, assess, check_settled
+from drawcli.core.series.readiness import (
+    ARRIVING,
+    PULLING,
+    SettlingTimes,
+    assess,
+    check_pulled,
+    check_settled,
+)
 from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.pipeline.survey.folder_settings import FolderSettings
+from drawcli.pipeline.survey.pulled import PulledIndex
 
 _HOUR_NS: Final = 3600 * 10**9
 _UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
@@ -77,6 +85,7 @@ class Judge:
 
     index: ScanIndex
     wishes: FolderSettings
+    pulled: PulledIndex
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
     def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
@@ -99,7 +108,7 @@ class Judge:
         """
         for row in self.index.series():
             calm = SettlingTimes(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
-            verdict = check_settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
+            verdict = self._settled(row, calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             files = cache(partial(self._files, row.id))
@@ -112,6 +121,20 @@ class Judge:
                 contoured=row.contoured,
             )
 
+    def _settled(self, row: SeriesRow, calm: SettlingTimes, began_ns: int) -> Verdict:
+        """Return the verdict on a series, or one that waits for a quiet time.
+
+        A pulled series has none: it waits for its archive, or is known to be complete.
+        """
+        if row.verdict.code == PULLING:
+            return row.verdict
+        demands = self.wishes.demands(row.wishes)
+        verdict = check_settled(row.verdict, demands, calm, began_ns)
+        if verdict.code == ARRIVING and self.pulled.is_whole(row.key):
+            demands = demands._replace(quiet_seconds=0)
+            return check_settled(row.verdict, demands, calm, began_ns)
+        return verdict
+
     def slices(self, number: int) -> list[Slice]:
         """Return the slices of a series, without localizers and copies."""
         return _scan_of(self._files(number))
@@ -120,10 +143,11 @@ class Judge:
         return sorted(self.index.slices(number), key=lambda slice_: slice_.path)
 
     def _judged_again(self, number: int, wishes: int, released: frozenset[str]) -> Verdict:
-        return self._verdict(number, self.slices(number), wishes, released)
+        return self._verdict(number, self._files(number), wishes, released)
 
     def _judge(self, number: int) -> None:
-        slices = self.slices(number)
+        files = self._files(number)
+        slices = _scan_of(files)
         if not slices:
             self.index.drop_series(number)
             return
@@ -143,19 +167,23 @@ class Judge:
             modality=main_modality(slices),
             files=len(slices),
             newest=max(slice_.mtime_ns for slice_ in slices),
-            verdict=self._verdict(number, slices, wishes),
+            verdict=self._verdict(number, files, wishes),
             wishes=wishes,
         )
         self.index.set_series(number, row)
 
     def _verdict(
-        self, number: int, slices: list[Slice], wishes: int, released: frozenset[str] = frozenset()
+        self, number: int, files: list[Slice], wishes: int, released: frozenset[str] = frozenset()
     ) -> Verdict:
         """Return the verdict on a series; unreadable files beside it may belong to it.
 
-        Files that were unreadable for longer than a series may wait, before it came, do not.
+        Files that were unreadable for longer than a series may wait, before it came, do not. A
+        series that is being pulled waits until its archive has sent everything.
         """
-        verdict = assess(slices, self.wishes.demands(wishes), released)
+        verdict = assess(_scan_of(files), self.wishes.demands(wishes), released)
+        if PULLING not in released:
+            missing, expected = self.pulled.missing(files)
+            verdict = check_pulled(verdict, missing, expected)
         if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
             return verdict
         patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS

@@ -14,6 +14,7 @@ from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.folder_settings import FolderSettings
 from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
+from drawcli.pipeline.survey.pulled import open_pulled
 from drawcli.pipeline.survey.unread_folders import FolderSnapshot, unread_folders
 from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
 from drawcli.pipeline.survey.watchdog import end_when_silent
@@ -61,17 +62,22 @@ def open_survey(
     """
     wanted = ctx.settings.scan
     key = ctx.stand_ins.subkey("scan-index")
-    with open_index(
-        ctx.settings.state_dir, key, ctx.stand_ins.key_id, throwaway=throwaway
-    ) as index:
+    state_dir, key_id = ctx.settings.state_dir, ctx.stand_ins.key_id
+    with (
+        open_pulled(ctx) as pulled,
+        open_index(state_dir, key, key_id, throwaway=throwaway) as index,
+    ):
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
         with end_when_silent(SHARE_ANSWERS * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
             wishes = FolderSettings(wanted, ctx.settings.datastore)
-            judge = Judge(index=index, wishes=wishes, known_under=_Known(ctx).stand_ins)
+            judge = Judge(
+                index=index, wishes=wishes, pulled=pulled, known_under=_Known(ctx).stand_ins
+            )
             index.begin()
+            pulled.mark_changed(index)
             index.limit_times(_nanoseconds(ctx.now()))
             index.commit()
             heard()

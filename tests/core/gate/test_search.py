@@ -11,6 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1
 
 from drawcli.core.deid import value_shapes, vocabulary
+from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
 from drawcli.core.deid.profile import Action, Choices, every_row, policy_for, table_of
 from drawcli.core.dicom.sop_classes import CT_IMAGE, IMAGE_CLASSES
 from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_keywords
@@ -27,6 +28,17 @@ def known(**values: object) -> KnownIdentifiers:
     made = KnownIdentifiers()
     made.learn("/store/ward/Muster_Maria/1.dcm", parsed(as_bytes(ct_slice(**values))))
     return made
+
+
+def test_the_own_implementation_class_in_a_received_file_is_no_finding() -> None:
+    made, other = KnownIdentifiers(), "2.25.77"
+    for uid in (IMPLEMENTATION_CLASS, other):
+        source = parsed(as_bytes(ct_slice()))
+        source.file_meta.ImplementationClassUID = uid
+        made.learn("/store/1.dcm", source)
+
+    assert other in made.uids
+    assert IMPLEMENTATION_CLASS not in made.uids
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from drawcli.core.jobs.job import Job
 from drawcli.dashboard.access.login_required import LOGIN_AGAIN
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.access.rate_limit import FREE_ATTEMPTS, LoginLimiter
+from drawcli.dashboard.access.single_sign_on import ANSWER_PATH, START_PATH
 from drawcli.dashboard.app import routes
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import Site
@@ -53,7 +54,7 @@ def test_with_a_password_nothing_is_shown_before_the_login(serve: Serve) -> None
     client = serve(password=WORDS)
 
     assert len(ADDRESSES) > 12
-    for address in set(ADDRESSES) - {"/login", LOGIN_AGAIN}:
+    for address in set(ADDRESSES) - {"/login", LOGIN_AGAIN, START_PATH, ANSWER_PATH}:
         page, program = client.get(address), client.get(address, headers={"accept": "*/*"})
         assert (page.status_code, page.headers["location"]) == (303, "/login"), address
         assert program.status_code == 401, address

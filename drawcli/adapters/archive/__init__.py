@@ -1,0 +1,1 @@
+"""Archives that are asked for series, and send them: DICOM nodes and DICOMweb."""

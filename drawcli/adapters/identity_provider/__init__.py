@@ -1,0 +1,1 @@
+"""The identity provider of a site (OpenID Connect): its addresses and keys, a code redeemed."""

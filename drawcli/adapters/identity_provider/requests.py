@@ -1,0 +1,143 @@
+"""Requests to the identity provider: bounded in time and size, JSON objects only, no redirects."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from drawcli import __version__
+from drawcli.errors import ConfigError, OutOfReach
+from drawcli.system.addresses import is_loopback
+from drawcli.system.failures import in_words
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.network.client_tls import TlsFiles, client_context, empty_context, tls_failure
+from drawcli.system.platforms import is_readable_by_others
+from drawcli.system.programs import run_program
+from drawcli.system.threads import call_with_timeout
+
+if TYPE_CHECKING:
+    import httpx
+
+    from drawcli.config.sections_login import SingleSignOn
+
+_LIMIT: Final = EXCHANGES["login"]
+_LONGEST_SECRET: Final = 4096
+_HINT: Final = "Look at oidc.issuer, the proxy (HTTPS_PROXY) and oidc.ca_file; then log in again."
+
+
+class ProviderRequest(NamedTuple):
+    """A request; a form makes it a POST."""
+
+    url: str
+    form: Mapping[str, str] | None = None
+    authorization: tuple[str, str] | None = None  # user and password of HTTP Basic
+
+
+def exchange(request: ProviderRequest, settings: "SingleSignOn") -> dict[str, Any]:
+    """Return the JSON object of an answer with status 200.
+
+    Raises
+    ------
+    OutOfReach
+        If there is none in time, it is too large, or it is something else.
+    ConfigError
+        If a certificate of the settings, or the proxy of the environment, cannot be used.
+    """
+    import httpx
+
+    try:
+        raw = call_with_timeout(partial(_asked, request, settings), _LIMIT.seconds)
+        plain = json.loads(raw)
+    except TimeoutError:
+        raise unusable("does not answer in time") from None
+    except (ValueError, RecursionError):
+        raise unusable("gives an answer that is not JSON") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as err:
+        failure = tls_failure(err)
+        raise unusable("cannot be reached" if failure is None else failure.in_words()) from None
+    if not isinstance(plain, dict):
+        raise unusable("gives an answer that is no JSON object")
+    return plain
+
+
+def unusable(why: str) -> OutOfReach:
+    """Return the error of a provider that cannot be used now."""
+    return OutOfReach(f"the identity provider {why}", hint=_HINT)
+
+
+def _asked(request: ProviderRequest, settings: "SingleSignOn") -> bytes:
+    import httpx
+
+    from drawcli.system.network.http_client import open_http_client
+
+    is_plain = request.url.startswith("http:")
+    tls = empty_context() if is_plain else client_context(_authorities(settings))
+    headers = {"user-agent": f"drawcli/{__version__}", "accept": "application/json"}
+    headers["accept-encoding"] = "identity"
+    is_local = is_plain and is_loopback(request.url)
+    with open_http_client(
+        httpx.Timeout(_LIMIT.seconds), headers, tls, with_proxy=not is_local
+    ) as client:
+        method = "GET" if request.form is None else "POST"
+        auth = None if request.authorization is None else httpx.BasicAuth(*request.authorization)
+        with client.stream(method, request.url, data=request.form, auth=auth) as response:
+            return _read(response)
+
+
+def _authorities(settings: "SingleSignOn") -> TlsFiles:
+    return TlsFiles(settings.ca_file, names=("oidc.ca_file", "", ""))
+
+
+def _read(response: "httpx.Response") -> bytes:
+    import httpx
+
+    if response.status_code != httpx.codes.OK:
+        raise unusable(f"answers with status {response.status_code}")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise unusable("sends a compressed answer, which was not asked for")
+    body = bytearray()
+    for piece in response.iter_raw():
+        body += piece
+        if len(body) > _LIMIT.largest:
+            raise unusable(f"sends an answer of more than {_LIMIT.largest:,} bytes")
+    return bytes(body)
+
+
+def client_secret(settings: "SingleSignOn") -> str:
+    """Return the secret of the client, from its file or command; "" if it has none.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or others can read the file.
+    """
+    if settings.client_secret_command:
+        ended = run_program(settings.client_secret_command, EXCHANGES["token-command"])
+        if ended.code != 0:
+            why = ended.why or f"exited with {ended.code}"
+            raise ConfigError(
+                f"oidc.client_secret_command {why}", hint="Run it by hand to see its output."
+            )
+        return _secret(ended.output, "oidc.client_secret_command")
+    path = settings.client_secret_file
+    if path is None:
+        return ""
+    try:
+        if is_readable_by_others(path):
+            raise ConfigError(
+                f"{path}: others can read this secret", hint=f"Run 'chmod 600 {path}'."
+            )
+        with path.open("rb") as stream:
+            return _secret(stream.read(_LONGEST_SECRET + 2), str(path))
+    except OSError as err:
+        raise ConfigError(
+            f"{path}: cannot be read: {in_words(err)}",
+            hint="oidc.client_secret_file should name a file with the secret.",
+        ) from None
+
+
+def _secret(raw: bytes, where: str) -> str:
+    text = raw.decode("ascii", "replace").strip()
+    if not text or len(text) > _LONGEST_SECRET or not (text.isascii() and text.isprintable()):
+        raise ConfigError(f"{where}: there is no secret in it", hint="It should be one line.")
+    return text

@@ -1,0 +1,1 @@
+"""Commands about archives on the network."""

@@ -1,0 +1,93 @@
+"""The folder that pulled series go to, and the archive that a source names."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.adapters.receive_folder.folder import ReceiveFolder, locked, remove_unfinished
+from drawcli.adapters.receive_folder.known_objects import KnownObjects
+from drawcli.adapters.state.pull_records import FOLDER
+from drawcli.adapters.state.receive_state import mark_file
+from drawcli.config.supported import supported_by
+from drawcli.core.protocol.dicom_address import parse_node
+from drawcli.errors import OutOfReach
+from drawcli.system.failures import in_words
+from drawcli.system.platforms import fsync_folder
+
+if TYPE_CHECKING:
+    from drawcli.adapters.archive.archive import ImageArchive
+    from drawcli.config.load import Settings
+    from drawcli.config.sections_pull import PullSource
+
+_GIB: Final = 1 << 30
+
+
+@contextmanager
+def open_store(settings: "Settings", folder: Path) -> Iterator[ReceiveFolder]:
+    """Open the folder of a source; nothing unfinished is in it before and after.
+
+    Raises
+    ------
+    OutOfReach
+        If it cannot be used.
+    AnotherRun
+        If another process writes into it.
+    """
+    state = settings.state_dir / FOLDER
+    name = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    try:
+        if not folder.is_dir():
+            folder.mkdir()  # in an existing folder only: a share may not be mounted
+            fsync_folder(folder.parent)
+        with locked(folder):
+            remove_unfinished(folder)
+            known = KnownObjects(state / f"known-{name}.sqlite", folder)
+            try:
+                yield ReceiveFolder(
+                    folder,
+                    known,
+                    keep_free=settings.receive.keep_free_gib * _GIB,
+                    most_unfinished=settings.receive.unfinished_gib * _GIB,
+                    mark=mark_file(settings.state_dir),
+                )
+            finally:
+                known.close()
+                remove_unfinished(folder)
+    except OSError as err:
+        raise OutOfReach(
+            f"the folder of a source of 'pull' cannot be used: {in_words(err)}",
+            code="pull-folder",
+            hint="Mount the share, or correct 'folder'; the user who runs drawcli must be able to "
+            "write there.",
+        ) from None
+
+
+def open_archive(
+    source: "PullSource", settings: "Settings", tick: Callable[[], None]
+) -> "ImageArchive":
+    """Return the archive of a source; nothing is sent yet.
+
+    Raises
+    ------
+    ConfigError
+        If an extra is not installed, or the files of `tls` cannot be used.
+    """
+    facts: dict[str, Any] = {
+        "supported": supported_by(settings),
+        "largest": int(settings.receive.largest_gib * _GIB),
+        "tick": tick,
+    }
+    if source.dicomweb:
+        from drawcli.adapters.archive.web_archive import WebArchive
+        from drawcli.adapters.dicom_web.web_client import WebTarget
+
+        return WebArchive(source.dicomweb, WebTarget.of(source, source.dicomweb), **facts)
+    from drawcli.adapters.archive.dimse_archive import DimseArchive, check_installed
+    from drawcli.system.network.client_tls import TlsFiles, client_context
+
+    check_installed()
+    tls, node = source.tls, parse_node(source.node)
+    secured = None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key))
+    return DimseArchive(node, source.ae_title, tls=secured, **facts)

@@ -1,0 +1,64 @@
+"""Series that are pulled from an archive: which instances it has named, and whether all came."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from drawcli.adapters.scan_index import ScanIndex
+from drawcli.adapters.state.pull_records import PullRecords, read_records
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.instance import Slice
+from drawcli.pipeline.context import Context
+
+INSTANCE: Final = "pull-instance"  # purpose of the digests of instances
+_LAST_CHANGE: Final = "pulled"  # fact of the scan index
+
+
+class PulledIndex:
+    """The records of pulled series, as they were when the survey began.
+
+    Parameters
+    ----------
+    records
+        Of the site; None if nothing was ever pulled.
+    keys
+        The present site key and those before it.
+    """
+
+    def __init__(self, records: PullRecords | None, keys: Sequence[StandIns]) -> None:
+        self._records = records
+        self._keys = keys
+        self._last = 0  # the last change that this survey knows
+
+    def mark_changed(self, index: ScanIndex) -> None:
+        """Let series be judged again whose records have changed since the last survey."""
+        if self._records is None:
+            return
+        changed, self._last = self._records.changed_since(int(index.fact(_LAST_CHANGE) or 0))
+        index.mark_stale(changed)
+        index.set_fact(_LAST_CHANGE, str(self._last))
+
+    def missing(self, files: Sequence[Slice]) -> tuple[int, int]:
+        """Return how many of the expected instances of a series are missing, and their number."""
+        if self._records is None or not files:
+            return 0, 0
+        for key in self._keys:
+            expected = self._records.expected(key.series_key(files[0].series_uid))
+            if expected:
+                here = {key.digest(INSTANCE, file.sop_uid) for file in files}
+                return len(expected - here), len(expected)
+        return 0, 0
+
+    def is_whole(self, series_key: str) -> bool:
+        """Return whether everything of a series has come, and the archive has no more."""
+        if self._records is None:
+            return False
+        record = self._records.get(series_key)
+        return record is not None and record.whole and record.changed <= self._last
+
+
+@contextmanager
+def open_pulled(ctx: Context) -> Iterator[PulledIndex]:
+    """Open the records of the series that a site pulls."""
+    with read_records(ctx.settings.state_dir) as records:
+        yield PulledIndex(records, (ctx.stand_ins, *ctx.retired))
