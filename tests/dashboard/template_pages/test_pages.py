@@ -114,6 +114,19 @@ def test_the_latest_volumes_are_enough(client: TestClient, received: Received) -
     assert client.get("/templates/Prostate_OAR").text.count('class="dot"') == MOST
 
 
+@pytest.mark.usefixtures("full")
+def test_the_latest_records_are_enough(client: TestClient, ctx: Context) -> None:
+    records = [
+        record(number, edited("Bladder", 0.9, volume_a_cm3=1000.0 if number < 5 else 100.0))
+        for number in range(MOST + 5)
+    ]
+    QaRecords(ctx.settings.state_dir).add(records)
+
+    page = words_of(client.get("/templates/Prostate_OAR").text)
+
+    assert f"100 cm³, median 100 (of {MOST} structure sets)" in page
+
+
 def test_a_damaged_report_is_passed_over(client: TestClient, received: Received) -> None:
     received("00000000000a-1", {BLADDER: float("nan")})
     received("00000000000b-1", {BLADDER: 100.0})
