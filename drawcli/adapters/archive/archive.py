@@ -1,7 +1,7 @@
 """The interface of an archive: queries down to instances, and the retrieval of one series."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -64,6 +64,14 @@ class ImageArchive(Protocol):
 
         An archive may send fewer, or others. Raises NotStored if an object cannot be stored.
         """
+
+    def send(
+        self,
+        series: ArchivedSeries,
+        instances: Sequence[ArchivedInstance],
+        arrived: Callable[[], int],
+    ) -> None:
+        """Let the archive send instances to our receiver; `arrived` returns how many are there."""
 
     def close(self) -> None:
         """Close connections that are open."""

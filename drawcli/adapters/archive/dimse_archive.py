@@ -30,7 +30,7 @@ from drawcli.core.pull.answers import (
 )
 from drawcli.core.pull.keys import IMAGE, SERIES, STUDY, QueryKey
 from drawcli.core.pull.offers import storage_offers
-from drawcli.core.pull.retrieval import FIND, GET
+from drawcli.core.pull.retrieval import FIND, GET, MOVE
 from drawcli.system.network.pull_limits import PULL_INSTANCES, PULL_SERIES, PULL_STUDIES
 from drawcli.system.packages import not_installed
 
@@ -54,6 +54,7 @@ class DimseArchive:
     largest: int  # bytes of an object
     tick: Callable[[], None]  # called before each query and object; may raise TryLater
     tls: "ssl.SSLContext | None" = None
+    destination: str = ""  # AE title of our receiver, for C-MOVE
     deadlines: Deadlines = field(default_factory=Deadlines)
     _finder: QueryAssociation | None = field(default=None, init=False)
 
@@ -98,6 +99,28 @@ class DimseArchive:
                 association.check_objects()
                 for identifier in _identifiers(series, instances):
                     association.get(identifier, taken, self.largest)
+        except NodeTrouble as err:
+            raise as_job_error(err, self.describe()) from None
+
+    def send(
+        self,
+        series: ArchivedSeries,
+        instances: Sequence[ArchivedInstance],
+        arrived: Callable[[], int],
+    ) -> None:
+        """Let the archive send instances to our receiver by C-MOVE."""
+        self.close()
+
+        def looked() -> int:
+            self.tick()
+            return arrived()
+
+        try:
+            with QueryAssociation(
+                self.node, self.calling, [MOVE], self.deadlines, self.tls
+            ) as association:
+                for identifier in _identifiers(series, instances):
+                    association.move(identifier, self.destination, looked)
         except NodeTrouble as err:
             raise as_job_error(err, self.describe()) from None
 

@@ -112,6 +112,15 @@ class WebArchive:
             with self._translated():
                 self._take_parts(path, take)
 
+    def send(
+        self,
+        series: ArchivedSeries,
+        instances: Sequence[ArchivedInstance],
+        arrived: Callable[[], int],
+    ) -> None:
+        """Refuse: settings allow C-MOVE for nodes only."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Close the connection."""
         self._client = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from drawcli.adapters.receive_folder.folder import ReceiveFolder, locked, remove_unfinished
 from drawcli.adapters.receive_folder.known_objects import KnownObjects
 from drawcli.adapters.state.pull_records import FOLDER
-from drawcli.adapters.state.receive_state import mark_file
+from drawcli.adapters.state.receive_state import is_listening, mark_file
 from drawcli.config.supported import supported_by
 from drawcli.core.protocol.dicom_address import parse_node
 from drawcli.errors import OutOfReach
@@ -90,4 +90,16 @@ def open_archive(
     check_installed()
     tls, node = source.tls, parse_node(source.node)
     secured = None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key))
-    return DimseArchive(node, source.ae_title, tls=secured, **facts)
+    return DimseArchive(
+        node, source.ae_title, tls=secured, destination=settings.receive.ae_title, **facts
+    )
+
+
+def check_receiver(settings: "Settings") -> None:
+    """Raise OutOfReach unless `drawcli receive` runs, which a C-MOVE needs."""
+    if not is_listening(settings.state_dir):
+        raise OutOfReach(
+            "'drawcli receive' is not running: an archive can send nothing by C-MOVE",
+            code="pull-receiver",
+            hint="Start its service, or take 'by: get'.",
+        )

@@ -18,3 +18,4 @@ PULL_UNEXPECTED: Final = 100  # objects that were not asked for, in one retrieva
 PULL_FINISHING: Final = 8  # objects that are made durable at once
 PULL_PAGE: Final = 1000  # answers of a request by QIDO-RS
 PULL_PAGE_BYTES: Final = 16 * MB
+PULL_LAST_SECONDS: Final = 10.0  # after a C-MOVE, until the next object is in the folder
