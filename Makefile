@@ -23,7 +23,7 @@ PYTESTS := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test types units coverage sweep torture cron audit lock release bench docs format clean
+.PHONY: demo test types units coverage sweep torture fuzz cron audit lock release bench docs format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -47,11 +47,19 @@ sweep: $(VENV)/.ready-test
 	$(PYTESTS) -m sweep $(PYTEST)
 
 # The long form of the crash tests and of the proof of de-identification: more than 2,000 kills, every
-# effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them.
+# effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them;
+# at the end ten minutes of fuzzing for each target.
 torture: $(VENV)/.ready-test
-	RANDOM=1 TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/deidentification tests/test_server_faults.py
+	RANDOM=1 TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/deidentification tests/test_server_faults.py tests/test_bad_network.py tests/fuzz
 	$(BIN)/python -m tests.torture.mutations
 	DOCS=long $(BIN)/pytest -q tests/documents
+	$(MAKE) --no-print-directory fuzz
+
+# Every reader of bytes from the network is given inputs that reach more and more of its code. FUZZ names
+# targets and other options, such as FUZZ="association --seconds 60".
+fuzz: $(VENV)/.ready-test
+	$(call install,.[dev$(,)fuzz])
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Debian's cron runs a site, from the first scan to the structure set, then mails what is wrong: three
 # minutes of waiting. It needs root and cron, and leaves the machine's own crontabs alone.

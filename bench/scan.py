@@ -19,11 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from measure import MIB, Row, below, beside, options, peak_mib, taken, tell
-from stores import fill, template
+from measure import MIB, Row, below, beside, cpu_seconds, options, peak_mib, taken, tell
+from stores import EACH, fill, template
 
 WALK = 1.5  # times find and the start
 FIRST_READ = 1.3  # times pydicom
+MATCH = 0.5  # CPU of the first match, times that of the first scan
 GROWS = 1.5  # the time per file, largest over smallest
 # Of the client that drawcli replaces, measured once at 20,000 files; drawcli shall be several times
 # cheaper.
@@ -135,6 +136,24 @@ def first_scan(folder: Path, store: Path, files: int, repeat: int) -> Iterator[R
     yield beside(f"first scan of {files:,}, two / pydicom", two, target=1)
 
 
+def matching(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row]:
+    """Compare matching every series, first and with other rules, with scanning them: CPU."""
+    site = Site(folder / f"match{files}", store)
+    first, again = [], []
+    for number in range(repeat):
+        site.forget()
+        scan = taken(lambda: site.drawcli("scan"), cpu_seconds)
+        site.age()
+        scan += taken(lambda: site.drawcli("scan"), cpu_seconds)  # what waited is found now
+        first.append((taken(lambda: site.drawcli("match"), cpu_seconds), scan))
+        rule = f"{{name: r{number}, exclude: true, when: {{PatientPosition: none}}}}"
+        (site.folder / "rules.yaml").write_text(f"rules:\n  - {rule}\n")
+        again.append((taken(lambda: site.drawcli("match"), cpu_seconds), scan))
+    of = f"{files // EACH:,} series of {EACH} slices"
+    yield beside(f"first match of {of} / scans", first, target=MATCH)
+    yield beside("match after a change of the rules / scans", again)
+
+
 def growth(folder: Path, one: bytes, sizes: list[int]) -> Iterator[Row]:
     """Compare the time per file of first scans of ever larger datastores."""
     each = []
@@ -184,6 +203,7 @@ def main() -> int:
             rows += nothing_new(folder, store, files, given.repeat)
             if files == min(given.files):
                 rows += first_scan(folder, store, files, max(given.repeat // 2, 1))
+                rows += matching(folder, store, files, max(given.repeat // 2, 1))
             shutil.rmtree(store)
         rows += growth(folder, one, given.growth) if given.growth else []
         rows += million(folder, given.million, one) if given.million else []

@@ -45,7 +45,7 @@ def objects(number: int) -> dict[str, tuple[str, bytes]]:
             data_set(
                 f"1.2.{number}.{patient}.{n}",
                 series=f"1.2.{number}.{patient}",
-                pixels=bytes([patient, n]) * 3000,
+                pixels=bytes([patient, n]) * (300_000 if n == 1 else 3000),
             ),
         )
         for n in range(3)

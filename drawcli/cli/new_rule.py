@@ -66,6 +66,7 @@ def new(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Write a rule and its test from a series, with a picker."""
+    from drawcli.adapters.edited_files.saving import editing_lock
     from drawcli.authoring.new_rule import RuleRequest
     from drawcli.authoring.picks import parse_pick
     from drawcli.pipeline.explain import read_ledger_series
@@ -88,7 +89,8 @@ def new(
         total = len(known.headers)
         written = not dry_run and (not asks or _agreed(door, draft, total))
         if written:
-            draft.write()
+            with editing_lock(ctx.settings.state_dir):
+                draft.write()
     return _result(draft, total, written=written, shown=asks and not dry_run)
 
 

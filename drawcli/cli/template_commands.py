@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.server.catalogue_cache import Catalogue
     from drawcli.authoring.new_template import ChosenStructure, NewTemplates
     from drawcli.core.templates.catalogue import CatalogueModel
+    from drawcli.pipeline.context import Context
 
 _HOW: Final = "Pick by numbers, such as 1 4 7, or by name. /word searches structure, model, region."
 
@@ -172,7 +173,7 @@ def new_template(
             render.say(plan.entry.text)
         written = not dry_run and (not asks or agreed(f"Write it to {made.before.path.name}?"))
         if written:
-            made.write()
+            _write(made, ctx)
     return _composed(made, written=written)
 
 
@@ -205,8 +206,16 @@ def import_templates(
         plans = [import_template(path.absolute(), catalogue, empty=empty) for path in files]
         made = compose(plans, ctx)
         if not dry_run:
-            made.write()
+            _write(made, ctx)
     return _composed(made, written=not dry_run)
+
+
+def _write(made: "NewTemplates", ctx: "Context") -> None:
+    """Write templates under the lock of all that edit them."""
+    from drawcli.adapters.edited_files.saving import editing_lock
+
+    with editing_lock(ctx.settings.state_dir):
+        made.write()
 
 
 def _named_structures(

@@ -15,6 +15,7 @@ from drawcli.core.jobs.columns import TABLE, Column
 from drawcli.core.jobs.job import Job
 from drawcli.dashboard.find.series_texts import SeriesText
 from drawcli.dashboard.job_query import SORTS
+from drawcli.dashboard.local_time import both_times
 from drawcli.dashboard.view import row
 from drawcli.system.durations import duration
 
@@ -52,7 +53,8 @@ def job_rows(
 
 def columns_for(jobs: Sequence[Job], now: datetime) -> list[Column]:
     """Return the columns of a table; one that may be empty is left out where it is."""
-    return [c for c in TABLE if c.always or any(c.shown(job, now) for job in jobs)]
+    shown = [column for column in TABLE if column.name != "slices"]  # it is told with the series
+    return [c for c in shown if c.always or any(c.shown(job, now) for job in jobs)]
 
 
 def titles(columns: Iterable[Column]) -> list[tuple[str, str, str]]:
@@ -101,7 +103,7 @@ def _age(_job: Job, now: datetime, values: dict[str, Any]) -> str:
     since = values["since"]
     return (
         f'<td role="cell" class="nowrap age"><time datetime="{since.isoformat()}" '
-        f'title="{since.isoformat(" ", "minutes")}">{duration(now - since)}</time></td>'
+        f'title="{both_times(since)}">{duration(now - since)}</time></td>'
     )
 
 
@@ -109,11 +111,12 @@ def _series(job: Job, _now: datetime, values: dict[str, Any]) -> str:
     text: SeriesText = values["series"]
     words = " · ".join(filter(None, text))
     more = f' <span class="soft">{escape(words)}</span>' if words else ""
-    return f'<td role="cell" class="series">{escape(job.modality or "")}{more}</td>'
+    what = f"{job.modality or '?'} of {job.slices or '?'}"
+    return f'<td role="cell" class="series">{escape(what)}{more}</td>'
 
 
 def _cell(text: str) -> str:
-    return f'<td role="cell">{escape(text)}</td>'
+    return f'<td role="cell" class="who">{escape(text)}</td>'
 
 
 # Columns with markup.

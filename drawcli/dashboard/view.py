@@ -23,6 +23,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.local_time import both_times, local_seconds, local_time, zone_name
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -93,6 +94,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
+        "zone": zone_name(now),
         "stamp": request.state.stamp,
         "as_row": row,
         "series_text": parts.find.series.of,
@@ -159,10 +161,6 @@ def _ago(at: datetime, now: datetime) -> str:
     return duration(now - at)
 
 
-def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
-
-
 def _span(value: timedelta) -> str:
     return long_duration(value)
 
@@ -189,9 +187,10 @@ def _environment() -> Environment:
         "setting_meanings": setting_meanings,
         "state_meanings": state_meanings,
     }
-    environment.filters |= {"seconds": _seconds}
-    environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
-    environment.filters["volume"] = volume_with_unit
+    environment.filters |= {"ago": _ago, "long": _span, "size": size}
+    environment.filters |= {"local": local_time, "local_seconds": local_seconds}
+    environment.filters |= {"both": both_times, "volume": volume_with_unit}
+    environment.filters["seconds"] = _seconds
     return environment
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.edited_files import saving
 from tests.cli.conftest import Run, answering
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
 from tests.phantoms.planning import write_planning_ct
@@ -40,6 +41,20 @@ def test_a_rule_is_written_tested_and_tried(
     assert drawcli("rules", "test").out == "1 test, 0 failed\n"
     told = drawcli("explain", str(pelvis[0]), "--json").answer["data"]["series"]
     assert (told[0]["rule"], told[0]["template"]) == ("prostate-oar", "Prostate_OAR")
+
+
+def test_it_waits_for_a_save_of_the_page(
+    drawcli: Run, pelvis: list[Path], site: Site, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_WAIT_SECONDS", 0.1)
+    before = rules.read_text()
+
+    with saving.editing_lock(site.state):
+        made = drawcli("rules", "new", "--from", str(pelvis[0]), *PICKS, "--exclude")
+
+    assert made.code == 11
+    assert "another save is still going on" in made.err
+    assert rules.read_text() == before
 
 
 def test_the_test_of_a_rule_fails_where_the_rule_is_spoilt(

@@ -60,7 +60,7 @@ def save_file(path: Path, *, expected: str, source: bytes, what: Commit, state_d
     """
     if len(source) > _LARGEST:
         raise ConfigError(f"{path}: larger than {_LARGEST} bytes", hint=_NOTHING_CHANGED)
-    with _locked(state_dir):
+    with editing_lock(state_dir):
         target = _target(path)
         before = target.read_bytes()
         if digest_of(before) != expected:
@@ -96,8 +96,8 @@ def _committed(repository: Repository, what: Commit, target: Path, before: bytes
 
 
 @contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of all saves."""
+def editing_lock(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of all saves, of the page and of commands; AnotherRun if it stays taken."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(make_private(state_dir) / LOCK, mode=PRIVATE)

@@ -118,7 +118,7 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
     NotDicom
         If the bytes are not a header in a supported encoding.
     """
-    transfer_syntax, explicit, offset = _beginning(data)
+    transfer_syntax, explicit, offset = data_set_start(data)
     elements, latest = dict[int, Element](), -1
     for element in walk(data, offset, len(data), explicit=explicit, stop_at=PIXEL_DATA):
         tag = element.tag
@@ -179,7 +179,7 @@ def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[El
         yield inside
 
 
-def _beginning(data: bytes) -> tuple[str, bool, int]:
+def data_set_start(data: bytes) -> tuple[str, bool, int]:
     """Return the transfer syntax, whether VRs are explicit, and the offset of the data set."""
     named, offset = _file_meta(data)
     if len(data) < offset + 8:

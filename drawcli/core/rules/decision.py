@@ -135,7 +135,8 @@ def decide_early(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
     decided = partial(Decision, header=header, asked=book.enabled, idle=book.disabled)
-    unsure = _UNSURE | header.mixed.keys()
+    asked = {path for rule in book.enabled for path in paths_in(rule.when)}
+    unsure = _UNSURE | {path for path in asked if path in header.mixed}
     for rule in book.enabled:
         if (
             rule.exclude

@@ -146,12 +146,16 @@ def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, Che
 def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:
     name = plain(visitor.name) or "(no name)"
     facts = f"by={name!r} file={what.file.name} before={draft.base} after={draft.digest}"
+    digests = {"digest_before": draft.base, "digest_after": draft.digest}
+    about: dict[str, Any] = {"file": what.file.name, **digests}
+    site.record(visitor.name, "edit", **about)
     try:
         saved = draft.save(
             Commit(visitor.name, what.summary), site.ctx.settings.state_dir, shown=draft.digest
         )
     except DrawcliError as err:
         _log.warning("edit=refused %s reason=%s", facts, err.code)
+        site.record(visitor.name, "edit-refused", **about)
         raise
     _log.info("edit=saved %s commit=%s", facts, saved.commit or "none")
     return saved

@@ -192,7 +192,7 @@ def _studies(cases: Iterable[PatientCase], parts: PageParts) -> list[StudyPart]:
 
 def _timeline(jobs: Iterable[Job]) -> list[TimelineEntry]:
     """Return the events of jobs, the newest first."""
-    events = [TimelineEntry(job, moment) for job in jobs for moment in moments(job)]
+    events = [TimelineEntry(job, moment) for job in jobs for moment in reversed([*moments(job)])]
     events.sort(key=lambda one: one.moment.at, reverse=True)
     return events[:_MOST_MOMENTS]
 

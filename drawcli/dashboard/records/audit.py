@@ -1,7 +1,8 @@
 """The audit log: what was sent, who did what, and whether the log is whole; also as CSV."""
 
 from collections.abc import Iterator
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -28,7 +29,7 @@ class AuditRow(NamedTuple):
     """A line of the log."""
 
     number: int
-    at: str
+    at: datetime | None
     what: str
     job: str
     source: str
@@ -94,7 +95,8 @@ def audit(request: Request) -> Response:
 def audit_csv(request: Request) -> Response:
     """Return the list as CSV, newest first."""
     found = _found(parts_of(request).site.ctx.audit, AuditQuery.of(request))
-    return csv_answer("audit.csv", COLUMNS, islice(found, _MOST_CSV))
+    rows = ((row.number, row.at and row.at.isoformat(), *row[2:]) for row in found)
+    return csv_answer("audit.csv", COLUMNS, islice(rows, _MOST_CSV))
 
 
 def _found(log: AuditLog, query: AuditQuery) -> Iterator[AuditRow]:
@@ -116,7 +118,7 @@ def _row(line: ChainLine, facts: dict[str, Any]) -> AuditRow:
     others = {name: facts[name] for name in facts if name not in _NOT_DETAILS}
     return AuditRow(
         number=line.link.number,
-        at=str(facts.get("at", ""))[:19].replace("T", " "),
+        at=_moment(str(facts.get("at", ""))),
         what=str(what),
         job=str(facts.get("job") or ""),
         source=str(facts.get("source") or ""),
@@ -124,6 +126,12 @@ def _row(line: ChainLine, facts: dict[str, Any]) -> AuditRow:
         to=str(facts.get("server") or ""),
         details=" ".join(f"{name}={_short(value)}" for name, value in others.items()),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    return None
 
 
 def _short(value: object) -> str:

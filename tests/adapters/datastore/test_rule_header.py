@@ -1,13 +1,20 @@
 import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from drawcli.adapters.datastore import rule_header
+from drawcli.adapters.datastore.element_texts import Texts, texts_of_elements, texts_of_file
 from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.errors import SourceUnsettled
 from tests.conftest import PELVIS
-from tests.core.files import as_bytes, ct_slice
+from tests.core.files import as_bytes, ct_slice, item
 
 BITS_STORED = b"\x28\x00\x01\x01US\x02\x00"
 SERIES_NUMBER = b"\x20\x00\x11\x00IS\x02\x00"
@@ -97,3 +104,110 @@ def test_a_slice_missing_at_matching_is_retried(slices: list[Path]) -> None:
         shared_elements(map(str, slices))
 
     assert "KULKARNEE" not in str(caught.value)
+
+
+def decoded_whole(paths: list[Path]) -> tuple[Texts, dict[str, list[tuple[str, ...]]]]:
+    """Return what the files share and where they differ, with every element of each decoded."""
+    first, *others = each = [texts_of_file(BytesIO(path.read_bytes())) for path in paths]
+    shared = {
+        path: values
+        for path, values in first.items()
+        if all(one.get(path) == values for one in others)
+    }
+    other = {path for one in each for path in one if path not in shared}
+    return shared, {path: [one.get(path, ()) for one in each] for path in other}
+
+
+def agrees(paths: list[Path]) -> bool:
+    """Compare the elements of files with what decoding each of them whole gives."""
+    found = shared_elements(map(str, paths))
+    return (dict(found.values), dict(found.mixed)) == decoded_whole(paths)
+
+
+def add_private(image: Dataset, creator: str) -> None:
+    block = image.private_block(0x0009, creator, create=True)
+    block.add_new(0x03, "LO", "a private text")
+
+
+SEVERAL = Dataset()
+SEVERAL.WindowCenter = ["40", "400"]
+SEVERAL.AcquisitionTime = "101112"
+SEVERAL.ConvolutionKernel = ["B30", "x"]
+FURTHER = Dataset()
+FURTHER.EthnicGroup = "none"
+FURTHER.ImageComments = "further"
+CHANGES: dict[str, Callable[[Dataset], object]] = {
+    "longer": lambda image: setattr(image, "SeriesDescription", "a longer text than the others"),
+    "empty": lambda image: setattr(image, "SeriesDescription", ""),
+    "padding": lambda image: setattr(image, "SliceThickness", "3.0 "),
+    "missing": lambda image: image.pop("ProtocolName"),
+    "another before the pixels": lambda image: image.add_new(0x60000010, "US", 7),
+    "further elements": lambda image: image.update(FURTHER),
+    "signed": lambda image: setattr(image["SmallestImagePixelValue"], "value", 4),
+    "charset": lambda image: setattr(image, "SpecificCharacterSet", "ISO_IR 192"),
+    "sequence": lambda image: image.ContributingEquipmentSequence.append(item(StationName="B")),
+    "no items": lambda image: setattr(image, "ContributingEquipmentSequence", []),
+    "sign": lambda image: setattr(image, "PixelRepresentation", 0),
+    "creator": lambda image: add_private(image, "ANOTHER"),
+    "private": lambda image: add_private(image, "DRAWCLI TEST"),
+    "several": lambda image: image.update(SEVERAL),
+}
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_comparing_bytes_gives_what_decoding_all_gives(slices: list[Path], syntax: UID) -> None:
+    images = [dcmread(path) for path in slices]
+    for image in images:
+        add_private(image, "DRAWCLI TEST")
+        image.add_new("SmallestImagePixelValue", "US", 3)
+        image.file_meta.TransferSyntaxUID = syntax
+    wrong = []
+    for change, at in product(CHANGES, (0, -1)):
+        changed = deepcopy(images)
+        CHANGES[change](changed[at])
+        for path, image in zip(slices, changed, strict=True):
+            image.save_as(path, enforce_file_format=True)
+        wrong += [] if agrees(slices) else [(change, at)]
+
+    assert wrong == []
+
+
+def test_a_differing_text_is_decoded_with_the_character_set_of_the_file(store: Path) -> None:
+    paths = [store / "1.dcm", store / "2.dcm"]
+    for path, text in zip(paths, ("Голова", "Таз"), strict=True):
+        one = ct_slice(SpecificCharacterSet="ISO_IR 144", SeriesDescription=text)
+        path.write_bytes(as_bytes(one))
+
+    found = shared_elements(map(str, paths)).mixed["SeriesDescription"]
+    assert found == [("Голова",), ("Таз",)]
+
+
+def test_slices_in_another_transfer_syntax_are_compared_as_text(slices: list[Path]) -> None:
+    image = dcmread(slices[1])
+    image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    image.save_as(slices[1], implicit_vr=True, little_endian=True)
+
+    assert agrees(slices)
+    assert shared_elements(map(str, slices)).values["ProtocolName"] == (PELVIS.protocol,)
+
+
+def test_only_what_differs_and_is_asked_for_is_decoded(
+    slices: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    real = texts_of_elements
+
+    def counted(data: bytes, *, explicit: bool) -> Texts:
+        decoded.append(data)
+        return real(data, explicit=explicit)
+
+    monkeypatch.setattr(rule_header, "texts_of_elements", counted)
+    found = shared_elements(map(str, slices))
+
+    assert found.values["Modality"] == ("CT",)
+    assert "ProtocolName" not in found.mixed
+    assert decoded == []
+    assert found.mixed["InstanceNumber"][1] == ("2",)
+    assert len(decoded) == len(slices) - 1
+    assert "InstanceNumber" not in found.values
+    assert len(decoded) == len(slices) - 1

@@ -3,12 +3,18 @@
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from drawcli.adapters.edited_files.saving import digest_of
+from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.dashboard.editing.files import SeenTexts
+from drawcli.errors import DiskFull
+from drawcli.pipeline.context import Context
 from drawcli.system.yaml_read import read_yaml
 from tests.adapters.edited_files.conftest import git, hook
 from tests.dashboard.conftest import WORDS, Serve, log_in, token_in
@@ -113,7 +119,7 @@ def test_a_restart_in_between_is_still_a_conflict(
 
 
 def test_the_save_is_a_commit_and_in_the_log(
-    editor: TestClient, kept: Path, caplog: pytest.LogCaptureFixture
+    editor: TestClient, kept: Path, ctx: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         saved = submitted(editor, previewed(editor, **PELVIS), FORM, "save")
@@ -124,10 +130,33 @@ def test_the_save_is_a_commit_and_in_the_log(
     (line,) = [one for one in caplog.messages if one.startswith("edit=saved")]
     assert "file=rules.yaml before=" in line
     assert line.endswith(f"commit={commit}")
+    assert ctx.audit.verify().breaks == []
+    (action,) = actions(ctx)
+    assert (action["action"], action["source"], action["file"]) == ("edit", "page", "rules.yaml")
+    assert action["digest_after"] == digest_of(kept.read_bytes())
+
+
+def actions(ctx: Context) -> list[Mapping[str, Any]]:
+    """Return what users did, by the audit log."""
+    return [facts for line in ctx.audit.lines() if (facts := line.facts)["what"] == "action"]
+
+
+def test_what_cannot_be_recorded_is_not_saved(
+    editor: TestClient, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: object) -> None:
+        raise DiskFull("no space left")
+
+    monkeypatch.setattr(AuditLog, "add", full)
+
+    refused = submitted(editor, previewed(editor, **PELVIS), FORM, "save")
+
+    assert refused.status_code == 422
+    assert rules.read_text(encoding="utf-8") == RULES
 
 
 def test_a_hook_that_refuses_loses_nothing(
-    editor: TestClient, kept: Path, caplog: pytest.LogCaptureFixture
+    editor: TestClient, kept: Path, ctx: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook(kept.parent, "echo 'ask the physicist first' >&2", "exit 1")
 
@@ -138,6 +167,7 @@ def test_a_hook_that_refuses_loses_nothing(
     assert form_in(refused.text, FORM)["w.1.v"] == "pelvis"
     assert kept.read_text(encoding="utf-8") == RULES
     assert any(one.startswith("edit=refused") for one in caplog.messages)
+    assert [one["action"] for one in actions(ctx)] == ["edit", "edit-refused"]
 
 
 @pytest.mark.skipif(

@@ -17,6 +17,7 @@ from tests.dashboard.qa.test_pictures import clinical, logged_in
 from tests.dashboard.test_canary import secrets_of
 
 pytest.importorskip("PIL", reason="nothing draws")
+CODES = ("structures-empty", "contour-specks")
 __all__ = ["clinical", "logged_in"]  # fixtures
 
 
@@ -69,6 +70,25 @@ def test_facts_and_pictures_are_those_of_the_preview(
     bladder = next(row for row in facts["structures"] if row["name"] == "Bladder")
     place = logged_in.get(address(home, f"/structures/{bladder['number']}.json{of(home)}")).json()
     assert place == {plane: preview.best_picture(plane, bladder["number"]) for plane in Plane}
+
+
+def test_a_finding_leads_to_the_slice_of_the_contour(
+    logged_in: TestClient, ctx: Context, home: Job
+) -> None:
+    scene = preview_of(home, ctx).scene
+    rectum = next(one for one in scene.structures if one.name == "Rectum")
+    areas = dict(zip(rectum.levels, rectum._areas, strict=True))
+    smallest = min(areas, key=lambda level: areas[level])
+
+    found = logged_in.get(address(home, f"/findings.json{of(home)}")).json()
+
+    empty, specks = (next(one for one in found if one["code"] == code) for code in CODES)
+    assert "Bladder" in empty["text"]
+    assert empty["places"] == []  # there is nothing to see
+    (place,) = specks["places"]
+    assert (place["number"], place["name"]) == (rectum.number, "Rectum")
+    assert place["pictures"]["axial"] == scene.stack.nearest(Plane.AXIAL, smallest)
+    assert scene.stack.nearest(Plane.AXIAL, smallest) != scene.best_picture(Plane.AXIAL, rectum)
 
 
 def test_versions_of_a_job_are_never_mixed(logged_in: TestClient, home: Job) -> None:
