@@ -52,6 +52,7 @@ SMALL = {  # what makes each bench take seconds
     "scan": "--files 300 --growth 200 400 --repeat 1",
     "status": "--jobs 50 --repeat 1",
     "network": "--slices 6 --size 64 --repeat 1",
+    "viewer": "--slices 12 --size 64 --structures 2 --repeat 1",
     "upload": "--megabytes 8 --repeat 1",
     "cycle": "--slices 6 --size 64 --repeat 1",
 }

@@ -15,6 +15,11 @@ _UNPRINTABLE: Final = "\0"
 _FIRST_COMBINING: Final = "\u0300"  # all printable characters below have the width 1
 
 
+def outcome_style(outcome: str) -> str:
+    """Return the style of the outcome of a condition; it has the word, too."""
+    return {"pass": "green", "fail": "red"}.get(outcome, "yellow")
+
+
 class StyledLine(NamedTuple):
     """A text in a style, folded at the edge of the terminal."""
 

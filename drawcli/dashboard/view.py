@@ -22,6 +22,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.local_time import both_times, local_seconds, local_time, zone_name
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -88,6 +89,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "user": visitor.name,
         "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
+        "zone": zone_name(now),
         "stamp": request.state.stamp,
         "as_row": row,
         "series_text": parts.find.series.of,
@@ -154,10 +156,6 @@ def _ago(at: datetime, now: datetime) -> str:
     return duration(now - at)
 
 
-def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
-
-
 def _span(value: timedelta) -> str:
     return long_duration(value)
 
@@ -170,8 +168,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
-    environment.filters["volume"] = volume_with_unit
+    environment.filters |= {"ago": _ago, "long": _span, "size": size}
+    environment.filters |= {"local": local_time, "local_seconds": local_seconds}
+    environment.filters |= {"both": both_times, "volume": volume_with_unit}
     return environment
 
 

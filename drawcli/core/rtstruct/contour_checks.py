@@ -33,7 +33,6 @@ from drawcli.system.printable import volume_with_unit
 _WIDEST_GAP: Final = 2  # slices: shorter gaps are reported, longer ones separate two parts
 _SIDES_MM: Final = 1.0  # smallest left/right swap that is reported, mm
 
-
 Polygon = list[tuple[float, float]]  # mm
 
 
@@ -104,7 +103,7 @@ def inspect_contours(
     tuple
         Code and text of each finding, without patient values; and the measured structures.
     """
-    seen = _Checked(
+    seen = ContourChecks(
         grid, originals, {number: MeasuredStructure(name) for number, name in names.items()}
     )
     for contour in contours:
@@ -146,13 +145,14 @@ def locate_slice(
 
 
 @dataclass(slots=True)
-class _Checked:
+class ContourChecks:
     """Collects the findings and measurements of contours."""
 
     grid: Grid
     originals: Mapping[str, str]
     structures: dict[int, MeasuredStructure]
     found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    places: dict[tuple[str, str], Point] = field(default_factory=dict)  # of check and structure
     offsets: list[float] = field(default_factory=list)  # from each contour to its slice, mm
     contours: int = 0
     points: int = 0
@@ -164,6 +164,8 @@ class _Checked:
         self.contours += 1
         for check in self._check(contour, structure):
             self.found[check][structure.name] += 1
+            for point in (contour.points() or [])[:1]:
+                self.places.setdefault((check, structure.name), point)
 
     def _check(self, contour: FileContour, structure: MeasuredStructure) -> Iterator[str]:
         points = contour.points()
@@ -216,13 +218,22 @@ class _Checked:
         """Compute the volume of a structure; record its overlaps, crossings and gaps."""
         volume_mm3 = 0.0
         for index, outlines in structure.slices.items():
-            volume_mm3 += self.grid.thickness(index) * self._area_of(outlines, structure.name)
+            volume_mm3 += self.grid.thickness(index) * self._area_of(index, outlines, structure)
         structure.volume_cm3 = volume_mm3 / 1000
         missing = _forgotten(structure.slices)
         if missing:
-            self.found["structure-gaps"][structure.name] = missing
+            self._note("structure-gaps", len(missing), missing[0], structure)
 
-    def _area_of(self, outlines: Sequence[Outline], name: str) -> float:
+    def _note(self, check: str, count: int, index: int, structure: MeasuredStructure) -> None:
+        """Count a finding; it is in a slice, which may have no contour itself."""
+        self.found[check][structure.name] += count
+        outline = (structure.slices.get(index) or structure.slices[index - 1])[0]
+        point = self.grid.point(index, outline.polygon[0])
+        self.places.setdefault((check, structure.name), point)
+
+    def _area_of(
+        self, index: int, outlines: Sequence[Outline], structure: MeasuredStructure
+    ) -> float:
         """Return the area that the outlines of a structure enclose in one slice, mm2."""
         from drawcli.core.rtstruct.enclosed_area import TooComplex, crosses_itself, find_enclosed
 
@@ -230,11 +241,11 @@ class _Checked:
             crossing = sum(crosses_itself(o.polygon, o.area, self.grid.pixel) for o in outlines)
             area, overlapping = find_enclosed([outline.polygon for outline in outlines])
         except TooComplex:
-            self.found["contour-tangled"][name] += len(outlines)
+            self._note("contour-tangled", len(outlines), index, structure)
             return 0.0
         for check, count in (("contour-crossing", crossing), ("contour-overlap", overlapping)):
             if count:
-                self.found[check][name] += count
+                self._note(check, count, index, structure)
         return float(area.area)
 
 
@@ -257,10 +268,10 @@ def _area(polygon: Sequence[tuple[float, float]]) -> float:
     return abs(doubled) / 2
 
 
-def _forgotten(slices: Iterable[int]) -> int:
-    """Return the number of slices that are missing in gaps of up to `_WIDEST_GAP` slices."""
-    gaps = (behind - before - 1 for before, behind in pairwise(sorted(slices)))
-    return sum(gap for gap in gaps if gap <= _WIDEST_GAP)
+def _forgotten(slices: Iterable[int]) -> list[int]:
+    """Return the slices that are missing in gaps of up to `_WIDEST_GAP` slices."""
+    gaps = (range(before + 1, behind) for before, behind in pairwise(sorted(slices)))
+    return [index for gap in gaps if len(gap) <= _WIDEST_GAP for index in gap]
 
 
 def _out_of_bounds(

@@ -54,6 +54,15 @@ class Grid:
             step=usual_step(offsets),
         )
 
+    def point(self, index: int, flat: tuple[float, float]) -> Triple:
+        """Return a point of a slice in the patient, from mm along row and column."""
+        along, down = flat
+        x, y, z = (
+            start + along * a + down * b
+            for start, a, b in zip(self.order[index], self.row, self.column, strict=True)
+        )
+        return x, y, z
+
     def offset(self, point: Triple) -> float:
         """Return how far along the normal a point lies, mm."""
         return dot(point, self.normal)

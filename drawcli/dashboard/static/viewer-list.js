@@ -20,8 +20,10 @@ const made = (tag, facts = {}, ...children) => {
   return one;
 };
 
-const volume = (value) => value === null ? "none"
-  : `${value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: value < 1000 ? 3 : 4 })} cm³`;
+const figure = (value) => value === null ? "none" : value.toLocaleString("en", {
+  minimumSignificantDigits: 3, maximumSignificantDigits: value < 1000 ? 3 : 4,
+});
+const volume = (values) => values.every((one) => one === null) ? "none" : `${values.map(figure).join(" → ")} cm³`;
 
 // A piece of the line as it is drawn: colour and dashes.
 const sample = (color, dash) => {
@@ -74,7 +76,7 @@ export class Panel {
     const { app } = this;
     const box = made("input", { type: "checkbox", checked: true, "aria-label": `Show ${one.name}` });
     box.addEventListener("change", () => app.hide([one.number], !box.checked));
-    const facts = one.volumes.map(volume).join(" → ");
+    const facts = volume(one.volumes);
     const dice = one.dice == null ? "" : ` · Dice ${one.dice.toFixed(2)}`;
     const outcome = one.outcome ? `${one.outcome}${dice} · ` : "";
     const go = made("button", { type: "button", className: "v-go" },

@@ -5,7 +5,7 @@ const DASHES = [[], [7, 4], [1.5, 3.5], [10, 3, 1.5, 3], [16, 5], [6, 3, 1.5, 3,
 const SETS = ["#5ac8ff", "#ffbe46"]; // delivered, clinical: as in the pictures of differences
 const REMOVED = "rgba(90, 160, 255, .5)";
 const ADDED = "rgba(255, 190, 70, .5)";
-const CROSS = "rgba(255, 214, 90, .9)";
+const CROSS = { false: "rgba(190, 245, 200, .8)", true: "rgba(20, 110, 60, .8)" }; // by inverse
 const DARK = 90; // colours below this brightness get a light rim
 const BARS = [10, 20, 50, 100, 200, 500]; // mm
 const NEAR = 5; // pixels from a line
@@ -188,7 +188,7 @@ export class View {
     const [x, y] = this.flat(this.app.cross);
     const [h, v] = [(x - this.left) * scale, (y - this.top) * scale];
     const gap = 14 * ratio;
-    ctx.strokeStyle = CROSS;
+    ctx.strokeStyle = CROSS[this.app.window.inverse];
     ctx.lineWidth = ratio;
     ctx.beginPath();
     for (const [x1, y1, x2, y2] of [

@@ -229,6 +229,7 @@ class App {
       one.setAttribute("aria-pressed", String(Boolean(is)));
     }
     this.root.dataset.mode = this.mode;
+    this.root.classList.toggle("by-set", this.facts.sets > 1 && this.options.bySet);
     document.getElementById("v-thick").value = this.options.thick;
   }
 

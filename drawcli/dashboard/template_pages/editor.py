@@ -123,6 +123,7 @@ def _shown(
         types=[one for one in ROI_TYPES if one],
         no_type=NO_TYPE,
         operations=OPERATIONS_SHOWN,
+        blank_derived=any(not row.get("operation") for row in form.derived),
         hint=_hint,
         standard_names=primary_names(),
         action=EDITOR,

@@ -14,10 +14,10 @@ from drawcli.core.qa.records import PairRecord
 from drawcli.dashboard.qa.pair import record_of
 from drawcli.dashboard.qa.pictures import PicturedPair
 from drawcli.dashboard.view import parts_of
+from drawcli.dashboard.viewer.findings import Places, findings_as_links, places_of
 from drawcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from drawcli.core.gate.acceptance import Finding
     from drawcli.core.pictures.frame import Floats
     from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene
@@ -31,7 +31,7 @@ class LoadedSubject:
     scenes: "tuple[Scene, ...]"  # one, or the delivered and the clinical one
     rows: list[dict[str, Any]]  # a structure each, as the viewer lists them
     changed: int  # images that differ from those that were sent
-    findings: "Callable[[], tuple[Finding, ...]]"
+    findings: Callable[[], list[dict[str, Any]]]
     worst: "Callable[[int], Floats | None] | None" = None  # the largest difference of a structure
 
     @property
@@ -84,7 +84,7 @@ def of_job(request: Request) -> ViewerSubject:
     @contextmanager
     def use() -> Iterator[LoadedSubject]:
         with parts.previews.use(job) as preview:
-            yield _of_preview(preview)
+            yield _of_preview(preview, lambda: places_of(job, parts.site.ctx))
 
     return ViewerSubject(job=job, stamp=str(job.revision), back=f"/jobs/{job.id}", use=use)
 
@@ -108,7 +108,7 @@ def of_pair(request: Request) -> ViewerSubject:
     )
 
 
-def _of_preview(preview: "Preview") -> LoadedSubject:
+def _of_preview(preview: "Preview", places: Callable[[], Places]) -> LoadedSubject:
     drawn = {one.number: one for one in preview.scene.structures}
     rows = [
         {
@@ -124,7 +124,7 @@ def _of_preview(preview: "Preview") -> LoadedSubject:
         scenes=(preview.scene,),
         rows=rows,
         changed=preview.changed,
-        findings=lambda: preview.warnings,
+        findings=lambda: findings_as_links(preview.warnings, rows, preview.scene.stack, places),
     )
 
 
@@ -154,7 +154,7 @@ def _of_pair(pair: PicturedPair, record: PairRecord) -> LoadedSubject:
         scenes=pair.scenes,
         rows=rows,
         changed=pair.changed,
-        findings=tuple,
+        findings=list,
         worst=pair.worst,
     )
 

@@ -153,6 +153,12 @@ def test_a_new_template_is_made_from_the_catalogue(editor: TestClient, file: Pat
     assert template["structures"] == {"Bladder": {"volume_cm3": [0, 900]}}
 
 
+def test_what_is_ticked_is_added_without_the_button_for_it(editor: TestClient) -> None:
+    shown = send(editor, editor.get(PLACE), "preview", name="New", **{"pick_740:3": "yes"})
+
+    assert "+          3: Heart" in shown.text
+
+
 def test_ticks_stay_while_one_searches(editor: TestClient) -> None:
     ticked = send(editor, editor.get(PLACE), "search", search="lung", **{"pick_720:1": "yes"})
 
@@ -277,6 +283,7 @@ def test_hints_and_recent_volumes_are_beside_the_fields(
     page = words_of(editor.get(PROSTATE).text)
 
     assert "Rectum_AI is not a TG-263 name; nearest Rectum" in page
+    assert '<a href="/templates" aria-current="page">' in editor.get(PLACE).text
     assert "Recent volumes: 123 cm³, median 123 (of 1 structure set)" in page
 
 

@@ -12,9 +12,22 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.sheet import Caption
+from drawcli.dashboard.qa.pictures import PicturedPair
 from drawcli.pipeline.preview import Preview
 from tests.conftest import NOON, SLICES
-from tests.core.pictures.phantoms import AXIAL, Box, Slices, apart, boxes_of, scene, slices
+from tests.core.pictures.phantoms import (
+    AXIAL,
+    CENTRE,
+    GAP,
+    Box,
+    Slices,
+    apart,
+    boxes_of,
+    moved,
+    scene,
+    slices,
+)
+from tests.core.pictures.phantoms import SLICES as SLICES_OF_PHANTOM
 from tests.dashboard.conftest import WORDS
 from tests.dashboard.test_browser import (
     CHROMIUM,
@@ -37,6 +50,7 @@ pytestmark = [
     pytest.mark.sweep,
 ]
 PHONE = {"width": 390, "height": 844}
+IDLE = "document.getElementById('viewer').app.drawing === false"
 EDGE = 34  # pixels of a canvas with letters and scale
 FINGER = 44  # CSS pixels: the least side of what is touched
 POSES = {
@@ -51,7 +65,16 @@ POSES = {
 def drawn(page: "Page", plane: str, at: int | None = None) -> None:
     """Wait until a plane is on the canvas, at a picture."""
     wanted = "" if at is None else f'="{at}"'
-    page.locator(f'.v-view[data-plane="{plane}"][data-at{wanted}]:not(.waits)').wait_for()
+    page.locator(f'.v-view[data-plane="{plane}"][data-at{wanted}]:not(.waits)').first.wait_for()
+
+
+def until(page: "Page", expression: str) -> None:
+    """Wait until an expression is true; Playwright's own way evaluates text, which is forbidden."""
+    for _ in range(600):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(expression)
 
 
 def shown_at(page: "Page", plane: str) -> int:
@@ -62,6 +85,7 @@ def canvas_of(page: "Page", plane: str) -> np.ndarray[tuple[int, ...], np.dtype[
     """Return the pixels of a canvas."""
     from PIL import Image
 
+    until(page, IDLE)
     canvas = page.locator(f'.v-view[data-plane="{plane}"] canvas')
     text = canvas.evaluate("one => one.toDataURL('image/png')")
     with Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))) as image:
@@ -144,7 +168,7 @@ def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
     page.keyboard.press("Escape")
     page.keyboard.press("2")
     page.keyboard.press("t")
-    page.wait_for_function("document.querySelectorAll('.v-view').length === 1")
+    until(page, "document.querySelectorAll('.v-view').length === 1")
     drawn(page, "coronal")
     assert {one.startswith((served.url, "data:", "blob:")) for one in asked} == {True}
     page.remove_listener("request", note)
@@ -167,19 +191,57 @@ def test_a_person_finds_hides_and_points_at_structures(page: "Page", served: Ser
 
     full = canvas_of(page, "axial")
     page.get_by_label("Show Rectum").uncheck()
-    page.wait_for_function("document.getElementById('viewer').app.drawing === false")
+    until(page, IDLE)
     assert not np.array_equal(canvas_of(page, "axial"), full)
     page.get_by_role("button", name="Show all").click()
     page.locator("#v-window").select_option(label="bone")
     page.keyboard.press("Escape")
     coronal_before = shown_at(page, "coronal")
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
-    page.wait_for_function(
-        "was => document.querySelector('[data-plane=coronal]').dataset.at !== String(was)",
-        arg=coronal_before,
-    )
+    at = "document.querySelector('[data-plane=coronal]').dataset.at"
+    until(page, f"{at} !== '{coronal_before}'")
     page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_function("document.querySelectorAll('.v-view').length === 1")
+    until(page, "document.querySelectorAll('.v-view').length === 1")
+
+
+def near(pixels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], color: tuple[int, ...]) -> int:
+    """Return how many pixels have about a colour."""
+    return int((np.abs(pixels - color).max(axis=2) < 30).sum())
+
+
+def test_two_structure_sets_are_compared_in_one_plane_and_side_by_side(
+    page: "Page", served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = slices("head first, supine")
+    both = [
+        [np.array(line) for line in lines]
+        for lines in (one.contours(), moved(one.contours(), (8.0, 0.0, 0.0)))
+    ]
+    images = scene(one.stack(), [])
+    monkeypatch.setattr(
+        "drawcli.dashboard.qa.pictures._read",
+        lambda _job, record, _ctx: PicturedPair(images, 0, record, {0: (both[0], both[1])}, {}),
+    )
+    page.goto(f"{served.url}/qa/pair/{served.home.id}/viewer")
+    drawn(page, "axial")
+    assert told_by_axe(page) == []
+    page.keyboard.press("x")  # no crosshair
+    page.keyboard.press("n")  # to the largest difference
+    page.locator(".v-list li.chosen").wait_for()
+    middle = CENTRE[2] / GAP + (SLICES_OF_PHANTOM - 1) / 2
+    until(page, f"Math.abs(document.querySelector('.v-view').dataset.at - {middle}) < 2")
+    shaded = canvas_of(page, "axial")
+    removed, added = (172, 207, 255), (127, 95, 35)  # half of blue on white, of amber on black
+    page.keyboard.press("d")
+    until(page, IDLE)
+    plain = canvas_of(page, "axial")
+    for color in (removed, added):
+        assert near(shaded, color) > 5 * near(plain, color) + 50
+
+    page.get_by_role("button", name="Beside").click()
+    until(page, "document.querySelectorAll('.v-view').length === 2")
+    drawn(page, "axial")
+    assert page.locator('.v-view[data-plane="axial"]').count() == 2
 
 
 @pytest.fixture
@@ -239,9 +301,7 @@ def test_fingers_go_through_the_slices_zoom_and_set_the_crosshair(
 
     before = shown_at(phone, "axial")
     touched(phone, [(195, 300)], [(195, 310)], [(195, 330)], [(195, 360)])
-    phone.wait_for_function(
-        "was => Number(document.querySelector('.v-view').dataset.at) > was", arg=before
-    )
+    until(phone, f"Number(document.querySelector('.v-view').dataset.at) > {before}")
     touched(phone, [(150, 400), (240, 400)], [(130, 400), (260, 400)], [(100, 400), (290, 400)])
     assert phone.evaluate("document.getElementById('viewer').app.zoom") > 1.5
     phone.get_by_role("button", name="Reset").tap()

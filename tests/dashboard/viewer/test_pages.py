@@ -1,14 +1,22 @@
 """The data of the viewer: for who has logged in, of one version of a job, without patient data."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
+from time import sleep
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.raw_picture import raw_picture
+from drawcli.dashboard.viewer.pages import AT_ONCE, Viewer
+from drawcli.dashboard.viewer.subject import LoadedSubject, of_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import preview_of
 from tests.conftest import SLICES, Site
@@ -17,6 +25,7 @@ from tests.dashboard.qa.test_pictures import clinical, logged_in
 from tests.dashboard.test_canary import secrets_of
 
 pytest.importorskip("PIL", reason="nothing draws")
+CODES = ("structures-empty", "contour-specks")
 __all__ = ["clinical", "logged_in"]  # fixtures
 
 
@@ -69,6 +78,25 @@ def test_facts_and_pictures_are_those_of_the_preview(
     bladder = next(row for row in facts["structures"] if row["name"] == "Bladder")
     place = logged_in.get(address(home, f"/structures/{bladder['number']}.json{of(home)}")).json()
     assert place == {plane: preview.best_picture(plane, bladder["number"]) for plane in Plane}
+
+
+def test_a_finding_leads_to_the_slice_of_the_contour(
+    logged_in: TestClient, ctx: Context, home: Job
+) -> None:
+    scene = preview_of(home, ctx).scene
+    rectum = next(one for one in scene.structures if one.name == "Rectum")
+    areas = dict(zip(rectum.levels, rectum._areas, strict=True))
+    smallest = min(areas, key=lambda level: areas[level])
+
+    found = logged_in.get(address(home, f"/findings.json{of(home)}")).json()
+
+    empty, specks = (next(one for one in found if one["code"] == code) for code in CODES)
+    assert "Bladder" in empty["text"]
+    assert empty["places"] == []  # there is nothing to see
+    (place,) = specks["places"]
+    assert (place["number"], place["name"]) == (rectum.number, "Rectum")
+    assert place["pictures"]["axial"] == scene.stack.nearest(Plane.AXIAL, smallest)
+    assert scene.stack.nearest(Plane.AXIAL, smallest) != scene.best_picture(Plane.AXIAL, rectum)
 
 
 def test_versions_of_a_job_are_never_mixed(logged_in: TestClient, home: Job) -> None:
@@ -124,3 +152,29 @@ def test_nothing_of_the_viewer_names_the_patient(
         assert answer.status_code == 200, place
         shown = f"{answer.url}\n{dict(answer.headers)}\n".encode() + answer.content
         assert [value for value in wanted if value.encode() in shown] == [], place
+
+
+def test_few_requests_of_the_viewer_work_at_once() -> None:
+    now = most = 0
+    lock = Lock()
+
+    class Counted(Viewer):
+        def _work(self, request: Request, work: Callable[[LoadedSubject], Response]) -> Response:
+            nonlocal now, most
+            del request, work
+            with lock:
+                now += 1
+                most = max(most, now)
+            sleep(0.005)
+            with lock:
+                now -= 1
+            return Response()
+
+    async def ask() -> None:
+        viewer = Counted(of_job, asyncio.Semaphore(AT_ONCE))
+        request = Request({"type": "http", "path_params": {}, "headers": []})
+        await asyncio.gather(*(viewer.facts(request) for _ in range(40)))
+
+    asyncio.run(ask())
+
+    assert 1 < most <= AT_ONCE
