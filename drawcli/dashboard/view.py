@@ -23,7 +23,13 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
-from drawcli.dashboard.local_time import both_times, local_seconds, local_time, zone_name
+from drawcli.dashboard.local_time import (
+    both_times,
+    local_seconds,
+    local_time,
+    utc_time,
+    zone_name,
+)
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
@@ -187,7 +193,7 @@ def _environment() -> Environment:
         "setting_meanings": setting_meanings,
         "state_meanings": state_meanings,
     }
-    environment.filters |= {"ago": _ago, "long": _span, "size": size}
+    environment.filters |= {"ago": _ago, "utc": utc_time, "long": _span, "size": size}
     environment.filters |= {"local": local_time, "local_seconds": local_seconds}
     environment.filters |= {"both": both_times, "volume": volume_with_unit}
     environment.filters["seconds"] = _seconds
