@@ -28,7 +28,9 @@ FLOORS = (
     ("errors", "system"),  # files, platforms, threads, YAML
 )
 # Delivery targets and archives are nodes, too.
-OF_NODES = {("delivery", "dicom_network"), ("archive", "dicom_network")}
+OF_NODES = {
+    (one, node) for one in ("delivery", "archive") for node in ("dicom_network", "dicom_web")
+}
 SANDBOX_MAY_IMPORT = {"errors", "sandbox"}
 SANDBOX_IS_IMPORTED_BY = {"cli/training/sandbox_commands.py", "cli/training/sandbox_options.py"}
 MOST_MODULES = {"drawcli": 6, "cli": 45}  # in a folder; 20 in any other
@@ -43,7 +45,8 @@ OUTSIDE = {
     "h2": {"adapters/server"},
     "httpx": {
         "adapters/server",
-        "adapters/delivery/web_client.py",
+        "adapters/archive/web_archive.py",
+        "adapters/dicom_web/web_client.py",
         "system/network/http_client.py",
         "adapters/notifications.py",
         "operations/heartbeat.py",

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _LONGEST_PATH: Final = 400  # characters
 
 
+_COLOURS: Final = {"removed": "red", "emptied": "red", "added": "green", "kept": "dim"}
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "diff-header")(diff_header)
@@ -198,7 +201,9 @@ def diff_header(
 
     def show(out: "Console") -> None:
         titles = ("element", "before" if identify else "before (VR)", "", "after")
-        render.columns(titles, (_cells(row, identify=identify) for row in shown))(out)
+        cells = [_cells(row, identify=identify) for row in shown]
+        styles = [_COLOURS.get(row.what, "yellow") for row in shown]
+        render.columns(titles, cells, styles=styles)(out)
         counted = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         out.print(f"\n{counted}", soft_wrap=True)
         if refused:

@@ -198,9 +198,16 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
 
 
 def columns(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers_from: int | None = None,
+    styles: Sequence[str] = (),
 ) -> "Callable[[Console], None]":
-    """Return a renderer of a plain table; columns from a number on are narrow and aligned right."""
+    """Return a renderer of a plain table; columns from a number on are narrow and aligned right.
+
+    `styles` are those of the rows, if they have any.
+    """
     cells = [[*map(plain, row)] for row in rows]
     every = range(len(titles))
     # Ids and codes are shown whole: they are typed.
@@ -213,6 +220,7 @@ def columns(
         right=set() if numbers_from is None else set(every[numbers_from:]),
         least={key: min(length, _LONGEST_KEY) for key, length in longest.items()},
         narrow=numbers_from is not None,
+        styles=styles,
     )
     return lambda out: out.print(table)
 

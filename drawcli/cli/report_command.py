@@ -10,6 +10,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption, past_moment
+from drawcli.cli.text_parts import StyledLine
 from drawcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from drawcli.operations.report import Report
 
+_COLOURS: Final = {"held": "red", "failed": "yellow", "delivered": "green"}
 _GB: Final = 1e9
 
 
@@ -86,11 +88,11 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
     if made.contours is not None:
         from drawcli.operations.qa.summary_text import lines
 
-        out.print("\ncontours")
+        out.print(StyledLine("\ncontours", "bold"))
         for line in lines(made.contours, made.since, made.until):
             out.print(f"  {line}", soft_wrap=True)
     if unmatched := made.left.get("unmatched"):
-        out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
+        out.print(StyledLine(f"\nunmatched: {' '.join(unmatched)}", "yellow"))
         out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
     if html is not None:
         out.print(f"\nwritten: {html}", soft_wrap=True)
@@ -129,6 +131,7 @@ def _tell_spans(out: "Console", made: "Report") -> None:
 
 def _tell_counts(out: "Console", title: str, counts: "Counter[str]") -> None:
     if counts:
-        out.print(f"\n{title}")
+        out.print(StyledLine(f"\n{title}", "bold"))
+        style = next((s for word, s in _COLOURS.items() if title.startswith(word)), "")
         for name, count in counts.most_common():
-            out.print(f"  {count:5,}  {name}", soft_wrap=True)
+            out.print(StyledLine(f"  {count:5,}  {name}", style), soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,6 +10,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command, group
 from drawcli.cli.new_rule import new
 from drawcli.cli.render import Result
+from drawcli.cli.text_parts import StyledLine, outcome_style
 from drawcli.errors import ConfigError
 from drawcli.system.printable import counted, plain
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.explain import Explanation
 
+_CHOICES: Final = {"matched": "green", "excluded": "cyan"}
 _MOST_NEAR: int = 5
 
 
@@ -116,29 +118,39 @@ def _facts(explanation: "Explanation", asked: set[str]) -> dict[str, Any]:
 
 def _tell(out: "Console", explanation: "Explanation", asked: set[str], *, identify: bool) -> None:
     decision = explanation.decision
-    out.print(f"{explanation.series}: {decision.choice}; {decision.sentence}", soft_wrap=True)
+    said = f"{explanation.series}: {decision.choice}; {decision.sentence}"
+    out.print(StyledLine(said, f"bold {_CHOICES.get(decision.choice, 'yellow')}"), soft_wrap=True)
     for name, tree in decision.explanation.items():
         if name in asked:
-            out.print(f"\nrule {plain(name)}", soft_wrap=True)
+            out.print(StyledLine(f"\nrule {plain(name)}", "bold"), soft_wrap=True)
             _tree(out, tree, explanation.header if identify else None, 1)
     near = [miss for miss in decision.near_misses if miss.name in asked]
     if near and not decision.fired:
-        out.print("\nnearest first:")
+        out.print(StyledLine("\nnearest first:", "bold"))
         for number, miss in enumerate(near[:_MOST_NEAR]):
             is_equal = number > 0 and near[number - 1].order == miss.order
             out.print(f"  {miss.text}{', as near' if is_equal else ''}", soft_wrap=True)
     out.print()
 
 
-def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth: int) -> None:
+def _tree(
+    out: "Console",
+    tree: "Explained",
+    header: "RuleHeader | None",
+    depth: int,
+    *,
+    is_turned: bool = False,
+) -> None:
+    """Print a condition and its parts; those below "not" count the other way: without colour."""
     text = tree.text if header is None else tree.in_full
     line = f"{'  ' * depth}{tree.outcome:<8}{plain(text)}"
     if header is not None and tree.path:
         values = "\\".join(header.values.get(tree.path, ()))
         line += f"   [{render.shortened(values)}]" if values else ""
-    out.print(line, soft_wrap=True, markup=False)
+    style = "dim" if is_turned else outcome_style(tree.outcome)
+    out.print(StyledLine(line, style), soft_wrap=True)
     for part in tree.parts:
-        _tree(out, part, header, depth + 1)
+        _tree(out, part, header, depth + 1, is_turned=is_turned or tree.text == "not")
 
 
 def check(door: Door) -> Result:

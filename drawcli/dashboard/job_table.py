@@ -15,6 +15,7 @@ from drawcli.core.jobs.columns import TABLE, Column
 from drawcli.core.jobs.job import Job
 from drawcli.dashboard.find.series_texts import SeriesText
 from drawcli.dashboard.job_query import SORTS
+from drawcli.dashboard.local_time import both_times
 from drawcli.dashboard.view import row
 from drawcli.system.durations import duration
 
@@ -102,7 +103,7 @@ def _age(_job: Job, now: datetime, values: dict[str, Any]) -> str:
     since = values["since"]
     return (
         f'<td role="cell" class="nowrap age"><time datetime="{since.isoformat()}" '
-        f'title="{since.isoformat(" ", "minutes")}">{duration(now - since)}</time></td>'
+        f'title="{both_times(since)}">{duration(now - since)}</time></td>'
     )
 
 

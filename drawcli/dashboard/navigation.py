@@ -15,7 +15,8 @@ class PageLink(NamedTuple):
 
     def has(self, path: str) -> bool:
         """Return whether an address belongs to the page."""
-        return path == self.to or (self.to != "/" and path.startswith(f"{self.to}/"))
+        shown = path.removeprefix("/edit")  # the editor of what a page shows belongs to it
+        return shown == self.to or (self.to != "/" and shown.startswith(f"{self.to}/"))
 
 
 PAGES: Final = (
@@ -26,11 +27,15 @@ PAGES: Final = (
     PageLink("/rules", "Rules"),
     PageLink("/templates", "Templates"),
     PageLink("/qa", "QA"),
+    PageLink("/statistics", "Statistics"),
 )
 SITE_PAGES: Final = (
     PageLink("/server", "Server"),
     PageLink("/checkup", "Check-up"),
     PageLink("/settings", "Settings"),
+    PageLink("/audit", "Audit"),
+    PageLink("/notifications", "Notifications"),
+    PageLink("/users", "Users"),
 )
 
 

@@ -90,7 +90,7 @@ class SiteReader:
     @property
     def health(self) -> RunHealth:
         """The health of the runs."""
-        return RunHealth.of_site(self.ctx.settings)
+        return RunHealth.of_site(self.ctx.settings)._replace(zone=None)
 
     def verdict(self) -> SiteVerdict:
         """Return the verdict on the site."""

@@ -6,7 +6,7 @@ Sentences and groups of jobs for `status`, `doctor` and the web page. None of th
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -82,6 +82,7 @@ class RunHealth(NamedTuple):
     longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     pause: Pause | None = None  # uploads are paused
     receiver: "ReceiverHealth | None" = None  # if the site receives by DICOM
+    zone: tzinfo | None = UTC  # of times in sentences; None: that of this machine
 
     @classmethod
     def of(
@@ -137,7 +138,7 @@ class RunHealth(NamedTuple):
         if self.standing is not None:
             yield HealthLine("step", f"{self.standing}; for {duration(now - self.standing.began)}")
         if self.has_failed:
-            since = "never" if self.success is None else _when(self.success.ended, now)
+            since = "never" if self.success is None else self._when(self.success.ended, now)
             yield HealthLine("success", f"{since}: the last run that ended normally")
         yield HealthLine("server", self._server(now), is_alarm=self.server_is_away)
         if self.receiver is not None:
@@ -171,7 +172,7 @@ class RunHealth(NamedTuple):
         before = ""
         if self.last is not None:
             how = ended_text(self.last.exit_code, self.last.error)
-            before = f"last run {_when(self.last.ended, now)}: {how}"
+            before = f"last run {self._when(self.last.ended, now)}: {how}"
         if self.runner is not None:
             said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
             if self.is_overdue(now):
@@ -187,9 +188,14 @@ class RunHealth(NamedTuple):
         if self.server is None:
             return "not asked yet"
         if self.server.server == ANSWERED:
-            return f"answered {_when(self.server.ended, now)}"
-        lately = "never" if self.answered is None else _when(self.answered.ended, now)
-        return f"did not answer {_when(self.server.ended, now)}; last answer: {lately}"
+            return f"answered {self._when(self.server.ended, now)}"
+        lately = "never" if self.answered is None else self._when(self.answered.ended, now)
+        return f"did not answer {self._when(self.server.ended, now)}; last answer: {lately}"
+
+    def _when(self, at: datetime, now: datetime) -> str:
+        form = "%H:%M" if now - at < timedelta(hours=20) else "%Y-%m-%d %H:%M"
+        utc = " UTC" if self.zone is UTC else ""
+        return f"{duration(now - at)} ago ({at.astimezone(self.zone):{form}}{utc})"
 
 
 class Overview(NamedTuple):
@@ -247,11 +253,6 @@ def _receiver(state_dir: Path) -> "ReceiverHealth":
 def ended_text(exit_code: int, error: str = "") -> str:
     """Return how a run ended, by its exit code and the reason code of its error."""
     return _ENDED_BY.get(error) or _ENDED.get(exit_code, f"exit code {exit_code}")
-
-
-def _when(at: datetime, now: datetime) -> str:
-    form = "%H:%M" if now - at < timedelta(hours=20) else "%Y-%m-%d %H:%M"
-    return f"{duration(now - at)} ago ({at:{form}} UTC)"
 
 
 def _newest(runs: Iterable[Run]) -> dict[str, Run]:

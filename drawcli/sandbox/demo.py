@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+    from drawcli.sandbox.segmentation.text_picture import TextPicture
 
 MOST_RUNS: Final = 30
 _PAUSE_SECONDS: Final = 1.0
@@ -68,9 +71,17 @@ class Demo:
     before_after: list[tuple[str, str, str]] = field(default_factory=list)
     delivered: list[Delivered] = field(default_factory=list)
     last_run_silent: bool = False
+    picture: "TextPicture | None" = None  # of one delivered structure set
 
 
-def run_demo(keep: Path | None, tell: ShowLine, *, slices: int = 120, size: int = 512) -> Demo:
+def run_demo(
+    keep: Path | None,
+    tell: ShowLine,
+    *,
+    slices: int = 120,
+    size: int = 512,
+    doing: ShowLine = lambda _: None,
+) -> Demo:
     """Run the whole cycle for three invented patients.
 
     Parameters
@@ -81,14 +92,17 @@ def run_demo(keep: Path | None, tell: ShowLine, *, slices: int = 120, size: int 
         Called with each line of output.
     slices, size
         Number of slices of each scan, and their rows and columns.
+    doing
+        Called with what is being done, where that takes a while.
     """
+    from drawcli.sandbox.segmentation.text_picture import text_picture
     from drawcli.sandbox.server import running
 
     begun = time.monotonic()
     with _workplace(keep) as folder:
         demo = Demo(folder)
         tell("1. Three invented patients are scanned; their files contain their names.")
-        sources = scan_patients(folder / "store", slices, size, tell)
+        sources = scan_patients(folder / "store", slices, size, tell, doing)
         with running(folder / "sandbox") as server:
             tell(f"\n2. A DRAW sandbox runs at {server.url}. It is for demonstration only.")
             tell("\n3. 'drawcli init' creates the files of a site.")
@@ -97,9 +111,12 @@ def run_demo(keep: Path | None, tell: ShowLine, *, slices: int = 120, size: int 
             tell(
                 "\n4. 'drawcli run-once', as cron runs it, until all structure sets are delivered."
             )
-            _run_until_done(config, demo, tell)
+            _run_until_done(config, demo, tell, doing)
+        doing("reading what was sent and delivered")
         demo.before_after = _before_and_after(sources, folder)
         demo.delivered = [_read_delivered(path, sources) for path in _delivered(folder / "store")]
+        path = demo.delivered[0].path
+        demo.picture = text_picture(path, [one for one in sources if one.parent == path.parent])
         demo.seconds = time.monotonic() - begun
     return demo
 
@@ -116,7 +133,9 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
     yield keep.absolute()
 
 
-def scan_patients(store: Path, slices: int, size: int, tell: ShowLine) -> list[Path]:
+def scan_patients(
+    store: Path, slices: int, size: int, tell: ShowLine, doing: ShowLine = lambda _: None
+) -> list[Path]:
     """Write a visit of each invented patient; return the image files of the planning scans."""
     from drawcli.sandbox.patients import PEOPLE
     from drawcli.sandbox.phantom import write_visit
@@ -124,6 +143,7 @@ def scan_patients(store: Path, slices: int, size: int, tell: ShowLine) -> list[P
     written: list[Path] = []
     for seed, person in enumerate(PEOPLE, 1):
         folder = store / person.file_name
+        doing(f"scanning {person.name} ({seed} of {len(PEOPLE)}), {slices} slices")
         visit = write_visit(folder, person, slices=slices, size=size, seed=seed)
         written += visit.planning
         others = f" and {len(visit.others)} other file" if visit.others else ""
@@ -141,11 +161,14 @@ def _make_site(folder: Path, url: str, token_file: Path) -> Path:
     return site / "drawcli.yaml"
 
 
-def _run_until_done(config: Path, demo: Demo, tell: ShowLine) -> None:
+def _run_until_done(config: Path, demo: Demo, tell: ShowLine, doing: ShowLine) -> None:
     """Run the cycle until all jobs are done and show each change of state; then run once more."""
     known: dict[str, str] = {}
     while demo.runs < MOST_RUNS:
         demo.runs += 1
+        states = Counter(known.values())
+        at = ", ".join(f"{number} {state}" for state, number in states.items())
+        doing(f"run {demo.runs}: {at or 'scan, match, de-identify, upload'}")
         _drawcli("run-once", "--config", str(config))
         jobs = json.loads(_drawcli("status", "--json", "--config", str(config)))["data"]["jobs"]
         for line in _moves(jobs, known):

@@ -15,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from drawcli.adapters.state.pause import Pause, write_pause
+from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.app import Files
@@ -101,7 +102,7 @@ def test_a_job_that_failed_tells_when_it_is_tried_again(
     page = client.get(f"/jobs/{job.id}").text
 
     assert "Waits for another try in 4 min: the server answers 503" in page
-    assert "next try 2026-11-14 12:04" in page
+    assert 'UTC">2026-11-14 12:04</time>' in page
 
 
 def test_a_job_is_found_by_the_beginning_of_its_id_and_else_it_is_told(
@@ -383,3 +384,19 @@ def test_no_file_is_looked_for_but_our_own(
     monkeypatch.setattr(Files, "lookup_path", lambda *_: pytest.fail("looked for"))
 
     assert client.get(f"/static/{name}").status_code == 404
+
+
+@pytest.mark.usefixtures("berlin")
+def test_times_are_those_of_this_machine_with_utc_in_the_tooltip(
+    client: TestClient, in_state: Make, site: Site
+) -> None:
+    reached = Event(NOON, EventKind.REACHED, State.UPLOADED)
+    job = in_state(State.UPLOADED, events=(reached,))
+    RunLog(site.state).add(Run("0badcafe", NOON, NOON, 0, "", ANSWERED))
+
+    overview, history, jobs = (client.get(at).text for at in ("/", f"/jobs/{job.id}", "/jobs"))
+
+    assert "(CET, UTC+01:00)" in overview
+    assert "last run 0 s ago (13:00): OK" in overview
+    assert 'title="2026-11-14 12:00:00 UTC">2026-11-14 13:00:00</time>' in history
+    assert 'title="2026-11-14 13:00 (2026-11-14 12:00 UTC)"' in jobs

@@ -1,7 +1,7 @@
 """The interface of an archive: queries down to instances, and the retrieval of one series."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,7 +9,13 @@ from typing import Final, Protocol
 
 from drawcli.core.dicom.upper_layer import NodeTrouble
 from drawcli.core.dicom_service.object_store import Take
-from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries, BadAnswer
+from drawcli.core.pull.answers import (
+    Answer,
+    ArchivedInstance,
+    ArchivedSeries,
+    BadAnswer,
+    mismatches,
+)
 from drawcli.core.pull.keys import QueryKey
 from drawcli.core.pull.retrieval import QueryRefused
 from drawcli.errors import NeedsPerson, TryLater
@@ -59,6 +65,14 @@ class ImageArchive(Protocol):
         An archive may send fewer, or others. Raises NotStored if an object cannot be stored.
         """
 
+    def send(
+        self,
+        series: ArchivedSeries,
+        instances: Sequence[ArchivedInstance],
+        arrived: Callable[[], int],
+    ) -> None:
+        """Let the archive send instances to our receiver; `arrived` returns how many are there."""
+
     def close(self) -> None:
         """Close connections that are open."""
 
@@ -73,3 +87,13 @@ def as_job_error(err: NodeTrouble | BadAnswer, who: str) -> TryLater | NeedsPers
         hint = "See the log of the archive: what does it allow this AE title to do?"
         return NeedsPerson(text, code=REFUSED, hint=hint)
     return TryLater(text, code=AWAY, hint=err.hint or "Run 'drawcli nodes check' to test it.")
+
+
+def matches(
+    answer: Answer, keys: Sequence[QueryKey], level: str, today: date, found: FoundSeries
+) -> bool:
+    """Return whether an answer matches; count those that lack the attribute of a key."""
+    missed = mismatches(answer, keys, level, today)
+    for key in missed:
+        found.without[key.keyword] += not any(map(str.strip, answer.get(key.tag, ())))
+    return not missed

@@ -6,7 +6,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.adapters.archive.archive import FoundSeries, as_job_error
+from drawcli.adapters.archive.archive import FoundSeries, as_job_error, matches
 from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.adapters.dicom_network.query_association import QueryAssociation
 from drawcli.core.dicom import tags
@@ -23,7 +23,6 @@ from drawcli.core.pull.answers import (
     decode_answer,
     encode_query,
     instance_in,
-    mismatches,
     query_of,
     return_keys,
     series_in,
@@ -31,7 +30,7 @@ from drawcli.core.pull.answers import (
 )
 from drawcli.core.pull.keys import IMAGE, SERIES, STUDY, QueryKey
 from drawcli.core.pull.offers import storage_offers
-from drawcli.core.pull.retrieval import FIND, GET
+from drawcli.core.pull.retrieval import FIND, GET, MOVE
 from drawcli.system.network.pull_limits import PULL_INSTANCES, PULL_SERIES, PULL_STUDIES
 from drawcli.system.packages import not_installed
 
@@ -55,6 +54,7 @@ class DimseArchive:
     largest: int  # bytes of an object
     tick: Callable[[], None]  # called before each query and object; may raise TryLater
     tls: "ssl.SSLContext | None" = None
+    destination: str = ""  # AE title of our receiver, for C-MOVE
     deadlines: Deadlines = field(default_factory=Deadlines)
     _finder: QueryAssociation | None = field(default=None, init=False)
 
@@ -67,7 +67,7 @@ class DimseArchive:
         found = FoundSeries()
 
         def read(answer: Answer) -> str | None:
-            return study_in(answer) if _matches(answer, keys, STUDY, today, found) else None
+            return study_in(answer) if matches(answer, keys, STUDY, today, found) else None
 
         asked = query_of(STUDY, return_keys(STUDY), keys, today)
         for study in dict.fromkeys(self._asked(STUDY, asked, PULL_STUDIES, read)):
@@ -102,6 +102,28 @@ class DimseArchive:
         except NodeTrouble as err:
             raise as_job_error(err, self.describe()) from None
 
+    def send(
+        self,
+        series: ArchivedSeries,
+        instances: Sequence[ArchivedInstance],
+        arrived: Callable[[], int],
+    ) -> None:
+        """Let the archive send instances to our receiver by C-MOVE."""
+        self.close()
+
+        def looked() -> int:
+            self.tick()
+            return arrived()
+
+        try:
+            with QueryAssociation(
+                self.node, self.calling, [MOVE], self.deadlines, self.tls
+            ) as association:
+                for identifier in _identifiers(series, instances):
+                    association.move(identifier, self.destination, looked)
+        except NodeTrouble as err:
+            raise as_job_error(err, self.describe()) from None
+
     def close(self) -> None:
         """Release the association for queries."""
         finder, self._finder = self._finder, None
@@ -113,7 +135,7 @@ class DimseArchive:
     ) -> list[ArchivedSeries]:
         def read(answer: Answer) -> ArchivedSeries | None:
             one = series_in(answer, study)
-            return one if _matches(answer, keys, SERIES, today, found) else None
+            return one if matches(answer, keys, SERIES, today, found) else None
 
         asked = query_of(SERIES, return_keys(SERIES, study=study), keys, today)
         matching = self._asked(SERIES, asked, PULL_SERIES, read)
@@ -163,16 +185,6 @@ def check_installed() -> None:
 def _check_number(number: int, most: int) -> None:
     if number >= most:
         raise BadAnswer(f"has more than {most:,} answers to a query: {_NARROWER}")
-
-
-def _matches(
-    answer: Answer, keys: Sequence[QueryKey], level: str, today: date, found: FoundSeries
-) -> bool:
-    """Return whether an answer matches; count those that lack the attribute of a key."""
-    missed = mismatches(answer, keys, level, today)
-    for key in missed:
-        found.without[key.keyword] += not any(map(str.strip, answer.get(key.tag, ())))
-    return not missed
 
 
 def _identifiers(series: ArchivedSeries, instances: Sequence[ArchivedInstance]) -> Iterator[bytes]:

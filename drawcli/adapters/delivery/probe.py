@@ -56,7 +56,7 @@ def probe_node(node: "DicomNode") -> TargetProbe:
 
 def probe_archive(target: "StowTarget") -> TargetProbe:
     """Send a DICOMweb archive requests that store nothing."""
-    from drawcli.adapters.delivery.web_client import WebFailure
+    from drawcli.adapters.dicom_web.web_client import WebFailure
 
     try:
         answer = target.ask()

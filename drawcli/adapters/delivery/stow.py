@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from drawcli.adapters.delivery.judgement import TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
-from drawcli.adapters.delivery.web_client import (
+from drawcli.adapters.dicom_web.web_client import (
     Answer,
     WebFailure,
     WebRequest,
@@ -223,4 +223,4 @@ def opened_stow(target: "Target") -> StowTarget:
     ConfigError
         If the files of `tls` or the credentials cannot be used.
     """
-    return StowTarget(target.stow, WebTarget.of(target), record_of(target.stow))
+    return StowTarget(target.stow, WebTarget.of(target, target.stow), record_of(target.stow))

@@ -1,6 +1,7 @@
 """The messages that a node sends in an association: commands, and data sets in pieces."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from drawcli.adapters.dicom_network.connection import Phase, Wire
@@ -27,8 +28,12 @@ class IncomingMessages:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._fragments: Iterator[Fragment] = iter(())
+        self._fragments = deque[Fragment]()
         self._small = 0  # fragments of little data in the message
+
+    def has_come(self, seconds: float) -> bool:
+        """Return whether something arrives, or the connection ends, within some seconds."""
+        return bool(self._fragments) or self._wire.has_come(seconds)
 
     def next(self, seconds: float) -> NodeMessage:
         """Return the next command set, which must be complete within some seconds.
@@ -82,12 +87,13 @@ class IncomingMessages:
 
     def _next(self, phase: Phase) -> Fragment:
         """Return the next fragment; one of little data costs us more than it brings."""
-        while (fragment := next(self._fragments, None)) is None:
+        while not self._fragments:
             kind, body = self._wire.read_pdu(phase, _LONGEST)
             if kind is not Pdu.DATA:
                 raise NodeTrouble(_ENDINGS.get(kind, "sends an unexpected PDU"))
             self._count_small(body)
-            self._fragments = parse_fragments(body)
+            self._fragments.extend(parse_fragments(body))
+        fragment = self._fragments.popleft()
         self._count_small(fragment.content)
         return fragment
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import ssl
 
 QUERY, RETRIEVE, FIRST_STORAGE = 1, 3, 5  # presentation contexts
+_LOOK_SECONDS: Final = 0.5  # between two looks at what has arrived
 MOST_CONTEXTS: Final = 126  # of storage
 _SUCCESS: Final = StoreOutcome(ServiceStatus.SUCCESS, "")
 
@@ -160,19 +161,42 @@ class QueryAssociation(Association):
             if not answer.is_pending:
                 return self._done(answer, GET)
 
-    def move(self, identifier: bytes, destination: str, heard: Callable[[], None]) -> QueryResponse:
+    def move(
+        self, identifier: bytes, destination: str, arrived: Callable[[], int]
+    ) -> QueryResponse:
         """Let the node send objects to an AE title; return the last response.
 
-        `heard` is called for each response. Raises NodeTrouble as `get`.
+        Parameters
+        ----------
+        identifier, destination
+            Names the objects and the AE title that they are sent to.
+        arrived
+            Returns how many are there; called again and again. Not every node reports progress.
+
+        Raises
+        ------
+        NodeTrouble
+            If it is refused, or neither an answer nor an object comes for some time.
         """
         number = self._ask(MOVE, identifier, destination)
         while True:
-            answer = self._response(self._messages.next(PULL_NEXT_SECONDS), MOVE, number)
-            heard()
+            self._wait_for_progress(arrived)
+            message = self._messages.next(PULL_NEXT_SECONDS)
+            answer = self._response(message, MOVE, number)
             if answer.has_data_set:
                 self._identifier(RETRIEVE, Phase("did not finish its answer", PULL_NEXT_SECONDS))
             if not answer.is_pending:
                 return self._done(answer, MOVE)
+
+    def _wait_for_progress(self, arrived: Callable[[], int]) -> None:
+        """Wait for an answer as long as objects arrive."""
+        count, patience = arrived(), Phase("sent nothing to our receiver", PULL_NEXT_SECONDS)
+        while not self._messages.has_come(min(_LOOK_SECONDS, patience.left())):
+            if arrived() != count:
+                count = arrived()
+                patience = Phase("sent nothing to our receiver", PULL_NEXT_SECONDS)
+            elif not patience.left():
+                raise patience.late()
 
     def _ask(self, command: int, identifier: bytes, destination: str = "") -> int:
         """Send a request; return its message id."""

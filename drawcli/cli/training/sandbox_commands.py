@@ -1,6 +1,6 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,12 @@ from drawcli.errors import UsageError
 from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
     from drawcli.sandbox.demo import Demo
+    from drawcli.sandbox.segmentation.text_picture import TextPicture
 
 
 def register(app: typer.Typer) -> None:
@@ -181,9 +182,8 @@ def demo(
     try:
         from drawcli.sandbox.demo import run_demo
 
-        quiet = door.common.as_json or door.common.quiet
-        tell = render.teller(door.style) if not quiet else lambda _line: None
-        done = run_demo(keep, tell, slices=slices, size=size)
+        with _telling(door) as (tell, doing):
+            done = run_demo(keep, tell, slices=slices, size=size, doing=doing)
     except ImportError:
         raise not_installed("the demo", "web") from None
     data = {
@@ -191,6 +191,7 @@ def demo(
         "runs": done.runs,
         "seconds": round(done.seconds, 1),
         "last_run_silent": done.last_run_silent,
+        "picture": None if done.picture is None else done.picture.lines,
         "structure_sets": [
             {
                 "path": str(delivery.path),
@@ -203,6 +204,40 @@ def demo(
     }
     broken = any(delivery.dangling for delivery in done.delivered) or not done.last_run_silent
     return Result(data=data, show=_story(done, keep), exit_code=1 if broken else 0)
+
+
+@contextmanager
+def _telling(door: Door) -> "Iterator[tuple[Callable[[str], None], Callable[[str], None]]]":
+    """Yield writers of lines, and of what is being done: on a terminal, in a line of its own."""
+    if door.common.as_json or door.common.quiet:
+        yield (lambda _: None), (lambda _: None)
+    elif not render.on_terminal():
+        yield render.teller(door.style), (lambda _: None)
+    else:
+        from time import monotonic
+
+        out, begun = render.console(door.style), monotonic()
+        with out.status("") as line:
+            yield (
+                lambda text: out.print(text, soft_wrap=True),
+                lambda text: line.update(f"{text} ({monotonic() - begun:.0f} s)"),
+            )
+
+
+def _picture(out: "Console", picture: "TextPicture") -> None:
+    """Print a picture of letters, each in the colour of its structure."""
+    from rich.text import Text
+
+    colors = {mark.letter: mark.color for mark in picture.marks}
+    out.print("\n7. One of their slices: letters are structures, dots the patient, colons bone.\n")
+    for line in picture.lines:
+        cells = Text("   ")
+        for sign in line:
+            cells.append(sign, f"bold {colors[sign]}" if sign in colors else "dim")
+        out.print(cells, soft_wrap=True)
+    out.print()
+    for mark in picture.marks:
+        out.print(Text.assemble("   ", (mark.letter, f"bold {mark.color}"), f" {mark.name}"))
 
 
 def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
@@ -219,6 +254,8 @@ def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
             )
         silent = "nothing" if done.last_run_silent else "SOMETHING, AND SHOULD NOT"
         out.print(f"\n   One more run-once printed {silent}.")
+        if done.picture is not None:
+            _picture(out, done.picture)
         where = f"Everything is left in {done.folder}." if keep else "--keep DIR leaves everything."
         out.print(f"\nDone in {done.seconds:.0f} s. {where}", soft_wrap=True)
 

@@ -71,6 +71,12 @@ class SeriesTexts:
                     self._thread.start()
         return NOTHING
 
+    def known(self, job: Job) -> SeriesText:
+        """Return the text of a job's series if it has been read; nothing is read for it."""
+        with self._lock:
+            kept = self._kept.get(job.series_key)
+        return NOTHING if kept is None else kept[0]
+
     def wait(self) -> None:
         """Wait until nothing is being read."""
         thread = self._thread

@@ -24,6 +24,7 @@ from drawcli.core.qa.ratings import (
 )
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.access.rights import Right, require
+from drawcli.dashboard.local_time import local_time
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
@@ -68,7 +69,7 @@ class RatingBox:
         if rating is None:
             return []
         rows = [
-            ("rated", f"{rating.at:%Y-%m-%d %H:%M} UTC"),
+            ("rated", local_time(rating.at)),
             ("overall", "" if rating.overall is None else f"{rating.overall} of {HIGHEST}"),
             ("minutes of editing", "" if rating.minutes is None else f"{rating.minutes:g}"),
             ("comment", rating.comment if self.shows_comment else self._comment_elsewhere),

@@ -4,6 +4,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,7 @@ from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.tokens import claims_of
+from drawcli.dashboard.local_time import local_time
 from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
@@ -116,7 +118,7 @@ def _expiry(at: datetime | None, now: datetime) -> str:
         return "unknown: it is used until the server refuses it"
     left = at - now
     text = f"in {duration(left)}" if left.total_seconds() > 0 else f"expired {duration(-left)} ago"
-    return f"{at:%Y-%m-%d %H:%M} UTC ({text})"
+    return Markup("{} ({})").format(local_time(at), text)
 
 
 def _own(site: SiteReader) -> frozenset[str]:

@@ -164,7 +164,7 @@ def _rows(book: Rulebook, catalogue: Catalogue | None, site: SiteReader) -> Iter
             name=name,
             template=one,
             looks=looks_of(one),
-            rules=[rule.name for rule in _rules_of(name, book)],
+            rules=[rule.name for _, rule in _rules_of(name, book)],
             jobs=jobs[name],
             held=held[name],
             warnings=len(template_warnings(name, book, catalogue)),
@@ -187,8 +187,10 @@ def _counts(jobs: Sequence[Job]) -> tuple[Counter[str], Counter[str]]:
     )
 
 
-def _rules_of(name: str, book: Rulebook) -> list[Rule]:
-    return [rule for rule in book.rules if name in rule.templates]
+def _rules_of(name: str, book: Rulebook) -> list[tuple[int, Rule]]:
+    """Return the rules that lead to a template, with their numbers on the page of rules."""
+    every = enumerate(book.rules, start=1)
+    return [(number, rule) for number, rule in every if name in rule.templates]
 
 
 def _structures(

@@ -1,11 +1,12 @@
 """Pull one series: record what is expected, retrieve what is missing, ask the archive again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from time import monotonic, sleep
+from typing import Final
 
 from drawcli.adapters.archive.archive import ImageArchive
 from drawcli.adapters.receive_folder.folder import ReceiveFolder, is_stored
@@ -30,10 +31,12 @@ from drawcli.pipeline.pull.outcome import (
     PulledSeries,
 )
 from drawcli.pipeline.survey.pulled import INSTANCE
+from drawcli.system.network.pull_limits import PULL_LAST_SECONDS
 from drawcli.system.pacing import TokenBucket
 from drawcli.system.printable import counted
 from drawcli.system.threads import DaemonPool
 
+_LOOK_SECONDS: Final = 0.1  # between two looks at the folder of `receive`
 _MOST_ROUNDS: Final = 4  # of asking an archive whose series grows
 _ASKED_SECONDS: Final = 86_400.0  # the time of asking is recorded as often as this
 OUT_OF_TIME: Final = "pull-time"
@@ -48,7 +51,7 @@ class SeriesPull:
     name: str  # of the source
     archive: ImageArchive
     folder: Path
-    store: ReceiveFolder | None  # None in a dry run
+    store: ReceiveFolder | None  # None: `receive` writes into the folder, or it is a dry run
     records: PullRecords
     supported: Supported
     pool: DaemonPool
@@ -172,9 +175,12 @@ class SeriesPull:
         self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries
     ) -> None:
         """Retrieve instances; raise TryLater if the archive does not send all of them."""
+        if self.store is None:
+            self._let_send(series, missing, result)
+            return
         with self.ctx.progress.part("images pulled", of=len(missing)) as part:
             collector = Collector(
-                store=cast("ReceiveFolder", self.store),
+                store=self.store,
                 pool=self.pool,
                 bucket=self.bucket,
                 series=series.series,
@@ -193,6 +199,33 @@ class SeriesPull:
         result.missing = len(left)
         if left:
             raise _incomplete(self.archive.describe(), len(left), len(missing), collector)
+
+    def _let_send(
+        self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries
+    ) -> None:
+        """Let the archive send instances to `receive`, and wait until they are in its folder."""
+        who = self.archive.describe()
+        with self.ctx.progress.part("images pulled", of=len(missing)) as part:
+
+            def arrived() -> int:
+                count = len(missing) - len(self._missing(series, missing))
+                part.to(count)
+                return count
+
+            try:
+                self.archive.send(series, missing, arrived)
+                _wait_for_last(arrived, len(missing))
+            finally:
+                result.stored += arrived()
+        result.missing = len(missing) - arrived()
+        if result.missing:
+            images = f"{result.missing} of {counted(len(missing), 'image')}"
+            raise TryLater(
+                f"{who} did not send {images} to 'drawcli receive'",
+                code="archive-incomplete",
+                hint="Does it know our receiver, its address and port? The log of 'receive' shows "
+                "what came: is the AE title of the archive among receive.callers?",
+            )
 
     def _missing(
         self, series: ArchivedSeries, found: Sequence[ArchivedInstance]
@@ -224,6 +257,15 @@ class SeriesPull:
                 asked=record.asked or now.timestamp(),
             )
         )
+
+
+def _wait_for_last(arrived: Callable[[], int], expected: int) -> None:
+    """Wait until everything has arrived, as long as something arrives."""
+    count, end = arrived(), monotonic() + PULL_LAST_SECONDS
+    while count < expected and monotonic() < end:
+        sleep(_LOOK_SECONDS)
+        if (now := arrived()) != count:
+            count, end = now, monotonic() + PULL_LAST_SECONDS
 
 
 def _no_room(err: NotStored) -> DiskFull:

@@ -30,7 +30,7 @@ from drawcli.pipeline.pull.outcome import (
     PulledSource,
 )
 from drawcli.pipeline.pull.series import OUT_OF_TIME, SeriesPull
-from drawcli.pipeline.pull.store import open_archive, open_store
+from drawcli.pipeline.pull.store import check_receiver, open_archive, open_store
 from drawcli.system.limits import SILENT_IN_A_ROW
 from drawcli.system.pacing import TokenBucket
 from drawcli.system.threads import DaemonPool
@@ -116,7 +116,9 @@ class SourcePull:
         with ExitStack() as open_:
             folder = cast("Path", source.folder or ctx.settings.receive.folder)
             store = None
-            if not self.options.dry_run:
+            if source.by == "move" and not self.options.dry_run:
+                check_receiver(ctx.settings)
+            elif not self.options.dry_run:
                 store = open_.enter_context(open_store(ctx.settings, folder))
             archive = open_archive(source, ctx.settings, self._tick)
             open_.callback(archive.close)

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.receive_folder.folder import ReceiveFolder, locked, remove_unfinished
 from drawcli.adapters.receive_folder.known_objects import KnownObjects
 from drawcli.adapters.state.pull_records import FOLDER
-from drawcli.adapters.state.receive_state import mark_file
+from drawcli.adapters.state.receive_state import is_listening, mark_file
 from drawcli.config.supported import supported_by
 from drawcli.core.protocol.dicom_address import parse_node
 from drawcli.errors import OutOfReach
@@ -74,16 +74,32 @@ def open_archive(
     ConfigError
         If an extra is not installed, or the files of `tls` cannot be used.
     """
+    facts: dict[str, Any] = {
+        "supported": supported_by(settings),
+        "largest": int(settings.receive.largest_gib * _GIB),
+        "tick": tick,
+    }
+    if source.dicomweb:
+        from drawcli.adapters.archive.web_archive import WebArchive
+        from drawcli.adapters.dicom_web.web_client import WebTarget
+
+        return WebArchive(source.dicomweb, WebTarget.of(source, source.dicomweb), **facts)
     from drawcli.adapters.archive.dimse_archive import DimseArchive, check_installed
     from drawcli.system.network.client_tls import TlsFiles, client_context
 
     check_installed()
-    tls = source.tls
+    tls, node = source.tls, parse_node(source.node)
+    secured = None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key))
     return DimseArchive(
-        node=parse_node(source.node),
-        calling=source.ae_title,
-        supported=supported_by(settings),
-        largest=int(settings.receive.largest_gib * _GIB),
-        tick=tick,
-        tls=None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key)),
+        node, source.ae_title, tls=secured, destination=settings.receive.ae_title, **facts
     )
+
+
+def check_receiver(settings: "Settings") -> None:
+    """Raise OutOfReach unless `drawcli receive` runs, which a C-MOVE needs."""
+    if not is_listening(settings.state_dir):
+        raise OutOfReach(
+            "'drawcli receive' is not running: an archive can send nothing by C-MOVE",
+            code="pull-receiver",
+            hint="Start its service, or take 'by: get'.",
+        )

@@ -45,15 +45,15 @@ _RETURNED: Final = (
 _LEVEL_PATHS: Final = (  # of QIDO-RS: path, level
     ("/studies", "STUDY"),
     ("/series", "SERIES"),
-    ("/patients/study/{study}/series", "SERIES"),
+    ("/studies/{study}/series", "SERIES"),
     ("/instances", "IMAGE"),
-    ("/patients/study/{study}/instances", "IMAGE"),
-    ("/patients/study/{study}/series/{series}/instances", "IMAGE"),
+    ("/studies/{study}/instances", "IMAGE"),
+    ("/studies/{study}/series/{series}/instances", "IMAGE"),
 )
 _RETRIEVED: Final = (
-    "/patients/study/{study}",
-    "/patients/study/{study}/series/{series}",
-    "/patients/study/{study}/series/{series}/instances/{instance}",
+    "/studies/{study}",
+    "/studies/{study}/series/{series}",
+    "/studies/{study}/series/{series}/instances/{instance}",
 )
 
 
@@ -71,7 +71,7 @@ def dicomweb_routes(archive: PacsArchive, panel: Panel) -> list[Route]:
     ]
     stored = [
         Route(ROOT + path, web.stow, methods=["POST"], name="stow")
-        for path in ("/studies", "/patients/study/{study}")
+        for path in ("/studies", "/studies/{study}")
     ]
     return [*found, *retrieved, *stored]
 

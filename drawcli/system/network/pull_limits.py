@@ -3,7 +3,7 @@
 from typing import Final
 
 from drawcli.system.limits import NODE_BYTES_PER_SECOND
-from drawcli.system.network.limit import KB
+from drawcli.system.network.limit import KB, MB
 
 PULL_PDU_BYTES: Final = 128 * KB  # of a P-DATA-TF that we take
 PULL_ANSWER_BYTES: Final = 64 * KB  # of the answer about one study, series or instance
@@ -16,3 +16,6 @@ PULL_OBJECT_SECONDS: Final = 30.0  # of an object, and a second for so many byte
 PULL_BYTES_PER_SECOND: Final = NODE_BYTES_PER_SECOND
 PULL_UNEXPECTED: Final = 100  # objects that were not asked for, in one retrieval
 PULL_FINISHING: Final = 8  # objects that are made durable at once
+PULL_PAGE: Final = 1000  # answers of a request by QIDO-RS
+PULL_PAGE_BYTES: Final = 16 * MB
+PULL_LAST_SECONDS: Final = 10.0  # after a C-MOVE, until the next object is in the folder

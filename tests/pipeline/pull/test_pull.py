@@ -8,6 +8,7 @@ from pydicom import dcmread
 
 from drawcli.core.jobs.job import State
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
+from drawcli.pipeline.actions import release
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import SLICES
 from tests.pipeline.pull.conftest import Hospital, uids
@@ -75,6 +76,22 @@ def test_a_cut_transfer_waits_and_the_next_pull_goes_on(
     assert (second.outcome, second.stored) == ("pulled", SLICES - len(times))
     assert hospital.stored.keys() == uids(pelvic)
     assert {uid: hospital.stored[uid].stat().st_mtime_ns for uid in times} == times
+    assert hospital.scan().state is State.FOUND
+
+
+@pytest.mark.usefixtures("pelvic")
+def test_a_series_that_the_archive_never_sends_whole_is_held_and_can_be_released(
+    hospital: Hospital,
+) -> None:
+    hospital.pacs.faults("get:abort*1")
+    hospital.pull()
+    hospital.scan()
+    hospital.clock.advance(hours=25)
+
+    held = hospital.scan()
+    hospital.ctx.ledger.commit(release(held, hospital.ctx))
+
+    assert (held.held, held.reason_code) == (True, "pulling")
     assert hospital.scan().state is State.FOUND
 
 

@@ -123,6 +123,7 @@ def test_every_reason_that_a_person_may_let_pass_was_let_pass_above() -> None:
         "unreadable-files",
         "mixed-image-types",
         "segmented",  # see tests/pipeline/survey/test_segmented.py
+        "pulling",  # see tests/pipeline/pull/test_pull.py
     }
 
 

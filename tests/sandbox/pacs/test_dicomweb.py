@@ -142,7 +142,7 @@ def test_metadata_have_no_pixels(web: Web, archive: PacsArchive) -> None:
 
 
 def test_what_is_not_there_is_404(web: Web) -> None:
-    assert web().get("/dicom-web/patients/study/1.2.3").status_code == 404
+    assert web().get("/dicom-web/studies/1.2.3").status_code == 404
 
 
 def test_a_client_that_accepts_no_dicom_is_refused(web: Web, archive: PacsArchive) -> None:
@@ -174,7 +174,7 @@ def test_what_cannot_be_stored_is_said_beside_the_rest(web: Web, new: bytes) -> 
 
 
 def test_objects_of_another_study_are_refused(web: Web, archive: PacsArchive, new: bytes) -> None:
-    response = stow(web(), new, path="/dicom-web/patients/study/1.2.3")
+    response = stow(web(), new, path="/dicom-web/studies/1.2.3")
 
     assert response.status_code == 409
     assert not archive.has("1.2.840.10008.5.1.4.1.1.2", str(archive.read(new).SOPInstanceUID))

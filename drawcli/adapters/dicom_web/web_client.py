@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
 
 from drawcli import __version__
-from drawcli.errors import ConfigError, ServerSilent
+from drawcli.adapters.dicom_web.credentials import Credentials
+from drawcli.errors import ServerSilent
 from drawcli.system.addresses import is_loopback
 from drawcli.system.failures import cause_in_words, in_words
-from drawcli.system.limits import EXCHANGES, NODE_ANSWER_BYTES, NODE_SECONDS
+from drawcli.system.limits import NODE_ANSWER_BYTES, NODE_SECONDS
 from drawcli.system.network.client_tls import (
     TlsFiles,
     client_context,
@@ -21,17 +21,20 @@ from drawcli.system.network.client_tls import (
     tls_failure,
 )
 from drawcli.system.network.http_client import open_http_client
-from drawcli.system.pacing import Deadline, with_deadline
-from drawcli.system.platforms import is_readable_by_others
-from drawcli.system.programs import run_program
+from drawcli.system.pacing import (
+    Deadline,
+    after_abandoned_calls,
+    read_with_deadline,
+    with_deadline,
+)
 
 if TYPE_CHECKING:
     import ssl
 
+    from drawcli.config.sections_pull import PullSource
     from drawcli.config.sections_targets import Target
 
 _STALL_SECONDS: Final = 60.0  # while sending, without progress
-_LONGEST_TOKEN: Final = 16_384
 _TLS_HINT: Final = (
     "Compare 'tls' of the target with what its administrator gave you; tls.ca_file names the "
     "authority that has signed its certificate."
@@ -63,6 +66,7 @@ class Answer(NamedTuple):
     media_type: str
     body: bytes
     allow: str = ""  # the header of that name
+    warning: str = ""  # the header of that name
     tls: str = ""  # such as TLSv1.3; "" over plain http
     certificate: Mapping[str, object] | None = None  # of the other side
 
@@ -77,51 +81,6 @@ class Answer(NamedTuple):
         return not self.allow or "POST" in self.allow.upper()
 
 
-@dataclass(slots=True)
-class Credentials:
-    """What is sent as Authorization: from a file or a command, read once a run."""
-
-    file: Path | None = None
-    command: list[str] = field(default_factory=list)
-    _header: str | None = field(default=None, init=False, repr=False)
-
-    def header(self) -> str:
-        """Return the header, or "" for none.
-
-        A bare token is sent as "Bearer TOKEN"; "Basic ..." or "Bearer ..." as it is.
-
-        Raises
-        ------
-        ConfigError
-            If there is no usable token.
-        """
-        if self._header is None:
-            self._header = self._read()
-        return self._header
-
-    def forget(self) -> None:
-        """Read it again with the next request: it was refused."""
-        self._header = None
-
-    def _read(self) -> str:
-        if self.file is None and not self.command:
-            return ""
-        where = "token_command of a target" if self.file is None else str(self.file)
-        raw = _printed(self.command) if self.file is None else _contents(self.file)
-        token = raw.decode("ascii", "replace").strip()
-        if (
-            not token
-            or len(token) > _LONGEST_TOKEN
-            or not (token.isascii() and token.isprintable())
-        ):
-            raise ConfigError(
-                f"{where}: there is no token in it",
-                code="no-token",
-                hint="It should be one line: a token, or 'Basic ...'.",
-            )
-        return token if " " in token else f"Bearer {token}"
-
-
 @dataclass(frozen=True, slots=True)
 class WebTarget:
     """How to connect to a DICOMweb target."""
@@ -132,13 +91,13 @@ class WebTarget:
     credentials: Credentials
 
     @classmethod
-    def of(cls, target: "Target") -> "WebTarget":
-        """Return the connection of a target of the settings; raise ConfigError if a file is bad."""
-        is_plain, files = target.stow.startswith("http:"), TlsFiles()
+    def of(cls, target: "Target | PullSource", url: str) -> "WebTarget":
+        """Return the connection of a target or a source; raise ConfigError if a file is bad."""
+        is_plain, files = url.startswith("http:"), TlsFiles()
         if target.tls is not None:
             files = TlsFiles(target.tls.ca_file, target.tls.cert, target.tls.key)
         return cls(
-            is_local=is_plain and is_loopback(target.stow),
+            is_local=is_plain and is_loopback(url),
             is_plain=is_plain,
             tls=empty_context() if is_plain else client_context(files),
             credentials=Credentials(target.token_file, target.token_command),
@@ -167,8 +126,10 @@ class WebRequest(NamedTuple):
     content: Callable[[], Iterator[bytes]] | None = None
 
 
-def exchange(client: httpx.Client, request: WebRequest, deadline: Deadline) -> Answer:
-    """Send a request; return its whole answer.
+def exchange(
+    client: httpx.Client, request: WebRequest, deadline: Deadline, most: int = NODE_ANSWER_BYTES
+) -> Answer:
+    """Send a request; return its whole answer, of at most so many bytes.
 
     Raises
     ------
@@ -180,10 +141,58 @@ def exchange(client: httpx.Client, request: WebRequest, deadline: Deadline) -> A
         body = None if request.content is None else request.content()
         headers = dict(request.headers)
         with client.stream(request.method, request.url, headers=headers, content=body) as response:
-            return _read(response, deadline)
+            return _read(response, deadline, most)
 
-    try:
+    with translated_failures():
         return with_deadline(deadline, ask, lambda _late: None)
+
+
+class WebDownload(NamedTuple):
+    """An answer that is being received."""
+
+    status: int
+    media_type: str
+    pieces: Iterator[bytes]  # raise WebFailure
+
+
+@contextmanager
+def open_download(
+    client: httpx.Client, request: WebRequest, deadline: Deadline
+) -> Iterator[WebDownload]:
+    """Send a request; yield its answer, piece by piece; each piece extends the deadline.
+
+    Raises
+    ------
+    WebFailure
+        If there is no answer in time, or it is compressed.
+    """
+    built = client.build_request(request.method, request.url, headers=dict(request.headers))
+
+    def send() -> httpx.Response:
+        return client.send(built, stream=True)
+
+    with translated_failures():
+        response = with_deadline(deadline, send, lambda late: late.close())
+    try:
+        _check_plain(response)
+        pieces = read_with_deadline(response.iter_raw(), deadline, response.close)
+        yield WebDownload(
+            response.status_code, response.headers.get("content-type", ""), _translated(pieces)
+        )
+    finally:
+        after_abandoned_calls(response.close)
+
+
+def _translated(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    with translated_failures():
+        yield from pieces
+
+
+@contextmanager
+def translated_failures() -> Iterator[None]:
+    """Raise WebFailure for the errors of a request."""
+    try:
+        yield
     except ServerSilent:
         raise WebFailure("did not answer in time") from None
     except httpx.HTTPError as err:
@@ -192,21 +201,27 @@ def exchange(client: httpx.Client, request: WebRequest, deadline: Deadline) -> A
         raise WebFailure(f"broke the connection: {in_words(err)}") from None
 
 
-def _read(response: httpx.Response, deadline: Deadline) -> Answer:
+def _check_plain(response: httpx.Response) -> None:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise WebFailure("sends a compressed answer, which was not asked for")
+
+
+def _read(response: httpx.Response, deadline: Deadline, most: int) -> Answer:
+    _check_plain(response)
     body = bytearray()
     for piece in response.iter_raw():
         deadline.check()
         body += piece
-        if len(body) > NODE_ANSWER_BYTES:
-            raise WebFailure(f"sends an answer of more than {NODE_ANSWER_BYTES:,} bytes")
+        deadline.grow(len(piece))
+        if len(body) > most:
+            raise WebFailure(f"sends an answer of more than {most:,} bytes")
     secured = response.extensions["network_stream"].get_extra_info("ssl_object")
     return Answer(
         status=response.status_code,
         media_type=response.headers.get("content-type", ""),
         body=bytes(body),
         allow=response.headers.get("allow", ""),
+        warning=response.headers.get("warning", ""),
         tls="" if secured is None else str(secured.version()),
         certificate=None if secured is None else secured.getpeercert(),
     )
@@ -223,30 +238,3 @@ def _failure(err: httpx.HTTPError) -> WebFailure:
             cause = cause_in_words(err)
             return WebFailure(f"{words}: {cause}" if cause else words, never_connected=never)
     return WebFailure("gives no valid answer")
-
-
-def _contents(path: Path) -> bytes:
-    try:
-        if is_readable_by_others(path):
-            raise ConfigError(
-                f"{path}: others can read this token", hint=f"Run 'chmod 600 {path}'."
-            )
-        with path.open("rb") as stream:
-            return stream.read(_LONGEST_TOKEN + 2)
-    except OSError as err:
-        raise ConfigError(
-            f"{path}: cannot be read: {in_words(err)}",
-            code="no-token",
-            hint="token_file of a target should name a file with its token.",
-        ) from None
-
-
-def _printed(command: list[str]) -> bytes:
-    ended = run_program(command, EXCHANGES["token-command"])
-    if ended.code == 0:
-        return ended.output
-    raise ConfigError(
-        f"token_command of a target {ended.why or f'exited with {ended.code}'}",
-        code="token-command",
-        hint="Run it as the user that runs drawcli, to see its output.",
-    )

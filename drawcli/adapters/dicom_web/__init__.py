@@ -1,0 +1,1 @@
+"""Requests to DICOMweb archives; delivery and pulls build on them."""
