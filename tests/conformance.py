@@ -13,6 +13,7 @@ from drawcli.adapters.delivery.stow import request_headers
 from drawcli.adapters.dicom_network.requests import LONGEST_PDU
 from drawcli.config.load import Settings
 from drawcli.config.sections_network import NOT_RECEIVED, STORAGE_CLASSES
+from drawcli.config.supported import supported_by
 from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
 from drawcli.core.deid.table_single_frame import SYNTAXES
 from drawcli.core.delivery.commitment import PUSH_MODEL
@@ -31,14 +32,13 @@ from drawcli.core.dicom_service.association_request import (
 )
 from drawcli.core.dicom_service.service_request import ServiceStatus
 from drawcli.errors import NeedsPerson, TryLater
-from drawcli.operations.receive.serve import supported_by
 from drawcli.system.limits import (
-    KB,
     NODE_REPORT_SECONDS,
     NODE_SECONDS,
     RECEIVE_PDU_BYTES,
     RECEIVE_REQUEST_SECONDS,
 )
+from drawcli.system.network.limit import KB
 
 RTSTRUCT: Final = STORAGE_CLASSES["RTSTRUCT"]
 NAMES: Final = SYNTAXES | {
@@ -252,7 +252,7 @@ def _deliver() -> Iterator[str]:
         "[send by DICOM](../how-to/dicom-node.md). The data set is sent as it is in the file, or, "
         "if the node accepts no other, converted to Implicit VR Little Endian.\n"
     )
-    yield from _association("`deliver.ae_title`", LONGEST_PDU)
+    yield from _association("`deliver.ae_title`, or `ae_title` of the target", LONGEST_PDU)
     yield from _table(
         "Presentation contexts that are proposed",
         ("association for", "SOP class", "UID", "transfer syntax", "UID of it"),
@@ -289,9 +289,11 @@ def _commitment() -> Iterator[str]:
         "(action type 1) of the well-known instance, with one instance and a Transaction UID of "
         "its own. The report (N-EVENT-REPORT, event types 1 and 2) is accepted\n\n"
         f"- in the association of the request, within {NODE_REPORT_SECONDS:g} s;\n"
-        "- in a later association that the node opens to `drawcli receive`, in which the node is "
+        "- in another association that the node opens to `drawcli receive`, in which the node is "
         "the SCP: it is accepted with SCP/SCU role selection (user 0, provider 1), or without "
-        "one.\n\n"
+        "one;\n"
+        "- without `receive.folder`: in one that it opens to `receive.listen` within that time, "
+        "where only C-ECHO and such reports are accepted.\n\n"
         "A report is answered with status 0000 once it is stored durably, or with 0110 if its "
         "transaction is not known. A request is repeated with the same Transaction UID until the "
         "report has come. An instance that is reported as failed is sent once more; after the "

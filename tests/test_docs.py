@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import drawcli
 from drawcli import errors
+from drawcli.adapters.reference import reasons as entries
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli.commands import app
-from drawcli.cli.reasons_command import entries
 from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
 from drawcli.core.deid.profile import EDITION

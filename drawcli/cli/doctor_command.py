@@ -129,6 +129,8 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     yield from run_checks([(name, of_share(contours.contours)) for name in qa], site)
     receives = ["receive"] if site.settings.receive.folder else []
     yield from run_checks([(name, of_share(receiver.receiver)) for name in receives], site)
+    commits = [one for one in site.settings.deliver.targets if one.commitment]
+    yield from run_checks([("commitment", receiver.commitment)] * bool(commits), site)
     node = ["DICOM node"] if site.settings.deliver.node else delivery.unasked_targets(site)
     yield from run_checks(delivery.target_checks(site, offline=offline), site)
     archives = _archives(site)

@@ -18,6 +18,7 @@ from tests.dashboard.conftest import WORDS, Serve, log_in
 
 PLACES = ("/", "/jobs", "/jobs?rows=1000&sort=touched", "/unmatched", "/rules", "/server",
     "/checkup", "/settings", "/metrics", "/health", "/templates", "/templates/Prostate_OAR",
+    "/audit", "/audit.csv", "/statistics", "/statistics.csv", "/notifications", "/users",
     "/nowhere")  # fmt: skip
 
 

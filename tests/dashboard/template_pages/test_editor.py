@@ -264,6 +264,46 @@ def test_a_file_that_an_editor_changed_before_the_save_is_not_overwritten(
     assert "[20, 1500]" in file.read_text()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("Prostate_OAR:", "Pelvis_OAR:", "Prostate_OAR"),
+        ("config: 3d_fullres", "confg: 3d_fullres", "confg"),
+        ("templates:", "templates: [", "templates.yaml"),
+    ],
+)
+def test_what_was_typed_survives_a_file_that_somebody_broke(
+    editor: TestClient, file: Path, old: str, new: str, problem: str
+) -> None:
+    page = editor.get(PROSTATE)
+    file.write_text(file.read_text().replace(old, new, 1))
+    before = file.read_bytes()
+
+    answer = send(editor, page, "preview", s0_high="1200")
+
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert file.read_bytes() == before
+
+
+def test_a_hook_that_refuses_is_told_and_what_was_typed_stays(
+    editor: TestClient, file: Path
+) -> None:
+    before = file.read_bytes()
+    subprocess.run(["git", "-C", str(file.parent), "init", "-q"], check=True)
+    hook = file.parent / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho 'no limits above 1000'\nexit 1\n")
+    hook.chmod(0o755)
+    shown = send(editor, editor.get(PROSTATE), "preview", s0_high="1200")
+
+    answer = send(editor, shown, "save")
+
+    assert "no limits above 1000" in answer.text
+    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert file.read_bytes() == before
+
+
 def test_the_saved_file_is_committed(editor: TestClient, file: Path) -> None:
     git = ["git", "-C", str(file.parent), "-c", "user.name=t", "-c", "user.email=t@t.example"]
     for words in (["init", "-q"], ["add", "templates.yaml"], ["commit", "-qm", "start"]):

@@ -1,14 +1,22 @@
 """The data of the viewer: for who has logged in, of one version of a job, without patient data."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
+from time import sleep
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.raw_picture import raw_picture
+from drawcli.dashboard.viewer.pages import AT_ONCE, Viewer
+from drawcli.dashboard.viewer.subject import LoadedSubject, of_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import preview_of
 from tests.conftest import SLICES, Site
@@ -144,3 +152,29 @@ def test_nothing_of_the_viewer_names_the_patient(
         assert answer.status_code == 200, place
         shown = f"{answer.url}\n{dict(answer.headers)}\n".encode() + answer.content
         assert [value for value in wanted if value.encode() in shown] == [], place
+
+
+def test_few_requests_of_the_viewer_work_at_once() -> None:
+    now = most = 0
+    lock = Lock()
+
+    class Counted(Viewer):
+        def _work(self, request: Request, work: Callable[[LoadedSubject], Response]) -> Response:
+            nonlocal now, most
+            del request, work
+            with lock:
+                now += 1
+                most = max(most, now)
+            sleep(0.005)
+            with lock:
+                now -= 1
+            return Response()
+
+    async def ask() -> None:
+        viewer = Counted(of_job, asyncio.Semaphore(AT_ONCE))
+        request = Request({"type": "http", "path_params": {}, "headers": []})
+        await asyncio.gather(*(viewer.facts(request) for _ in range(40)))
+
+    asyncio.run(ask())
+
+    assert 1 < most <= AT_ONCE
