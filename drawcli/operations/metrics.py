@@ -17,8 +17,8 @@ from drawcli import __version__
 from drawcli.adapters.state.qa_summary import read_summary
 from drawcli.adapters.state.run_log import ANSWERED
 from drawcli.core.jobs.job import FINISHED, Job, State
-from drawcli.operations.network_health import pulls_of
 from drawcli.operations.overview import Overview, RunHealth, newest_delivery
+from drawcli.operations.pull.network_health import pulls_of
 from drawcli.operations.report import Report, report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import write_durably

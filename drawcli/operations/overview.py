@@ -19,7 +19,7 @@ from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
-from drawcli.operations.network_health import pulls_of, receiver_of
+from drawcli.operations.pull.network_health import pulls_of, receiver_of
 from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of

@@ -11,7 +11,7 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import Alarm, AlarmLimits, Facts
-from drawcli.operations.network_health import pulls_of
+from drawcli.operations.pull.network_health import pulls_of
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
