@@ -12,6 +12,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.sheet import Caption
+from drawcli.core.pictures.windows import Window
 from drawcli.dashboard.qa.pictures import PicturedPair
 from drawcli.pipeline.preview import Preview
 from tests.conftest import NOON, SLICES
@@ -133,6 +134,36 @@ def test_the_canvas_has_edges_and_outlines_where_the_preview_has_them(
             wanted = expected_box(shown, plane, index)
             assert apart(red, wanted) < 2 / scale + 0.5, (name, plane)  # type: ignore[arg-type]
             assert apart(white, wanted) < 2 / scale + 2, (name, plane)  # type: ignore[arg-type]
+
+
+LEVELS = """([values, low, high, inverse, scale, offset]) => {
+  const { app } = document.getElementById("viewer");
+  app.setWindow(low, high);
+  app.window.inverse = inverse;
+  const [view] = app.views;
+  const pixels = Uint16Array.from(values);
+  view.paint({ wide: pixels.length, high: 1, pixels, scale, offset });
+  const { data } = view.grey.getContext("2d").getImageData(0, 0, pixels.length, 1);
+  return [...data].filter((_, at) => at % 4 === 0);
+}"""
+
+
+def test_grey_levels_are_those_of_the_preview(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}/viewer")
+    drawn(page, "axial")
+    stored = np.random.default_rng(1).integers(0, 0x10000, 2000)
+    for low, high, inverse, scale, offset in (
+        (-160.0, 240.0, False, 1.0, -1024.0),
+        (0.0, 7.5, True, 0.0002, 0.0),
+        (-3.0, 900.0, True, 0.03125, -50.0),
+    ):
+        values = (stored * scale + offset).astype(np.float32)
+        wanted = Window(low, high, inverse=inverse).grey(values).astype(int)
+
+        found = page.evaluate(LEVELS, [stored.tolist(), low, high, inverse, scale, offset])
+
+        assert np.abs(np.array(found) - wanted).max() <= 1
+        assert len(set(found)) > 2
 
 
 def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
