@@ -306,9 +306,9 @@ def _deliver() -> Iterator[str]:
 def _pull() -> Iterator[str]:
     yield "## `drawcli pull`: query and retrieve user\n"
     yield (
-        "It queries archives by the study root model and retrieves series, by C-GET or by C-MOVE to "
-        "`drawcli receive`; see [pull](../how-to/pull.md). Queries are hierarchical, from studies to "
-        "images; no relational queries and no fuzzy matching are negotiated.\n"
+        "It queries archives by the study root model and retrieves series, by C-GET or by C-MOVE "
+        "to `drawcli receive`; see [pull](../how-to/pull.md). Queries are hierarchical, from "
+        "studies to images; no relational queries and no fuzzy matching are negotiated.\n"
     )
     yield from _association("`ae_title` of the source", PULL_PDU_BYTES)
     yield from _table(
@@ -323,10 +323,11 @@ def _pull() -> Iterator[str]:
     series, instances = ArchivedSeries("1.2", "1.3", "CT"), [ArchivedInstance("1.4")]
     offered = dict.fromkeys(pair[0] for pair in storage_offers(series, instances, receiver()))
     yield (
-        "In the association of a C-GET the SOP classes of the series are proposed, too, each context "
-        "with one transfer syntax of A, native ones first, and with SCP/SCU role selection (user 0, "
-        "provider 1). If the archive does not say the SOP class, those of the modality are: for CT "
-        f"{', '.join(NAMES[one] for one in offered)}. In all at most {MOST_PULLED} contexts.\n"
+        "In the association of a C-GET the SOP classes of the series are proposed, too, each "
+        "context with one transfer syntax of A, native ones first, and with SCP/SCU role selection "
+        "(user 0, provider 1). If the archive does not say the SOP class, those of the modality "
+        f"are proposed. Those of CT: {', '.join(NAMES[one] for one in offered)}. At most "
+        f"{MOST_PULLED - 2} such contexts are proposed.\n"
     )
 
 
