@@ -9,7 +9,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -91,6 +91,15 @@ def providing() -> Iterator[FakeProvider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/authorize?"):  # everybody is logged in already
+                asked = query_of(self.path)
+                provider.nonce = asked["nonce"]
+                back = urlencode({"code": CODE, "state": asked["state"]})
+                self.send_response(302)
+                self.send_header("location", f"{asked['redirect_uri']}?{back}")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             status, body = provider.answer(self.path)
             self.send_response(status)
             self.send_header("content-length", str(len(body) + 10**6 * provider.drips.is_set()))

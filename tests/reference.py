@@ -96,10 +96,15 @@ def pages() -> dict[str, str]:
         "conformance": conformance(_head("DICOM Conformance Statement", _CONFORMANCE)),
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
-    return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
-        "docs/deidentification.md": statement(Choices()),
-        "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
-    }
+    copied = {f"drawcli/data/{name}.md": made[name] for name in ("settings", "states")}
+    return (
+        {f"docs/reference/{name}.md": text for name, text in made.items()}
+        | copied
+        | {
+            "docs/deidentification.md": statement(Choices()),
+            "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
+        }
+    )
 
 
 def commands() -> str:

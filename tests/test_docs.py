@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import drawcli
 from drawcli import errors
+from drawcli.adapters.reference import reasons as entries
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli.commands import app
-from drawcli.cli.reasons_command import entries
 from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
 from drawcli.core.deid.profile import EDITION
@@ -126,10 +126,10 @@ def constants(nodes: list[ast.expr]) -> Iterator[str]:
 
 def test_every_file_that_contributing_names_exists() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    recipes = text.partition("## Seven recipes")[2].partition("\n## ")[0]
+    recipes = text.partition("## Eight recipes")[2].partition("\n## ")[0]
     named = set(re.findall(r"`((?:drawcli|tests|docs)/[\w./]+)`", text))
 
-    assert recipes.count("\n**A") == 7
+    assert recipes.count("\n**A") == 8
     assert len(named) > 25
     assert [name for name in named if not (ROOT / name).exists()] == []
     for name in re.findall(r"`(_?[A-Z][A-Z_]+|[a-z_]+)`", recipes):

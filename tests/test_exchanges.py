@@ -815,9 +815,8 @@ _SERVER = (
 )
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
-_ATTEMPTS = "see `dashboard/access/test_rate_limit.py`"
 _PULLS = "see `adapters/archive/test_dimse_archive.py`"
-_ATTEMPTS = "see `dashboard/test_rate_limit.py`"
+_ATTEMPTS = "see `dashboard/access/test_rate_limit.py`"
 _COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
 _ARCHIVES = "see `adapters/delivery/test_stow.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"

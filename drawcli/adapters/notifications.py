@@ -11,6 +11,7 @@ because all users of the machine can see the arguments of a process.
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from drawcli.config.sections_monitoring import Notify
 
 _NAMES: Final = "https://github.com/caronc/apprise/wiki lists the addresses."
+_KIND: Final = re.compile(r"[a-z][a-z0-9+.-]{0,19}", re.IGNORECASE)
 _TAKEN, _NOT_TAKEN, _NO_PLACE = 0, 1, 3  # exit codes of the sending process
 _SENDER: Final = (  # also finds this package if it is not installed
     f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
@@ -62,6 +64,12 @@ class Recipient:
     def key(self, salt: str) -> str:
         """Return a digest that identifies the address without revealing it."""
         return hashlib.sha256(f"{salt} {self.url}".encode()).hexdigest()[:16]
+
+    @property
+    def masked(self) -> str:
+        """Its number and the kind of its address, which says nothing else of it."""
+        kind = self.url.partition(":")[0]
+        return f"place {self.number} ({kind if _KIND.fullmatch(kind) else '?'})"
 
     @property
     def name(self) -> str:

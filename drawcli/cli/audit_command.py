@@ -189,11 +189,9 @@ def _when(facts: dict[str, Any]) -> str:
 
 
 def _who(facts: dict[str, Any]) -> str:
-    who = facts.get("who") or {}
-    if who.get("page_user") is not None:
-        return f"{who['page_user']} (page)" if who["page_user"] else "page"
-    unattended = "" if who.get("attended") else " (unattended)"
-    return f"{who['user']}@{who['host']}{unattended}" if who else ""
+    from drawcli.adapters.state.audit_log import who_in_words
+
+    return who_in_words(facts)
 
 
 def _verified(ctx: "Context", kept: "Link | None") -> Result:

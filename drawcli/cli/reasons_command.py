@@ -1,8 +1,7 @@
 """reasons: explain a reason code, from the documentation of this version."""
 
-import re
-from dataclasses import asdict, astuple, dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import asdict, astuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,19 +12,7 @@ from drawcli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_ROW: Final = re.compile(r"\| (`.+?`) \| (.+) \| (.+) \| (.+) \|")
-_CODE: Final = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`")
-_COMMAND: Final = re.compile(r"`(drawcli [^`]+)`")
-_LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """The entry of a code. Some codes have one in more than one place."""
-
-    meaning: str  # why it happens
-    look: str  # what to look at
-    do: str
+    from drawcli.adapters.reference import Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +27,7 @@ def reasons(
     ] = None,
 ) -> Result:
     """Explain a reason code and what to do about it; without CODE, list all."""
+    from drawcli.adapters.reference import reasons as entries
     from drawcli.system.records import suggest
 
     del door  # no site is needed
@@ -65,30 +53,13 @@ def page_of(code: str) -> str:
     return f"reasons.md#{code}"
 
 
-def entries() -> dict[str, list[Reason]]:
-    """Return the entries of every code."""
-    from importlib import resources
+def _joined(several: "list[Reason]") -> "Reason":
+    from drawcli.adapters.reference import Reason
 
-    text = (resources.files("drawcli") / "data" / "reasons.md").read_text(encoding="utf-8")
-    found: dict[str, list[Reason]] = {}
-    for line in text.splitlines():
-        if row := _ROW.fullmatch(line):
-            reason = Reason(*(_plain(cell) for cell in row.groups()[1:]))
-            for code in _CODE.findall(row[1]):
-                found.setdefault(code, []).append(reason)
-    return found
-
-
-def _plain(cell: str) -> str:
-    quoted = _COMMAND.sub(r"'\1'", cell)
-    return _LINK.sub(r"\1", quoted.replace("`", "").replace("**", ""))
-
-
-def _joined(several: list[Reason]) -> Reason:
     return Reason(*("; or: ".join(texts) for texts in zip(*map(astuple, several), strict=True)))
 
 
-def _tell(out: "Console", code: str, several: list[Reason]) -> None:
+def _tell(out: "Console", code: str, several: "list[Reason]") -> None:
     """Write the entries of one code, each with a heading for its three parts."""
     from rich.padding import Padding
 

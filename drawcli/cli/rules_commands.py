@@ -133,15 +133,24 @@ def _tell(out: "Console", explanation: "Explanation", asked: set[str], *, identi
     out.print()
 
 
-def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth: int) -> None:
+def _tree(
+    out: "Console",
+    tree: "Explained",
+    header: "RuleHeader | None",
+    depth: int,
+    *,
+    is_turned: bool = False,
+) -> None:
+    """Print a condition and its parts; those below "not" count the other way: without colour."""
     text = tree.text if header is None else tree.in_full
     line = f"{'  ' * depth}{tree.outcome:<8}{plain(text)}"
     if header is not None and tree.path:
         values = "\\".join(header.values.get(tree.path, ()))
         line += f"   [{render.shortened(values)}]" if values else ""
-    out.print(StyledLine(line, outcome_style(tree.outcome)), soft_wrap=True)
+    style = "dim" if is_turned else outcome_style(tree.outcome)
+    out.print(StyledLine(line, style), soft_wrap=True)
     for part in tree.parts:
-        _tree(out, part, header, depth + 1)
+        _tree(out, part, header, depth + 1, is_turned=is_turned or tree.text == "not")
 
 
 def check(door: Door) -> Result:

@@ -136,12 +136,15 @@ def _tell_rules(out: "Console", explanation: dict[str, Any]) -> None:
         _print_tree(out, tree, 1)
 
 
-def _print_tree(out: "Console", tree: dict[str, Any], depth: int) -> None:
+def _print_tree(
+    out: "Console", tree: dict[str, Any], depth: int, *, is_turned: bool = False
+) -> None:
     line = f"{tree['outcome']:<8}{tree['condition']}"
-    styled = StyledLine(f"{'  ' * depth}{plain(line)}", outcome_style(tree["outcome"]))
-    out.print(styled, soft_wrap=True)
+    style = "dim" if is_turned else outcome_style(tree["outcome"])
+    out.print(StyledLine(f"{'  ' * depth}{plain(line)}", style), soft_wrap=True)
     for part in tree.get("parts", []):
-        _print_tree(out, part, depth + 1)
+        turned = is_turned or tree["condition"] == "not"
+        _print_tree(out, part, depth + 1, is_turned=turned)
 
 
 def _tell_acceptance(out: "Console", report: Any) -> None:

@@ -140,7 +140,8 @@ class Picture(NamedTuple):
         yield HangingLine("why", f"{job.reason}")
         yield HangingLine("do", command, "bold")
         is_said = f"'{command}'" in (job.hint or "") and "preview" not in command
-        if job.hint and not is_said:
+        is_needed = self.chosen or command.startswith("drawcli show ")
+        if job.hint and is_needed and not is_said:
             yield HangingLine("", job.hint, "dim")
 
     def _listed(self, overview: Overview) -> list[Job]:
@@ -169,6 +170,7 @@ class Picture(NamedTuple):
             styles=[
                 "yellow" if unseen_warnings(job) else _COLOURS.get(job.state, "") for job in jobs
             ],
+            brief=not self.chosen,
         )
 
     def _cells(self, job: Job, columns: Sequence[Column]) -> list[str]:

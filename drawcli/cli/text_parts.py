@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNPRINTABLE: Final = "\0"
+_INDENT: Final = 2  # of the second line of a job
 _FIRST_COMBINING: Final = "\u0300"  # all printable characters below have the width 1
 
 
@@ -120,6 +121,7 @@ class JobTable(NamedTuple):
     right: AbstractSet[int] = frozenset()
     least: Mapping[int, int] = {}
     styles: Sequence[str] = ()
+    brief: bool = False  # the second line is cut, not folded
 
     @property
     def table(self) -> TextTable:
@@ -133,16 +135,22 @@ class JobTable(NamedTuple):
 
     def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "Iterator[Any]":
         """Yield it as rich prints it."""
+        from rich.padding import Padding
+        from rich.text import Text
+
         if max(map(len, self.text.splitlines())) <= options.max_width:
             yield self.table
             return
         head, *rows = (row[:-1] for row in (self.titles, *self.rows))
-        short = TextTable(head, rows, self.whole, self.right, self.least)
+        short = TextTable(head, rows, self.whole, self.right, self.least, narrow=True)
         title, *lines = short.text.splitlines()
         yield StyledLine(title.rstrip(), "bold")
         for line, row, style in zip_longest(lines, self.rows, self.styles, fillvalue=""):
             yield StyledLine(line.rstrip(), style)
-            yield HangingLine("", row[-1], style or "dim", width=0, indent=2)
+            room = options.max_width - _INDENT
+            is_cut = self.brief and len(row[-1]) > room
+            text = f"{row[-1][: room - 1]}…" if is_cut else row[-1]
+            yield Padding(Text(text, style or "dim", overflow="fold"), (0, 0, 0, _INDENT))
 
 
 def text_of(part: Any) -> str:

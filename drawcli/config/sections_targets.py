@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from drawcli.core.protocol.dicom_address import parse_node
+from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
 from drawcli.system.addresses import is_loopback, parse_web_address, split_command
 from drawcli.system.kinds import PATH, SWITCH, TEXT, listed, maybe, read_path, section, text
 from drawcli.system.records import Kind, Record, setting
@@ -14,6 +14,7 @@ _KINDS: Final = ("folder", "node", "stow", "sender")
 _ONLY_OF: Final = {  # the kinds of target that a key belongs to
     "tls": ("node", "stow", "sender"),
     "commitment": ("node", "sender"),
+    "ae_title": ("node", "sender"),
     "token_file": ("stow",),
     "token_command": ("stow",),
     "allow_http": ("stow",),
@@ -43,6 +44,10 @@ def read_folder(value: Any) -> Any:
 def read_node(value: str) -> str:
     """Return the address of a node, or "" for none."""
     return str(parse_node(value)) if value else ""
+
+
+def _own_title(value: str) -> str:
+    return check_ae_title(value) if value else ""
 
 
 def read_web_address(value: str) -> str:
@@ -103,6 +108,7 @@ class Target(Record):
     required: bool = setting(default=True, kind=SWITCH)
     tls: TargetTls | None = setting(None, TLS)
     commitment: bool = setting(default=False, kind=SWITCH)  # delivered when storage is committed
+    ae_title: str = setting("", text(check=_own_title))  # ours; "": deliver.ae_title
     token_file: Path | None = setting(None, maybe(PATH))
     token_command: list[str] = setting([], listed(TEXT, split=split_command))  # not token_file
     allow_http: bool = setting(default=False, kind=SWITCH)

@@ -59,6 +59,9 @@ from drawcli.dashboard.qa.overview import pairs
 from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.records.chain import VerifiedChain
+from drawcli.dashboard.records.routes import record_routes
+from drawcli.dashboard.records.statistics_reader import StatisticsReader
 from drawcli.dashboard.runs.controls import run_routes
 from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
@@ -122,6 +125,7 @@ def routes() -> list[BaseRoute]:
         Route("/checkup", checkup),
         Route("/settings", settings),
         *editing_routes(),
+        *record_routes(),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route(START_PATH, start_login),
@@ -207,6 +211,8 @@ def _parts(
         catalogue=CatalogueRequest(site),
         find=finder,
         runs=runs,
+        statistics=StatisticsReader(site, finder.series),
+        chain=VerifiedChain(site.ctx.audit),
     )
 
 

@@ -22,6 +22,11 @@ def both_times(at: datetime) -> str:
     return f"{at.astimezone():{_MINUTES}} ({at:{_MINUTES}} UTC)"
 
 
+def utc_time(at: datetime) -> str:
+    """Return a time to the minute in UTC, without an element."""
+    return f"{at:{_MINUTES}}"
+
+
 def zone_name(now: datetime) -> str:
     """Return the zone of this machine, such as "CET, UTC+01:00"."""
     here = now.astimezone()

@@ -27,11 +27,15 @@ PAGES: Final = (
     PageLink("/rules", "Rules"),
     PageLink("/templates", "Templates"),
     PageLink("/qa", "QA"),
+    PageLink("/statistics", "Statistics"),
 )
 SITE_PAGES: Final = (
     PageLink("/server", "Server"),
     PageLink("/checkup", "Check-up"),
     PageLink("/settings", "Settings"),
+    PageLink("/audit", "Audit"),
+    PageLink("/notifications", "Notifications"),
+    PageLink("/users", "Users"),
 )
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from drawcli import __version__
+from drawcli.adapters.reference import Reason, reasons, setting_meanings, state_meanings
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.waiting import held_since, way_out
 from drawcli.core.jobs.warned import unseen_warnings
@@ -22,11 +23,19 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
-from drawcli.dashboard.local_time import both_times, local_seconds, local_time, zone_name
+from drawcli.dashboard.local_time import (
+    both_times,
+    local_seconds,
+    local_time,
+    utc_time,
+    zone_name,
+)
 from drawcli.dashboard.navigation import navigation_of
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.records.chain import VerifiedChain
+from drawcli.dashboard.records.statistics_reader import StatisticsReader
 from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
@@ -60,6 +69,8 @@ class PageParts:
     catalogue: CatalogueRequest
     find: Finder
     runs: RunStarter
+    statistics: StatisticsReader
+    chain: VerifiedChain
 
 
 def parts_of(request: Request) -> PageParts:
@@ -160,6 +171,15 @@ def _span(value: timedelta) -> str:
     return long_duration(value)
 
 
+def _seconds(value: float | None) -> str:
+    return "" if value is None else duration(timedelta(seconds=value))
+
+
+def _reasons_of(code: str | None) -> list[Reason]:
+    """Return what the documentation says about a reason code."""
+    return reasons().get(code or "", [])
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -168,9 +188,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"ago": _ago, "long": _span, "size": size}
+    environment.globals |= {
+        "reasons_of": _reasons_of,
+        "setting_meanings": setting_meanings,
+        "state_meanings": state_meanings,
+    }
+    environment.filters |= {"ago": _ago, "utc": utc_time, "long": _span, "size": size}
     environment.filters |= {"local": local_time, "local_seconds": local_seconds}
     environment.filters |= {"both": both_times, "volume": volume_with_unit}
+    environment.filters["seconds"] = _seconds
     return environment
 
 

@@ -8,7 +8,7 @@ meanwhile; `alarms.lock` keeps two processes from sending the same message.
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from drawcli.adapters.messages.sent import SentMessage, SentMessages
+from drawcli.adapters.messages.silence import Silence, read_silence
 from drawcli.adapters.notifications import Message, Recipient, Weight, recipients_of
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST
@@ -124,7 +126,8 @@ def _notifier(settings: Settings, now: datetime) -> "Iterator[Notifier]":
     except (Timeout, OSError) as err:
         _log.warning("step=notify lock=%s", type(err).__name__)
     try:
-        notifier = Notifier(settings, NotificationStore.read(settings.state_dir), now)
+        silence = read_silence(settings.state_dir, now)
+        notifier = Notifier(settings, NotificationStore.read(settings.state_dir), now, silence)
         yield notifier
         notifier.store.write()
     finally:
@@ -147,6 +150,7 @@ class Notifier:
     settings: Settings
     store: NotificationStore
     now: datetime
+    silence: Silence | None = None  # alarms wait for its end
 
     @property
     def here(self) -> datetime:
@@ -166,7 +170,7 @@ class Notifier:
         state = self.state(place).without_cleared(wanted, checked)
         self._keep(place, state)
         news = state.news(wanted)
-        if not news:
+        if not news or self.silence is not None:
             return None
         grave = any(alarm.kind in _GRAVE for alarm in news)
         quiet = all(alarm.kind is AlarmKind.DELIVERED for alarm in news)
@@ -198,12 +202,13 @@ class Notifier:
         }
         for ended in as_completed(under_way):
             letter = under_way[ended]
-            if self._is_accepted(letter.place, ended):
+            if self._is_accepted(letter, ended):
                 self._keep(letter.place, letter.sent(self.state(letter.place)))
                 self.store.write()
 
-    def _is_accepted(self, place: Recipient, ended: Future[bool]) -> bool:
-        """Return whether a recipient accepted a message; record since when it does not."""
+    def _is_accepted(self, letter: Letter, ended: Future[bool]) -> bool:
+        """Return whether a recipient accepted a message; record it, and since when it does not."""
+        place = letter.place
         try:
             accepted = ended.result()
         except _TROUBLE:
@@ -214,10 +219,20 @@ class Notifier:
         level = logging.INFO if accepted else logging.WARNING
         outcome = "taken" if accepted else "not-taken"
         _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)
+        note_message(self.settings, place, letter.message, self.now, is_taken=accepted)
         return accepted
 
     def _keep(self, place: Recipient, state: RecipientState) -> None:
         self.store.places[place.key(self.store.salt)] = state
+
+
+def note_message(
+    settings: Settings, place: Recipient, message: Message, at: datetime, *, is_taken: bool
+) -> None:
+    """Record a message; one that cannot be written is dropped."""
+    sent = SentMessage(at, place.masked, message.title, message.body, is_taken)
+    with suppress(OSError):
+        SentMessages(settings.state_dir).add(sent)
 
 
 def titled(settings: Settings, what: str) -> str:
@@ -237,6 +252,8 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     yield f"  {', '.join(counts)}; {failed:,} attempts failed; {sent_mb:,.1f} MB sent"
     overview = Overview.of(ctx.ledger.jobs())
     yield f"Now: {overview.flow(len(ctx.ledger.archive))}"
+    if silence := read_silence(ctx.settings.state_dir, now):
+        yield f"Alarms: silenced {silence.in_words(now)}"
     if held := [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]:
         yield body_of(held)
     if contours := contour_lines(ctx.settings.state_dir, since, now):

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drawcli.adapters.notifications import Recipient
+from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.cli.commands import app
@@ -120,3 +121,26 @@ def test_no_run_waits_for_what_another_one_tells(
         drawcli("run-once")
 
     assert free == ["figures", "message"]  # a run that fails ends with a ping to /fail
+
+
+def test_alarms_are_silenced_by_command_and_messages_are_listed(drawcli: Run, site: Site) -> None:
+    with listening() as hook:
+        tell_to(site, hook)
+        assert drawcli("notify", "test").code == 0
+    begun = drawcli("notify", "silence", "4h", "--reason", "the server moves")
+    shown = drawcli("notify", "silence")
+    refused = [
+        drawcli("notify", "silence", *words).code
+        for words in (("4h",), ("4x", "--reason", "a"), ("99d", "--reason", "a"), ("4h", "--end"))
+    ]
+    ended = drawcli("notify", "silence", "--end")
+    sent = drawcli("notify", "sent")
+
+    assert "silenced until" in begun.out
+    assert "the server moves" in shown.out
+    assert refused == [2, 2, 2, 2]
+    assert "alarms are sent" in ended.out
+    assert "place 1 (json)" in sent.out
+    assert "canary" not in sent.out
+    actions = [line.facts["action"] for line in AuditLog(site.state).lines()]
+    assert actions == ["silence", "end-silence"]

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from drawcli.adapters.messages.sent import SentMessages
+from drawcli.adapters.messages.silence import new_silence, write_silence
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.qa_summary import write_summary
@@ -250,6 +252,33 @@ def test_what_a_site_does_not_ask_for_is_not_told(ctx: Context, post: Post) -> N
     a_run(ctx)
 
     assert post.titles() == []
+
+
+def test_in_a_silence_nothing_is_told_and_what_still_holds_at_its_end_is(
+    ctx: Context, clock: Clock, post: Post
+) -> None:
+    state_dir = ctx.settings.state_dir
+    write_silence(state_dir, new_silence(ctx.now(), timedelta(hours=1), "anna", "we know"))
+    hold(ctx, "00000000000a-1")
+    hold(ctx, "00000000000b-1")
+    a_run(ctx)
+    free(ctx, "00000000000b-1")
+    clock.advance(minutes=59)
+    a_run(ctx)
+    silent = post.titles()
+    words = "\n".join(alarms.digest(ctx, ctx.now(), ctx.now()))
+
+    clock.advance(minutes=1)
+    a_run(ctx)
+    a_run(ctx)
+
+    assert (silent, post.titles()) == ([], ["1 held"])
+    assert "00000000000a-1" in post.taken[0][2].body
+    assert "00000000000b-1" not in post.taken[0][2].body
+    assert "Alarms: silenced until" in words
+    assert "we know" in words
+    (sent,) = SentMessages(state_dir).newest_first(9)
+    assert (sent.place, sent.is_taken) == ("place 1 (ntfy)", True)
 
 
 def test_each_place_is_told_once_also_where_another_takes_nothing(

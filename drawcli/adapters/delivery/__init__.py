@@ -47,7 +47,8 @@ def opened(target: "Target", settings: "Settings") -> "DeliveryTarget":
     if target.node:
         from drawcli.adapters.delivery.dicom_node import opened_target
 
-        return opened_target(target, settings.deliver.ae_title, settings.state_dir)
+        title, state = settings.deliver.ae_title, settings.state_dir
+        return opened_target(target, title, state, settings.receive)
     if target.stow:
         from drawcli.adapters.delivery.stow import opened_stow
 

@@ -9,19 +9,27 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from drawcli.adapters.delivery.judgement import (
+    DUPLICATE,
+    NO_COMMITMENT,
+    SUCCESS,
+    TargetJudge,
+)
 from drawcli.adapters.delivery.target import Delivery
-from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+from drawcli.adapters.dicom_network.commitments import CommitmentAssociation, CommitmentFolder
+from drawcli.adapters.dicom_network.report_listener import ReportListener
 from drawcli.errors import COMMITMENT, NeedsPerson, TryLater
 from drawcli.system.files import write_durably
 
 MOST_FAILURES: Final = 2  # reports that the file is not kept; then a person is asked
 _HINT: Final = (
     "The node has the file. If no report comes: does it know the address and the AE title of "
-    "'drawcli receive'? 'drawcli nodes check' tests it."
+    "'drawcli receive', or of receive.listen? 'drawcli doctor' checks it."
 )
 Ask = Callable[[str], "int | None"]  # a transaction; returns its result, or None before the report
 
@@ -59,6 +67,53 @@ class Commitment:
 
     reports: CommitmentFolder
     record: str  # name of the file in the work folder of a job
+    listener: ReportListener | None = None  # while a report is waited for; None: `receive` listens
+
+    def listening(self) -> AbstractContextManager[object]:
+        """Listen for reports until the block ends, if nobody else does."""
+        return nullcontext() if self.listener is None else self.listener.listening()
+
+    def ask(
+        self,
+        association: "CommitmentAssociation",
+        judge: TargetJudge,
+        named: tuple[str, str],
+        transaction: str,
+    ) -> None:
+        """Send the request for an instance, and wait a moment for the report.
+
+        Parameters
+        ----------
+        association
+            A new one; it ends here.
+        judge
+            Of the node.
+        named
+            SOP class and instance.
+        transaction
+            Its Transaction UID.
+
+        Raises
+        ------
+        TryLater
+            If the node does not take the request.
+        NodeTrouble
+            If it does not answer.
+        """
+        from drawcli.adapters.dicom_network.commitments import COMMITMENT, REPORT_SECONDS
+
+        with association:
+            if not association.accepts(COMMITMENT):
+                raise judge.later(*NO_COMMITMENT)
+            status = association.ask(transaction, *named)
+            if status not in (SUCCESS, DUPLICATE):  # asked before: the report will come
+                why = f"does not take the request to keep it (status {status:04X})"
+                raise judge.later(why)
+            association.report(
+                REPORT_SECONDS,
+                self.reports.store,
+                lambda: self.reports.result(transaction) is not None,
+            )
 
     def deliver(
         self, who: str, delivery: Delivery, instance: str, store: Callable[[], str], ask: Ask

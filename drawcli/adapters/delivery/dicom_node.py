@@ -13,7 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from drawcli.adapters.delivery.judgement import DUPLICATE, SUCCESS, TargetJudge, header_of
+from drawcli.adapters.delivery.judgement import (
+    NO_COMMITMENT,
+    SUCCESS,
+    TargetJudge,
+    header_of,
+)
 from drawcli.adapters.delivery.sendings import RECORD, Sendings, record_of
 from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.adapters.dicom_network.association import Association, Deadlines
@@ -35,7 +40,10 @@ if TYPE_CHECKING:
     import ssl
 
     from drawcli.adapters.delivery.commitment import Commitment
+    from drawcli.adapters.dicom_network.commitments import CommitmentAssociation, CommitmentFolder
+    from drawcli.adapters.dicom_network.report_listener import ReportListener
     from drawcli.config.sections_delivery import Deliver
+    from drawcli.config.sections_network import Receive
     from drawcli.config.sections_targets import Target
 
 _STRUCTURE_SETS: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
@@ -44,8 +52,6 @@ EXPLICIT: Final = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
 DEFAULT: Final = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
 ECHO: Final = ProposedContext(5, "1.2.840.10008.1.1", IMPLICIT_LITTLE)
 KEEPING: Final = ProposedContext(7, PUSH_MODEL, IMPLICIT_LITTLE)
-_NO_COMMITMENT: Final = "does not offer storage commitment"
-_NO_COMMITMENT_HINT: Final = "Switch it on at the node, or remove 'commitment: true'."
 _EXPLICIT_ONLY: Final = (
     "accepts structure sets in Explicit VR Little Endian only; those that the server makes in "
     "Implicit VR Little Endian, the default of DICOM, cannot be sent to it"
@@ -104,31 +110,24 @@ class DicomNode:
 
     def _ask(self, sop_class: str, instance: str, transaction: str) -> int | None:
         """Ask for storage commitment; return the result if the node reports at once."""
-        from drawcli.adapters.dicom_network.commitments import (
-            COMMITMENT,
-            REPORT_SECONDS,
-            CommitmentAssociation,
-        )
-
         self.judge.check_reachable()
-        reports = cast("Commitment", self.commitment).reports
+        wanted = cast("Commitment", self.commitment)
+        with wanted.listening():
+            association = self._connected()
+            try:
+                wanted.ask(association, self.judge, (sop_class, instance), transaction)
+            except NodeTrouble as err:
+                raise self.judge.unanswered(str(err), err.hint, may_have=False) from None
+        self.judge.answered()
+        return wanted.reports.result(transaction)
+
+    def _connected(self) -> "CommitmentAssociation":
+        from drawcli.adapters.dicom_network.commitments import CommitmentAssociation
+
         try:
-            association = CommitmentAssociation(self.node, self.calling, self.deadlines, self.tls)
+            return CommitmentAssociation(self.node, self.calling, self.deadlines, self.tls)
         except NodeTrouble as err:
             raise self.judge.away(str(err), err.hint) from None
-        try:
-            with association:
-                if not association.accepts(COMMITMENT):
-                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
-                status = association.ask(transaction, sop_class, instance)
-                if status not in (SUCCESS, DUPLICATE):  # asked before: the report will come
-                    why = f"does not take the request to keep it (status {status:04X})"
-                    raise self.judge.later(why)
-                association.report(REPORT_SECONDS, reports.store)
-        except NodeTrouble as err:
-            raise self.judge.unanswered(str(err), err.hint, may_have=False) from None
-        self.judge.answered()
-        return reports.result(transaction)
 
     def store(self, data: bytes, record: Path) -> str:
         """Send a file; return the warning of the node, or "".
@@ -180,7 +179,7 @@ class DicomNode:
                 if not association.accepts(ECHO):
                     raise self.judge.later("does not accept C-ECHO")
                 if self.commitment is not None and not association.accepts(KEEPING):
-                    raise self.judge.later(_NO_COMMITMENT, _NO_COMMITMENT_HINT)
+                    raise self.judge.later(*NO_COMMITMENT)
                 status = association.echo(ECHO)
         except NodeTrouble as err:
             raise self.judge.away(str(err), err.hint) from None
@@ -230,8 +229,21 @@ def opened(deliver: "Deliver") -> DicomNode:
     return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
-def opened_target(target: "Target", calling: str, state_dir: Path) -> DicomNode:
+def opened_target(
+    target: "Target", calling: str, state_dir: Path, receive: "Receive | None" = None
+) -> DicomNode:
     """Return a node of `deliver.targets`.
+
+    Parameters
+    ----------
+    target
+        One with a node.
+    calling
+        Our AE title, if the target has none of its own.
+    state_dir
+        Of the site; reports of commitment are in it.
+    receive
+        Where to listen for reports, at a site without `drawcli receive`.
 
     Raises
     ------
@@ -251,8 +263,19 @@ def opened_target(target: "Target", calling: str, state_dir: Path) -> DicomNode:
         from drawcli.adapters.dicom_network.commitments import CommitmentFolder
 
         name = record_of(node).replace("node", "commitment", 1)
-        commitment = Commitment(CommitmentFolder.of(state_dir), name)
+        reports = CommitmentFolder.of(state_dir)
+        commitment = Commitment(reports, name, _listener(receive, reports))
+    calling = target.ae_title or calling
     return DicomNode(node, calling, tls=tls, record=record_of(node), commitment=commitment)
+
+
+def _listener(receive: "Receive | None", reports: "CommitmentFolder") -> "ReportListener | None":
+    """Return what listens while a run waits; None if nobody may call, or `receive` does."""
+    if receive is None or receive.folder is not None or not receive.callers:
+        return None
+    from drawcli.adapters.dicom_network.report_listener import ReportListener
+
+    return ReportListener(receive, reports)
 
 
 def _check_installed(what: str, or_else: str) -> None:

@@ -14,6 +14,10 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.errors import NODE, BadStructureSet, NeedsPerson, TryLater
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
+NO_COMMITMENT: Final = (
+    "does not offer storage commitment",
+    "Switch it on at the node, or remove 'commitment: true'.",
+)
 SUCCESS: Final = 0x0000
 DUPLICATE: Final = 0x0111
 _CHANGED: Final = frozenset({0xB000, 0xB006, 0xB007})  # stored, with elements changed or left out

@@ -57,6 +57,7 @@ def opened_sender(target: "Target", settings: "Settings") -> SenderTarget:
                     target.replace(node=node, sender=False),
                     settings.deliver.ae_title,
                     settings.state_dir,
+                    settings.receive,
                 )
             )
             for title, node in settings.deliver.senders.items()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "commitments"  # below state_dir
 REPORT_SECONDS: Final = NODE_REPORT_SECONDS
 SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110  # statuses of our answer (PS3.7 annex C)
+_LOOK_SECONDS: Final = 0.2  # between two looks for a report in another association
 _KEPT_SECONDS: Final = 400 * 86_400.0  # of a transaction that no report came for
 COMMITMENT: Final = ProposedContext(1, PUSH_MODEL, IMPLICIT_LITTLE)
 
@@ -134,7 +135,12 @@ class CommitmentAssociation(Association):
 
         return self._status(COMMITMENT, request, send, self._deadlines.answer)
 
-    def report(self, seconds: float, keep: Callable[[CommitmentReport], bool]) -> bool:
+    def report(
+        self,
+        seconds: float,
+        keep: Callable[[CommitmentReport], bool],
+        is_known: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Return whether a report arrived within some seconds.
 
         Parameters
@@ -143,14 +149,18 @@ class CommitmentAssociation(Association):
             To wait for it.
         keep
             Stores it, durably, before it is answered; returns False for one that is not ours.
+        is_known
+            Whether it has come in another association.
 
         Raises
         ------
         NodeTrouble
             If something else arrives.
         """
-        if not self._wire.has_come(seconds):
-            return False
+        waiting = Phase("", seconds)
+        while not self._wire.has_come(min(waiting.left(), _LOOK_SECONDS)):
+            if is_known() or not waiting.left():
+                return False
         self._unfinished = True
         command, data = self._message()
         request = parse_report_request(command)

@@ -143,6 +143,20 @@ class AuditLog:
             if line is not None:
                 yield line
 
+    def newest_first(self) -> Iterator[ChainLine]:
+        """Yield the lines, newest first; each file is read as a whole."""
+        for path in reversed(self._files()):
+            for raw in reversed(path.read_bytes().split(b"\n")):
+                line = read_line(raw) if raw else None
+                if line is not None:
+                    yield line
+
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """What changes with the files: names, sizes and times."""
+        found = ((path.name, path.stat()) for path in self._files())
+        return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
+
     def head(self) -> Link:
         """Return the link of the newest line; noted elsewhere, it proves all lines before it."""
         return self._end().link
@@ -212,6 +226,15 @@ class AuditLog:
                 code="audit-busy",
                 hint="Look for a hanging drawcli process; its lock is released when it ends.",
             ) from None
+
+
+def who_in_words(facts: Mapping[str, Any]) -> str:
+    """Return the actor of a line, for people; "" if it names none."""
+    who = facts.get("who") or {}
+    if who.get("page_user") is not None:
+        return f"{who['page_user']} (page)" if who["page_user"] else "page"
+    unattended = "" if who.get("attended") else " (unattended)"
+    return f"{who['user']}@{who['host']}{unattended}" if who else ""
 
 
 def record_action(state_dir: Path, action: str, at: datetime, **facts: Any) -> None:

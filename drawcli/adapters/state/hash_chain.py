@@ -63,7 +63,15 @@ class Break:
 
 
 def make_line(before: Link, facts: Mapping[str, Any]) -> bytes:
-    """Return the next line of a chain, without line feed."""
+    """Return the next line of a chain, without line feed.
+
+    Raises
+    ------
+    ValueError
+        If a fact has the name of a part of the chain.
+    """
+    if taken := _OWN & facts.keys():
+        raise ValueError(f"'{min(taken)}' is a part of the chain, not a fact")
     plain = {"n": before.number + 1, "after": before.digest, **facts}
     body = json.dumps(plain, separators=(",", ":"), ensure_ascii=True)[:-1].encode("ascii")
     return body + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode("ascii") + b'"}'

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from drawcli.core.jobs.job import FINISHED, PET_COUNTS, Job, State
 from drawcli.core.jobs.waiting import delivered_at, waits_for, way_out
+from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.series.overrides import released_codes
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted, size
@@ -70,7 +71,9 @@ def files_text(job: Job) -> str:
 
 
 def waits_text(job: Job, now: datetime) -> str:
-    """Return what a job waits for, or how long ago it was delivered."""
+    """Return what a job waits for, its unseen warnings, or how long ago it was delivered."""
+    if warnings := unseen_warnings(job):
+        return f"a look at its warnings: {'; '.join(warnings)}"
     came = delivered_at(job) if job.state is State.DONE else None
     return waits_for(job, now) if came is None else f"nothing: delivered {duration(now - came)} ago"
 
@@ -136,6 +139,7 @@ STATUS: Final = (
     Column("hint", bundle=True),
     Column("waits_for", "waits for", value=waits_for, text=waits_text, table=True),
     Column("way_out", value=lambda job, _now: way_out(job) or None),
+    Column("warnings", value=lambda job, _now: len(unseen_warnings(job))),  # nobody has seen them
 )
 # Further columns of `show` as JSON.
 DETAILS: Final = (

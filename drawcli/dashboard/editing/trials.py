@@ -77,7 +77,9 @@ class HeaderCache:
         if packed is not None:
             values, mixed = json.loads(zlib.decompress(packed))
             return RuleHeader(_tuples(values), {path: _many(v) for path, v in mixed.items()}, today)
-        header = header_of(site.ctx.crosswalk(job), today)
+        found = header_of(site.ctx.crosswalk(job), today)  # it decodes what is asked for: all
+        mixed = {path: list(found.mixed[path]) for path in found.mixed}
+        header = RuleHeader(dict(found.values), mixed, today)
         self._keep(key, zlib.compress(json.dumps([header.values, header.mixed]).encode(), 1))
         return header
 

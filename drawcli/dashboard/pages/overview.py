@@ -97,13 +97,14 @@ def _tiles(report: Report, overview: Overview) -> list[tuple[str, str, str]]:
     """Return the large figures: name, value and note."""
     whole = report.time_of(WHOLE)
     today = report.bins[-1]
+    jobs = set().union(*(day.delivered_jobs for day in report.bins))
     unmatched = f"{overview.counts[State.UNMATCHED]:,} that no rule matches"
     median = "none yet" if whole is None else duration(timedelta(seconds=whole.median))
     ninetieth = "" if whole is None else duration(timedelta(seconds=whole.ninetieth))
     return [
         ("In progress", f"{len(overview.open):,}", f"{today.found:,} found today"),
         ("Not sent", f"{len(overview.left):,}", unmatched),
-        ("Delivered today", f"{today.delivered:,}", f"{report.total('delivered'):,} in 14 days"),
+        ("Delivered today", f"{len(today.delivered_jobs):,}", f"{len(jobs):,} in 14 days"),
         ("Found to delivered", median, f"90 % within {ninetieth}" if ninetieth else "the median"),
     ]
 

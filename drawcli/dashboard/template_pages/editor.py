@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ from drawcli.dashboard.template_pages.operations import OPERATIONS_SHOWN
 from drawcli.dashboard.template_pages.rows import NO_TYPE, Row
 from drawcli.dashboard.template_pages.volumes import StructureVolumes, recent_volumes
 from drawcli.dashboard.view import page, parts_of
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, UsageError
 
 _AGAIN: Final[Mapping[str, Callable[[TemplateForm], TemplateForm]]] = {  # steps that show the form
     "search": lambda form: form,
@@ -43,7 +44,7 @@ class _Around:
 
     sources: Mapping[str, ServerStructure]
     volumes: Mapping[str, StructureVolumes]
-    pulled: str  # when the catalogue was asked for; "": there is no copy
+    pulled: datetime | None  # when the catalogue was asked for; None: there is no copy
 
 
 def edit_template(request: Request) -> Response:
@@ -61,20 +62,16 @@ async def change_template(request: Request, sent: FormData) -> Response:
     """Show the form again with what a button asked for, or the changed lines, or save them."""
     form = TemplateForm.of_fields({name: str(value) for name, value in sent.items()})
     base, step = str(sent.get(BASE, "")), str(sent.get(STEP, ""))
-    found = await run_in_threadpool(_template, request, form.original)
-    around = await run_in_threadpool(_around, request, form.original, found)
-    if step in _AGAIN:
-        show = partial(_shown, request, _AGAIN[step](form), around, base, [])
-        return await run_in_threadpool(show)
+    around, problems = await run_in_threadpool(_present, request, form.original)
+    if step in _AGAIN or problems:
+        shown = _AGAIN.get(step, TemplateForm.with_picks)(form)
+        return await run_in_threadpool(_shown, request, shown, around, base, problems)
     form = form.with_picks()
-
-    def again(problems: Sequence[str]) -> Response:
-        return _shown(request, form, around, base, problems)
-
+    again = partial(_shown, request, form, around, base)
     try:
         plan = plan_of(form, around.sources)
     except ConfigError as err:
-        return again(str(err).splitlines())
+        return await run_in_threadpool(again, str(err).splitlines())
     is_new = not form.original
     origin = None if is_new else parts_of(request).seen.get(form.first)
     what = Proposal(
@@ -92,13 +89,23 @@ def _template(request: Request, name: str) -> Template | None:
     return parts_of(request).site.rulebook().template_named(name) if name else None
 
 
+def _present(request: Request, name: str) -> tuple[_Around, list[str]]:
+    """Return what is shown beside a form, and why it cannot be saved now.
+
+    Somebody may have removed the template, or left the file invalid: what was typed stays.
+    """
+    try:
+        return _around(request, name, _template(request, name)), []
+    except (ConfigError, UsageError) as err:
+        return _around(request, "", None), [*str(err).splitlines(), err.hint]
+
+
 def _around(request: Request, name: str, found: Template | None) -> _Around:
     site = parts_of(request).site
     catalogue = load_catalogue(site.ctx.settings.state_dir)
     plain = found.as_plain() if found else {}
     volumes = recent_volumes(name, found, site) if found else {}
-    pulled = f"{catalogue.at:%Y-%m-%d %H:%M}" if catalogue else ""
-    return _Around(sources_of(plain, catalogue), volumes, pulled)
+    return _Around(sources_of(plain, catalogue), volumes, catalogue.at if catalogue else None)
 
 
 def _shown(

@@ -127,7 +127,7 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
         text = "'drawcli receive' is not running: scanners cannot send"
         do = "start its service, or 'drawcli receive'"
         yield SiteFinding(Level.BROKEN, "receive", text, do, "/server")
-    # A listener that asks archives (`pull`) belongs here, by a line of `RunHealth`.
+    # Pulls that fail belong here, as soon as `RunHealth` knows of them.
     if health.pause is not None:
         yield SiteFinding(
             Level.ATTENTION, "paused", "uploads are paused", "drawcli resume", "/server"

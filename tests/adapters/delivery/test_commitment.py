@@ -1,6 +1,7 @@
 """Storage commitment of a node: reports at once, later, of a failure, and none."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from drawcli.adapters.delivery.target import Delivery, Destination
 from drawcli.adapters.dicom_network import commitments
 from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.adapters.dicom_network.commitments import CommitmentFolder
+from drawcli.adapters.dicom_network.report_listener import ReportListener
+from drawcli.config.sections_network import Receive
 from drawcli.config.sections_targets import Target
 from drawcli.core.delivery.commitment import CommitmentReport
 from drawcli.errors import JobError, NeedsPerson, TryLater
+from drawcli.system.records import Invalid
 from tests.adapters.delivery.structure_sets import rtstruct
-from tests.dicom_sender import receiving
+from tests.dicom_sender import Sender, receiving, store_command
+from tests.orthanc import free_port
 from tests.scripted_peer import (
     LAST,
+    PDU_TYPES,
     Talk,
     acceptance,
     context_answer,
@@ -365,3 +371,80 @@ def test_a_result_names_no_patient(rtstruct: Path) -> None:
     assert "MRN" not in f"{kept} {told.value} {told.value.hint}"
     assert all(json.loads(text) for text in kept)
     assert STRUCTURE_SETS not in "".join(kept)
+
+
+# Reports to a run, at a site without `drawcli receive`.
+
+
+def waiting_at(port: int, state: Path, listens: int, **more: object) -> DicomNode:
+    """Return a node whose reports a run waits for on a port."""
+    settings = {"listen": f"127.0.0.1:{listens}", "callers": ["TPS@127.0.0.1"]} | more
+    target = Target(node=f"TPS@127.0.0.1:{port}", commitment=True)
+    return opened_target(target, "WARD7", state, Receive.read(settings))
+
+
+def reports_to(listens: int, told: list[int | None]) -> Script:
+    """Return a script that reports in an association of its own, while the request is open."""
+
+    def script(talk: Talk) -> None:
+        transaction = asked(talk)
+        whole = report(transaction, [reference(instance_of(talk))])
+        told.append(reported(listens, whole))
+        talk.release()
+
+    return script
+
+
+def test_without_receive_a_run_listens_while_it_waits(
+    rtstruct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", 30.0)  # it ends when the report is there
+    listens, told = free_port(), list[int | None]()
+    with scripted(stores, reports_to(listens, told)) as peer:
+        said = waiting_at(peer.port, rtstruct.parent, listens).send(delivery(rtstruct))
+        with pytest.raises(ConnectionError):
+            Sender(listens)
+
+    assert told == [0]
+    assert said.startswith("sent to")
+
+
+def test_what_listens_for_reports_stores_no_object(tmp_path: Path) -> None:
+    listens = free_port()
+    settings = Receive.read({"listen": f"127.0.0.1:{listens}", "callers": ["CT1@127.0.0.1"]})
+    listener = ReportListener(settings, CommitmentFolder.of(tmp_path))
+    with listener.listening() as is_open, Sender(listens) as sender:
+        assert is_open
+        assert sender.associate() == PDU_TYPES["accept"]
+        assert sender.echo() == 0
+        sender.send(pdu("data", fragment(1, store_command("1.2.3"))))
+        assert sender.ends() == PDU_TYPES["abort"]
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("more", [{"folder": Path("in")}, {"callers": []}])
+def test_a_run_does_not_listen_beside_receive_or_for_nobody(
+    rtstruct: Path, more: dict[str, object]
+) -> None:
+    node = waiting_at(104, rtstruct.parent, 11112, **more)
+
+    assert node.commitment is not None
+    assert node.commitment.listener is None
+
+
+def test_while_another_process_has_the_address_a_run_asks_all_the_same(rtstruct: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        scripted(stores, keeps) as peer,
+    ):
+        node = waiting_at(peer.port, rtstruct.parent, taken.getsockname()[1])
+        assert node.send(delivery(rtstruct)).startswith("sent to")
+
+
+def test_a_target_may_have_an_ae_title_of_ours_of_its_own(tmp_path: Path) -> None:
+    target = Target(node="TPS@127.0.0.1:104", ae_title="DRAW2")
+
+    assert opened_target(target, "WARD7", tmp_path).calling == "DRAW2"
+    assert opened_target(target.replace(ae_title=""), "WARD7", tmp_path).calling == "WARD7"
+    with pytest.raises(Invalid):
+        Target(folder="x", ae_title="DRAW2")

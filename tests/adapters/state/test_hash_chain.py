@@ -150,3 +150,9 @@ def test_a_changed_line_is_never_accepted_as_torn() -> None:
     told = found([*lines, changed, make_line(before.link, torn_note(changed))])
 
     assert [(one.where, "was changed" in one.what) for one in told] == [("3", True)]
+
+
+@pytest.mark.parametrize("name", ["n", "after", "sha256"])
+def test_a_fact_cannot_take_the_place_of_a_part_of_the_chain(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        make_line(BEFORE_ALL, {name: "x"})

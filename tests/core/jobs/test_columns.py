@@ -12,7 +12,7 @@ LATER = NOON + timedelta(hours=2)
 def test_the_keys_that_other_programs_read_stay() -> None:
     assert [column.name for column in STATUS] == [
         *"id state since seconds_in_state template rule modality slices attempts due_at".split(),
-        *"held reason_code reason hint waits_for way_out".split(),
+        *"held reason_code reason hint waits_for way_out warnings".split(),
     ]
     assert {column.name for column in DETAILS} >= {
         *"one_off set_aside pet_counts let_pass of_folder rules_commit rules_digest".split(),

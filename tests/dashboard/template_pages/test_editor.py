@@ -264,6 +264,46 @@ def test_a_file_that_an_editor_changed_before_the_save_is_not_overwritten(
     assert "[20, 1500]" in file.read_text()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("Prostate_OAR:", "Pelvis_OAR:", "Prostate_OAR"),
+        ("config: 3d_fullres", "confg: 3d_fullres", "confg"),
+        ("templates:", "templates: [", "templates.yaml"),
+    ],
+)
+def test_what_was_typed_survives_a_file_that_somebody_broke(
+    editor: TestClient, file: Path, old: str, new: str, problem: str
+) -> None:
+    page = editor.get(PROSTATE)
+    file.write_text(file.read_text().replace(old, new, 1))
+    before = file.read_bytes()
+
+    answer = send(editor, page, "preview", s0_high="1200")
+
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert file.read_bytes() == before
+
+
+def test_a_hook_that_refuses_is_told_and_what_was_typed_stays(
+    editor: TestClient, file: Path
+) -> None:
+    before = file.read_bytes()
+    subprocess.run(["git", "-C", str(file.parent), "init", "-q"], check=True)
+    hook = file.parent / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho 'no limits above 1000'\nexit 1\n")
+    hook.chmod(0o755)
+    shown = send(editor, editor.get(PROSTATE), "preview", s0_high="1200")
+
+    answer = send(editor, shown, "save")
+
+    assert "no limits above 1000" in answer.text
+    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert file.read_bytes() == before
+
+
 def test_the_saved_file_is_committed(editor: TestClient, file: Path) -> None:
     git = ["git", "-C", str(file.parent), "-c", "user.name=t", "-c", "user.email=t@t.example"]
     for words in (["init", "-q"], ["add", "templates.yaml"], ["commit", "-qm", "start"]):
@@ -340,7 +380,7 @@ def test_what_is_typed_is_a_value_and_nothing_else(
 
 def test_the_form_cannot_say_what_a_model_is(editor: TestClient, file: Path) -> None:
     added = send(editor, editor.get(PLACE), "add", name="New", **{"pick_730:1": "yes"})
-    foreign = {"s0_name": "Heart", "s0_config": "x", "s0_map": "9", "s999_key": "720:1"}
+    foreign = {"s0_name": "Heart", "s0_config": "x", "s0_map": "9"}
 
     shown = send(editor, added, "preview", **foreign)
     send(editor, shown, "save")
@@ -391,3 +431,26 @@ def test_the_form_is_good_html_with_a_label_for_each_field(editor: TestClient) -
     assert len(names) == len(set(names))
     check_headings(PLACE, everything)
     check_names(PLACE, everything)
+
+
+@pytest.mark.sweep
+def test_a_large_template_loses_no_structure(editor: TestClient, file: Path) -> None:
+    names = "".join(f"          {number}: PTV_{number}\n" for number in range(5, 405))
+    whole = file.read_text().replace("          4: Femur_Head_R\n", f"          4: F\n{names}")
+    file.write_text(whole)
+
+    shown = send(editor, editor.get(PROSTATE), "preview", s0_high="1200")
+    send(editor, shown, "save")
+
+    assert file.read_text() == whole.replace("[20, 1500]", "[20, 1200]")
+
+
+def test_a_template_that_is_too_large_for_a_form_has_none(editor: TestClient, file: Path) -> None:
+    names = "".join(f"          {number}: PTV_{number}\n" for number in range(5, 505))
+    whole = file.read_text().replace("          4: Femur_Head_R\n", f"          4: F\n{names}")
+    file.write_text(whole)
+
+    answer = editor.get(PROSTATE)
+
+    assert answer.status_code == 404
+    assert "too large for a form" in answer.text

@@ -16,7 +16,7 @@ from drawcli.adapters.state.receive_state import (
 )
 from drawcli.core.dicom_service.tally import StoreOutcome, Tally
 from drawcli.operations.doctor.outcome import CheckContext, Grade
-from drawcli.operations.doctor.receiver import receiver
+from drawcli.operations.doctor.receiver import commitment, receiver
 from drawcli.operations.metrics import Gauge
 from drawcli.operations.overview import RunHealth
 from drawcli.operations.receive.health import ReceiverHealth
@@ -131,6 +131,33 @@ def test_doctor_warns_of_a_listener_that_does_not_run_and_of_what_was_kept_apart
     assert "drawcli receive" in down.remedy
     assert "1 received with a known SOP Instance UID" in apart.text
     assert ".drawcli-conflicts" in apart.remedy
+
+
+COMMITTING = "deliver: {targets: [{node: 'TPS@127.0.0.1:104', commitment: true}]}\n"
+
+
+def test_doctor_warns_where_no_report_of_commitment_can_arrive(tmp_path: Path) -> None:
+    def graded(caller: str, *, receives: bool = True) -> tuple[Grade, str]:
+        settings = site_that_receives(tmp_path, [caller], more=COMMITTING)
+        if not receives:
+            settings = settings.replace(receive=settings.receive.replace(folder=None))
+        site = CheckContext(
+            settings=settings, config=tmp_path / "x", now=NOW, ctx=None, closed=None
+        )
+        found = commitment(site)
+        return found.grade, found.text
+
+    unknown = graded("CT1@127.0.0.1")
+    down = graded("TPS@127.0.0.1")
+    with receiving(tmp_path, ["TPS@127.0.0.1"], more=COMMITTING):
+        up = graded("TPS@127.0.0.1")
+    of_runs = graded("TPS@127.0.0.1", receives=False)
+
+    assert [one[0] for one in (unknown, down)] == [Grade.WARN, Grade.WARN]
+    assert [one[0] for one in (up, of_runs)] == [Grade.PASS, Grade.PASS]
+    assert "TPS@127.0.0.1:104" in unknown[1]
+    assert "not running" in down[1]
+    assert "for 5 s after a request" in of_runs[1]
 
 
 def test_doctor_warns_before_a_certificate_ends(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Pages about the site: audit log, statistics, notifications, users."""
