@@ -433,6 +433,7 @@ def test_the_form_is_good_html_with_a_label_for_each_field(editor: TestClient) -
     check_names(PLACE, everything)
 
 
+@pytest.mark.sweep
 def test_a_large_template_loses_no_structure(editor: TestClient, file: Path) -> None:
     names = "".join(f"          {number}: PTV_{number}\n" for number in range(5, 405))
     whole = file.read_text().replace("          4: Femur_Head_R\n", f"          4: F\n{names}")
