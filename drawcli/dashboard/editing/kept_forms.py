@@ -23,6 +23,7 @@ _KEPT: Final = "kept"
 _PATH: Final = re.compile(r"/edit/[a-z]+(?:/[a-z-]+)*")
 _LEFT_OUT: Final = frozenset({CSRF_FIELD, "step", "shown", "anyway"})
 _FORBIDDEN: Final = 403
+MOST_FIELDS: Final = 8000  # a template of 500 structures has some 5,000
 
 _Fields = list[tuple[str, str]]  # a name may be there several times
 Handler = Callable[[Request, FormData], Awaitable[Response]]
@@ -34,7 +35,7 @@ def editing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     @wraps(handler)
     async def answer(request: Request) -> Response:
         try:
-            form = await verified_form(request)
+            form = await verified_form(request, MOST_FIELDS)
         except HTTPException as err:
             if err.status_code != _FORBIDDEN:
                 raise
@@ -49,7 +50,7 @@ def editing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 async def ask_login(request: Request) -> Response:
     """Return the login page for a form of the editor without a session, with what was typed."""
     try:
-        fields = _typed(await request.form(max_files=0))
+        fields = _typed(await request.form(max_files=0, max_fields=MOST_FIELDS))
     except (HTTPException, ValueError, LookupError):
         fields = []
     kept = json.dumps({"path": request.url.path, "fields": fields})
