@@ -134,6 +134,33 @@ def test_a_series_that_has_grown_is_pulled_and_looked_at_again(hospital: Hospita
     assert (after.state, after.slices) == (State.FOUND, len(whole))
 
 
+def test_a_series_that_grows_while_it_is_pulled_is_pulled_to_its_end(hospital: Hospital) -> None:
+    whole = hospital.scans["pelvis"]
+    hospital.pacs.add(*whole[:4])
+    hospital.pacs.panel.meanwhile["get"] = lambda: hospital.pacs.add(*whole[4:])
+
+    (series,) = hospital.pull().series
+
+    assert (series.outcome, series.stored, series.expected) == ("pulled", len(whole), len(whole))
+    assert hospital.scan().slices == len(whole)
+
+
+def test_a_series_that_grows_all_the_time_waits(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.pipeline.pull.series._MOST_ROUNDS", 1)
+    hospital.pacs.add(*hospital.scans["pelvis"])
+
+    (series,) = hospital.pull().series
+
+    assert (series.outcome, series.code) == ("waiting", "archive-growing")
+    waiting = hospital.scan()
+    assert waiting.reason_code == "pulling"
+    assert "no more than 6 images" in (waiting.reason or "")
+    assert hospital.pull().counts == {"complete": 1}
+    assert hospital.scan().state is State.FOUND
+
+
 def test_images_that_the_archive_no_longer_has_change_nothing(
     hospital: Hospital, pelvic: list[Path], tmp_path: Path
 ) -> None:
