@@ -323,6 +323,14 @@ def test_a_provider_that_names_unsuitable_addresses_is_not_used(
     assert page.get("/login/start").status_code == 503
 
 
+def test_a_document_that_is_too_large_is_not_read(page: TestClient, provider: FakeProvider) -> None:
+    provider.metadata = {"more": "x" * 300_000}  # the rest of it is good
+
+    answer = page.get("/login/start")
+
+    assert (answer.status_code, "more than 262,144 bytes" in answer.text) == (503, True)
+
+
 def test_a_token_endpoint_that_fails_lets_nobody_in(
     page: TestClient, provider: FakeProvider
 ) -> None:
