@@ -1,8 +1,9 @@
-"""How fast objects are received: beside a bare SCP of pynetdicom, and dcmtk's storescp.
+"""How fast objects are received and pulled: beside pynetdicom and dcmtk, in one run.
 
 One sender (dcmtk's storescu, else pynetdicom) sends the same planning CT to each in turn, over
 loopback and onto the same disk. The bare SCP writes each object and syncs it, and nothing else;
-storescp does not sync, and has TCP_NODELAY=1: Debian's waits 40 ms an object without it.
+storescp does not sync, and has TCP_NODELAY=1: Debian's waits 40 ms an object without it. What is
+measured of `pull` is in pulls.py.
 
     python bench/network.py [--slices 240] [--size 512] [--repeat 5] [--json]
 """
@@ -19,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from measure import Row, below, compared, options, tell, unmeasured
+from pulls import archive_words, pull_rows
 
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
@@ -181,11 +183,29 @@ def measured(folder: Path, slices: int, size: int, repeat: int) -> Iterator[Row]
         yield compared(name, ours, others, repeat=repeat, clock=clock)
 
 
+@contextmanager
+def archive(folder: Path) -> Iterator[int]:
+    """Run an archive; yield its port."""
+    port = free_port()
+    words = archive_words(folder, port)
+    with running(words, port, folder):
+        yield port
+
+
+def pulled(folder: Path, slices: int, size: int, repeat: int) -> Iterator[Row]:
+    """Measure pulling: a tenth of the slices shows whether memory grows."""
+    sources = folder / "few-slices", folder / "source"
+    fewer = max(slices // 10, 3)
+    write_planning_ct(sources[0], PEOPLE[1], slices=fewer, size=size, seed=2)
+    yield from pull_rows(folder, sources, archive, repeat)
+
+
 def main() -> int:
     """Measure; 1 where a target is missed."""
     given = options(__doc__, slices=240, size=512, repeat=5).parse_args()
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as folder:
-        rows = list(measured(Path(folder), given.slices, given.size, given.repeat))
+        wanted = Path(folder), given.slices, given.size, given.repeat
+        rows = [*measured(*wanted), *pulled(*wanted)]
     return tell(rows, as_json=given.json)
 
 

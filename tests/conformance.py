@@ -10,6 +10,7 @@ from typing import Final
 from drawcli.adapters.delivery.dicom_node import DEFAULT, ECHO, EXPLICIT, KEEPING, offers_for
 from drawcli.adapters.delivery.judgement import DUPLICATE, TargetJudge
 from drawcli.adapters.delivery.stow import request_headers
+from drawcli.adapters.dicom_network.query_association import MOST_CONTEXTS as MOST_PULLED
 from drawcli.adapters.dicom_network.requests import LONGEST_PDU
 from drawcli.config.load import Settings
 from drawcli.config.sections_network import NOT_RECEIVED, STORAGE_CLASSES
@@ -31,6 +32,9 @@ from drawcli.core.dicom_service.association_request import (
     OfferedContext,
 )
 from drawcli.core.dicom_service.service_request import ServiceStatus
+from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries
+from drawcli.core.pull.offers import storage_offers
+from drawcli.core.pull.retrieval import FIND, GET, MODELS, MOVE
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.system.limits import (
     NODE_REPORT_SECONDS,
@@ -39,6 +43,7 @@ from drawcli.system.limits import (
     RECEIVE_REQUEST_SECONDS,
 )
 from drawcli.system.network.limit import KB
+from drawcli.system.network.pull_limits import PULL_PDU_BYTES
 
 RTSTRUCT: Final = STORAGE_CLASSES["RTSTRUCT"]
 NAMES: Final = SYNTAXES | {
@@ -57,6 +62,12 @@ NAMES: Final = SYNTAXES | {
     STORAGE_CLASSES["RTPLAN"]: "RT Plan Storage",
     STORAGE_CLASSES["RTDOSE"]: "RT Dose Storage",
 }
+QUERIES: Final = {
+    FIND: "Study Root Query/Retrieve Information Model - FIND",
+    MOVE: "Study Root Query/Retrieve Information Model - MOVE",
+    GET: "Study Root Query/Retrieve Information Model - GET",
+}
+COMMANDS: Final = {FIND: "a query", GET: "a retrieval by C-GET", MOVE: "a retrieval by C-MOVE"}
 _USUAL: Final = {"datastore": "store", "state_dir": "state"}
 _SWITCHED_ON: Final = {  # what adds to the usual classes, without naming any
     "qa": {"enabled": True},
@@ -130,7 +141,7 @@ def proposed() -> dict[str, list[tuple[str, str]]]:
 
 def conformance(head: str) -> str:
     """Return the page behind its head."""
-    sections = (_overview, _receive, _deliver, _commitment, _web, _rest)
+    sections = (_overview, _receive, _deliver, _commitment, _pull, _web, _rest)
     return "\n".join([head, *(line for section in sections for line in section())]) + "\n"
 
 
@@ -149,7 +160,16 @@ def _overview() -> Iterator[str]:
                 "`receive`, with `qa.enabled`",
             ),
             ("Storage Commitment", _named(PUSH_MODEL), "delivery, with `commitment: true`", "no"),
-            ("Query/Retrieve, worklist, MPPS, print", "none", "no", "no"),
+            *[
+                ("Query/Retrieve", f"{QUERIES[one]} (`{MODELS[one]}`)", use, "no")
+                for one, use in (
+                    (FIND, "`pull`"),
+                    (GET, "`pull`"),
+                    (MOVE, "`pull` with `by: move`"),
+                )
+            ],
+            ("Storage, by C-GET", "images of CT, MR, PET", "no", "`pull`, by role selection"),
+            ("worklist, MPPS, print, media", "none", "no", "no"),
         ],
     )
     yield from _table(
@@ -157,7 +177,8 @@ def _overview() -> Iterator[str]:
         ("service", "resource", "as user agent", "as origin server"),
         [
             ("Store (STOW-RS)", "Studies Service, `POST /studies`", "delivery", "no"),
-            ("Retrieve (WADO-RS), Search (QIDO-RS)", "none", "no", "no"),
+            ("Search (QIDO-RS)", "studies, series, instances", "`pull` with `dicomweb`", "no"),
+            ("Retrieve (WADO-RS)", "series, instances", "`pull` with `dicomweb`", "no"),
         ],
     )
     yield (
@@ -279,6 +300,34 @@ def _deliver() -> Iterator[str]:
         f"{NODE_SECONDS['connect']:g} s, association {NODE_SECONDS['associate']:g} s, response "
         f"{NODE_SECONDS['answer']:g} s. A job that waits is sent again by later runs, the same SOP "
         "instance.\n"
+    )
+
+
+def _pull() -> Iterator[str]:
+    yield "## `drawcli pull`: query and retrieve user\n"
+    yield (
+        "It queries archives by the study root model and retrieves series, by C-GET or by C-MOVE "
+        "to `drawcli receive`; see [pull](../how-to/pull.md). Queries are hierarchical, from "
+        "studies to images; no relational queries and no fuzzy matching are negotiated.\n"
+    )
+    yield from _association("`ae_title` of the source", PULL_PDU_BYTES)
+    yield from _table(
+        "Presentation contexts of queries and retrievals",
+        ("association for", "SOP class", "UID", "transfer syntax", "our role"),
+        [
+            (name, QUERIES[one], MODELS[one], NAMES[IMPLICIT_LITTLE], "SCU")
+            for one, name in COMMANDS.items()
+        ],
+        level=3,
+    )
+    series, instances = ArchivedSeries("1.2", "1.3", "CT"), [ArchivedInstance("1.4")]
+    offered = dict.fromkeys(pair[0] for pair in storage_offers(series, instances, receiver()))
+    yield (
+        "In the association of a C-GET the SOP classes of the series are proposed, too, each "
+        "context with one transfer syntax of A, native ones first, and with SCP/SCU role selection "
+        "(user 0, provider 1). If the archive does not say the SOP class, those of the modality "
+        f"are proposed. Those of CT: {', '.join(NAMES[one] for one in offered)}. At most "
+        f"{MOST_PULLED - 2} such contexts are proposed.\n"
     )
 
 

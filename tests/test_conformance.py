@@ -14,9 +14,14 @@ from drawcli import __version__
 from drawcli.adapters.delivery.dicom_node import DicomNode
 from drawcli.adapters.delivery.probe import probe_node
 from drawcli.adapters.dicom_network.association import Deadlines
+from drawcli.adapters.dicom_network.query_association import QueryAssociation
 from drawcli.core.protocol.dicom_address import Node
+from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries
+from drawcli.core.pull.offers import storage_offers
+from drawcli.core.pull.retrieval import GET
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.system.limits import RECEIVE_PDU_BYTES
+from tests import conformance
 from tests.adapters.delivery.structure_sets import rtstruct
 from tests.adapters.delivery.test_commitment import at as committing
 from tests.adapters.delivery.test_commitment import delivery
@@ -205,7 +210,7 @@ def stated_offers(kind: str) -> list[tuple[str, str]]:
 
 
 def soon(node: DicomNode) -> DicomNode:
-    node.deadlines = Deadlines(answer=2.0, echo=2.0, rest=2.0, release=0.3, early=0.0)
+    node.deadlines = Deadlines(answer=60.0, echo=60.0, rest=60.0, release=0.3, early=0.0)
     return node
 
 
@@ -244,6 +249,30 @@ def test_the_contexts_of_commitment_and_of_checks_are_those_of_the_statement(
         assert asked_of(peer) == stated_offers("a check with commitment")
         soon(DicomNode(Node("TPS", "127.0.0.1", peer.port), "WARD7")).check()
         assert asked_of(peer) == stated_offers("a check without commitment")
+
+
+@pytest.mark.parametrize("command", conformance.COMMANDS)
+def test_the_contexts_of_a_pull_are_those_of_the_statement(command: int) -> None:
+    kind = conformance.COMMANDS[command]
+    rows = table("Presentation contexts of queries and retrievals")
+    (row,) = (one for one in rows if one["association for"] == kind)
+    series, supported = ArchivedSeries("1.2", "1.3", "CT"), conformance.receiver()
+    storage = list(storage_offers(series, [ArchivedInstance("1.4")], supported))
+    storage = storage if command == GET else []
+    with scripted(ending) as peer:
+        node = Node("PACS", "127.0.0.1", peer.port)
+        QueryAssociation(node, "WARD7", [command], Deadlines(), storage=storage)._abort()
+
+    (sop_class, syntaxes), *stored = peer.talks[0].offered.values()
+    roles = [value for kind, value in peer.talks[0].user if kind == ROLE]
+    classes = {one for one, _ in stored}
+    assert (sop_class, [NAMES[one] for one in syntaxes]) == (row["UID"], [row["transfer syntax"]])
+    assert NAMES[sop_class] == row["SOP class"]
+    assert [(one, *names) for one, names in stored] == storage[: 126 - 2]
+    assert all(value.endswith(b"\0\1") for value in roles)
+    assert {value[2:-2].decode() for value in roles} == classes
+    listed = PAGE.partition(" Those of CT: ")[2].partition(". At most")[0]
+    assert classes == set() or sorted(NAMES[one] for one in classes) == sorted(listed.split(", "))
 
 
 def test_each_status_of_a_node_does_what_the_statement_says(rtstruct: Path) -> None:

@@ -120,7 +120,7 @@ def _entry_of(plan: Plan, old: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in wanted.items():
         before = old.get(key)
         if key == "description":
-            same = (before or None) == value
+            same = " ".join(str(before or "").split()) == plan.description  # perhaps several lines
             new = before if same else value
         elif key == "models":
             new = _named(before, value, Model)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.operations.doctor.outcome import CheckContext, Outcome
+    from drawcli.operations.doctor.outcome import Check, CheckContext, Outcome
     from drawcli.pipeline.context import Context
 
 _COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "SKIP": "cyan"}
@@ -133,13 +133,25 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     yield from run_checks([("commitment", receiver.commitment)] * bool(commits), site)
     node = ["DICOM node"] if site.settings.deliver.node else delivery.unasked_targets(site)
     yield from run_checks(delivery.target_checks(site, offline=offline), site)
+    archives = _archives(site)
     if offline:
-        yield from server.unasked([*node, "server", "clock", "TLS"])
+        names = [name for name, _ in archives]
+        yield from server.unasked([*node, *names, "server", "clock", "TLS"])
         yield from server.offline(site)
         return
+    yield from run_checks(archives, site)
     single = node if site.settings.deliver.node else []
     yield from run_checks([(name, delivery.dicom_node) for name in single], site)
     yield from server.online(site)
+
+
+def _archives(site: "CheckContext") -> "list[tuple[str, Check]]":
+    """Return the checks of the archives that the site pulls from."""
+    if not site.settings.pull.sources:
+        return []
+    from drawcli.operations.pull.check import source_checks
+
+    return source_checks(site.settings)
 
 
 def _bundle(target: Path | None, site: "CheckContext | None", outcomes: "list[Outcome]") -> Any:

@@ -15,7 +15,9 @@ from drawcli.system.records import Kind, Record, setting
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
 DIGEST: Final = "digest"
-_USUAL_EVENTS: Final = tuple("held blocked token server node idle failed hung qa digest".split())
+_USUAL_EVENTS: Final = tuple(
+    "held blocked token server node pull idle failed hung qa digest".split()
+)
 _EVENTS: Final = (*_USUAL_EVENTS, "qa-watch", "delivered")
 
 

@@ -19,7 +19,7 @@ from drawcli.errors import COMMITMENT, FIRST_RUN, MODEL_CHANGED, NODE
 from drawcli.system.durations import duration
 
 MOST_LINES: Final = 20  # of one message
-_WAIT_FOR_NODE: Final = frozenset({NODE, COMMITMENT})
+WAIT_FOR_NODE: Final = frozenset({NODE, COMMITMENT})
 _BLOCKED: Final = "privacy-gate"
 _DECIDED_TOGETHER: Final = (FIRST_RUN, MODEL_CHANGED)  # one alarm for all jobs of a reason
 
@@ -32,6 +32,7 @@ class AlarmKind(StrEnum):
     TOKEN = "token"  # noqa: S105 - no password
     SERVER = "server"
     NODE = "node"
+    PULL = "pull"
     IDLE = "idle"
     FAILED = "failed"
     HUNG = "hung"
@@ -47,6 +48,7 @@ _IN_TITLE: Final = {
     AlarmKind.HELD: "{n} held",
     AlarmKind.SERVER: "the server does not answer",
     AlarmKind.NODE: "structure sets wait for the DICOM node",
+    AlarmKind.PULL: "an archive is not pulled",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
     AlarmKind.QA: "contours: {n} to investigate",
@@ -88,6 +90,7 @@ class Facts:
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
+    pulls_failing: Mapping[str, datetime] = field(default_factory=dict)  # archive: since
     contours: Sequence[Alarm] = ()  # charts of contour QA to investigate or watch
 
 
@@ -101,6 +104,7 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
     if away is not None and now - away >= limits.server:
         text = f"the server has not answered for {duration(now - away)}"
         yield Alarm(AlarmKind.SERVER, "", f"{text}; nothing is lost, the jobs wait")
+    yield from _of_pulls(facts.pulls_failing, limits.server, now)
     yield from _waiting_for_node(facts.jobs, limits.node, now)
     end = None if facts.tokens is None else facts.tokens.usable_until
     if end is not None and end - now <= _early(facts.tokens, limits.token):
@@ -136,6 +140,13 @@ def early_end(code: str) -> Alarm:
     return Alarm(AlarmKind.FAILED, code, text)
 
 
+def _of_pulls(failing: Mapping[str, datetime], limit: timedelta, now: datetime) -> Iterator[Alarm]:
+    for name, since in failing.items():
+        if now - since >= limit:
+            text = f"the archive {name} could not be pulled for {duration(now - since)}"
+            yield Alarm(AlarmKind.PULL, name, f"{text}; 'drawcli nodes check' tests it")
+
+
 def _of_held(held: Sequence[Job]) -> Iterator[Alarm]:
     yield from (_held(job) for job in held if job.reason_code not in _DECIDED_TOGETHER)
     for code in _DECIDED_TOGETHER:
@@ -154,7 +165,7 @@ def _held(job: Job) -> Alarm:
 
 def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
     """Yield an alarm if a downloaded structure set has waited too long for the DICOM node."""
-    waiting = [job for job in jobs if job.reason_code in _WAIT_FOR_NODE and not job.held]
+    waiting = [job for job in jobs if job.reason_code in WAIT_FOR_NODE and not job.held]
     oldest = min((job.since for job in waiting), default=now)
     if now - oldest >= limit:
         what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"

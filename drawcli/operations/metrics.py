@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
 from drawcli.adapters.state.qa_summary import read_summary
 from drawcli.adapters.state.run_log import ANSWERED
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.operations.overview import Overview, RunHealth, newest_delivery
+from drawcli.operations.pull.network_health import pulls_of
 from drawcli.operations.report import Report, report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import write_durably
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.threads import call_with_timeout
+
+if TYPE_CHECKING:
+    from drawcli.operations.pull.health import PullHealth
+
 
 _READABLE: Final = 0o644  # node_exporter is another user
 _LATELY: Final = timedelta(days=1)  # finished jobs stay in the ledger for so long
@@ -83,6 +88,7 @@ def metrics_text(ctx: Context) -> str:
         single("disclosures", "Lines of the audit log.", ctx.audit.head().number),
         *_of_contours(ctx.settings.state_dir, now),
         *(_of_receiver(ctx.settings.state_dir) if ctx.settings.receive.folder else ()),
+        *_of_pulls(pulls_of(ctx.settings)),
     ]
     return "\n".join(line for gauge in gauges for line in gauge.lines()) + "\n"
 
@@ -165,6 +171,13 @@ def _of_receiver(state_dir: Path) -> Iterator[Gauge]:
     from drawcli.operations.receive.metrics import receive_gauges
 
     yield from receive_gauges(state_dir)
+
+
+def _of_pulls(pulls: "PullHealth | None") -> Iterator[Gauge]:
+    if pulls is not None:
+        from drawcli.operations.pull.metrics import pull_gauges
+
+        yield from pull_gauges(pulls)
 
 
 def _escaped(text: str) -> str:

@@ -19,6 +19,7 @@ from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
+from drawcli.operations.pull.network_health import pulls_of, receiver_of
 from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of
@@ -26,6 +27,7 @@ from drawcli.system.platforms import is_alive
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
+    from drawcli.operations.pull.health import PullHealth
     from drawcli.operations.receive.health import ReceiverHealth
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
@@ -82,6 +84,7 @@ class RunHealth(NamedTuple):
     longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     pause: Pause | None = None  # uploads are paused
     receiver: "ReceiverHealth | None" = None  # if the site receives by DICOM
+    pulls: "PullHealth | None" = None  # if it pulls from archives
     zone: tzinfo | None = UTC  # of times in sentences; None: that of this machine
 
     @classmethod
@@ -99,14 +102,15 @@ class RunHealth(NamedTuple):
             server=runs.get("server"),
             answered=runs.get("answered"),
             pause=read_pause(state_dir),
-            receiver=_receiver(state_dir) if receives else None,
+            receiver=receiver_of(state_dir) if receives else None,
         )
 
     @classmethod
     def of_site(cls, settings: "Settings") -> "RunHealth":
         """Read the health of a site with these settings."""
         receives = settings.receive.folder is not None
-        return cls.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+        health = cls.of(settings.state_dir, settings.notify.run_hours, receives=receives)
+        return health._replace(pulls=pulls_of(settings))
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -123,6 +127,7 @@ class RunHealth(NamedTuple):
             "server": None
             if self.server is None
             else {"state": self.server.server, "at": self.server.ended.isoformat()},
+            "pull": [] if self.pulls is None else self.pulls.as_plain(),
         }
 
     def is_overdue(self, now: datetime) -> bool:
@@ -130,7 +135,7 @@ class RunHealth(NamedTuple):
         return self.runner is not None and now - self.runner.since > self.longest
 
     def sentences(self, now: datetime) -> Iterator[HealthLine]:
-        """Yield the lines "paused", "run", "step", "success", "server", "receive" that apply."""
+        """Yield the lines "paused", "run", "step", "success", "server", "receive", "pull"."""
         if self.pause is not None:
             yield HealthLine("paused", self.pause.notice(now), is_alarm=True)
         trouble = self.has_failed or self.is_overdue(now) or self.is_late(now)
@@ -143,6 +148,9 @@ class RunHealth(NamedTuple):
         yield HealthLine("server", self._server(now), is_alarm=self.server_is_away)
         if self.receiver is not None:
             yield HealthLine("receive", self.receiver.text(now), is_alarm=self.is_deaf)
+        yield from (
+            HealthLine("pull", *one) for one in (self.pulls.texts(now) if self.pulls else ())
+        )
 
     @property
     def has_failed(self) -> bool:
@@ -242,12 +250,6 @@ def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
         with suppress(LedgerError):  # 'ledger check' reports the damage
             found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
     return max(filter(None, map(delivered_at, found)), default=None)
-
-
-def _receiver(state_dir: Path) -> "ReceiverHealth":
-    from drawcli.operations.receive.health import ReceiverHealth
-
-    return ReceiverHealth.of(state_dir)
 
 
 def ended_text(exit_code: int, error: str = "") -> str:

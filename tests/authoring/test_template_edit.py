@@ -65,6 +65,12 @@ def test_what_means_the_same_stays_as_it_is_written() -> None:
     assert changed(plan()) == TEXT
 
 
+def test_a_description_of_several_lines_stays_as_it_is_written() -> None:
+    text = TEXT.replace("description: bladder", "description: |\n      bladder,\n      rectum")
+
+    assert changed(plan(description="bladder, rectum"), text) == text
+
+
 def test_a_limit_and_a_derived_structure_change_their_lines_alone() -> None:
     structures = plan().structures
     structures["Bladder"]["volume_cm3"] = [20, 900]

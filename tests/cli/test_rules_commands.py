@@ -246,3 +246,21 @@ def test_templates_are_held_against_what_the_server_offers(
     kept = json.loads((site.state / "catalogue.json").read_text())
     assert {model["model_id"] for model in kept["models"]} >= {720, 730, 740}
     assert kept["at"]
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_outcomes_and_changes_have_colours_where_the_terminal_has_them(
+    drawcli: Run, pelvis: list[Path]
+) -> None:
+    colours = {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}
+
+    told = drawcli("explain", str(pelvis[0].parent), **colours).out
+    plain = drawcli("explain", str(pelvis[0].parent)).out
+    header = drawcli("diff-header", str(pelvis[0]), **colours).out
+
+    assert "\x1b[32m    pass    Modality equals CT" in told
+    assert "\x1b[31m      fail    ProtocolName contains thorax" in told
+    assert "\x1b[2m      fail    SeriesDescription contains dose" in told  # below a "not"
+    assert "\x1b" not in plain
+    assert "\x1b[31mPatientAddress" in header  # removed
+    assert "\x1b[33mPatientName" in header  # replaced

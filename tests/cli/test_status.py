@@ -17,8 +17,10 @@ from drawcli.adapters.state.qa_summary import write_summary
 from drawcli.cli.status_command import JobFilter, chosen_jobs
 from drawcli.cli.status_view import Picture
 from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.warned import with_findings
 from drawcli.errors import NeedsPerson
 from drawcli.operations.overview import RunHealth, newest_delivery
+from drawcli.operations.verdict.site import SiteView, verdict_of
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.cli.conftest import Run, at_terminal
@@ -28,12 +30,14 @@ from tests.operations.qa.summaries import chart_of, summary_with
 Make = Callable[..., Job]
 
 
-def drawn(ctx: Context, choice: JobFilter | None = None) -> str:
-    """Return what status shows, on paper of 160 columns."""
+def drawn(ctx: Context, choice: JobFilter | None = None, width: int = 160) -> str:
+    """Return what status shows, on paper of some columns."""
     choice = choice or JobFilter()
     jobs, who = chosen_jobs(choice, ctx)
+    pulse = RunHealth.of(ctx.settings.state_dir)
     picture = Picture(
-        pulse=RunHealth.of(ctx.settings.state_dir),
+        pulse=pulse,
+        verdict=verdict_of(SiteView(ctx, pulse, ctx.ledger.jobs(), ctx.now())),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -42,7 +46,7 @@ def drawn(ctx: Context, choice: JobFilter | None = None) -> str:
         chosen=choice.is_any,
     )
     out = io.StringIO()
-    picture.show(Console(file=out, width=160))
+    picture.show(Console(file=out, width=width))
     return out.getvalue()
 
 
@@ -93,6 +97,28 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is(ctx: Context, in_state: M
         in_state(State.UPLOADED, f"{number:012x}-1")
 
     assert "and 36 more: drawcli status --all" in drawn(ctx)
+
+
+def test_a_busy_site_fits_one_screen_of_eighty_columns(ctx: Context, in_state: Make) -> None:
+    reason = "the server says PENDING; this job has place 14 of 31 in its queue, and waits"
+    for number in range(1, 10):
+        in_state(State.UPLOADED, f"{number:012x}-1", template="Head_and_Neck_OAR", reason=reason)
+        in_state(State.UNMATCHED, f"{number:012x}-2", reason="no rule matches; nearest is pelvis")
+        held(in_state(State.FETCHED, f"{number:012x}-3", modality="CT", slices=143), ctx)
+        warned = in_state(State.DELIVERED, f"{number:012x}-4")
+        ctx.ledger.commit(with_findings(warned, NOON, ["Heart: 1,950 cm³"]))
+
+    lines = drawn(ctx, width=80).splitlines()
+    whole = drawn(ctx, JobFilter(state="uploaded"), width=80)
+
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("attention ")
+    assert sum("unmatched" in line for line in lines if "jobs " not in line) == 1
+    at = next(number for number, line in enumerate(lines) if line.startswith("000000000001-1"))
+    assert lines[at + 1].startswith("  the server's contours: the server says PENDING")
+    assert lines[at + 1].endswith("…")
+    assert "in its queue, and waits" in " ".join(whole.split())
 
 
 def test_many_rows_and_few_rows_say_the_same(

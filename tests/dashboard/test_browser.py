@@ -16,7 +16,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.warned import seen, unseen_warnings, with_findings
 from drawcli.dashboard.access.options import DashboardOptions
 from drawcli.dashboard.access.password import Secret
 from drawcli.dashboard.app import application
@@ -251,3 +253,37 @@ def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> N
     assert "8 of 10" in box
     assert "minor" in box
     assert told_by_axe(page) == []
+
+
+@pytest.mark.sweep
+def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looked(
+    page: "Page", served: Served
+) -> None:
+    now = served.ctx.now()
+    RunLog(served.ctx.settings.state_dir).add(Run("0badcafe", now, now, 0, "", ANSWERED))
+    for held in (job for job in served.ctx.ledger.jobs() if job.held):
+        served.ctx.ledger.commit(held.released(at=now))
+    for job in filter(unseen_warnings, served.ctx.ledger.jobs()):
+        served.ctx.ledger.commit(seen(job, at=now))
+    summary = served.ctx.settings.state_dir / "qa" / "summary.json"
+    summary.rename(summary.with_suffix(".aside"))  # nothing to investigate
+    page.goto(f"{served.url}/")
+    before = page.title()
+
+    warned = Job(id="00000000000b-1", state=State.DELIVERED, since=NOON, template="Thorax_OAR")
+    served.ctx.ledger.add(with_findings(warned, now, ["Heart: 1,950 cm³"]))
+    page.get_by_role("link", name="1 structure set was delivered with warnings").first.wait_for()
+    icon, title = page.locator("#icon").get_attribute("href"), page.title()
+    found = told_by_axe(page)
+    page.get_by_role("link", name="1 structure set was delivered with warnings").first.click()
+    page.get_by_role("link", name=warned.id).click()
+    page.get_by_role("button", name="Mark as seen").click()
+    page.get_by_text("Done: seen").wait_for()
+    page.goto(f"{served.url}/")
+
+    assert before == "All is well · drawcli"
+    assert (icon, title[0]) == ("/static/attention.svg", "!")
+    assert found == []
+    assert page.title() == before
+    assert page.locator("#icon").get_attribute("href") == "/static/well.svg"
+    summary.with_suffix(".aside").rename(summary)

@@ -16,7 +16,8 @@ from drawcli.sandbox.patients import Person, identifying_values
 from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
-PLACES = ("/", "/jobs", "/jobs?rows=1000&sort=touched", "/unmatched", "/rules", "/server",
+PLACES = ("/", "/jobs", "/jobs?days=30", "/jobs.csv", "/held", "/jobs?rows=1000&sort=touched",
+    "/unmatched", "/rules", "/server",
     "/checkup", "/settings", "/metrics", "/health", "/templates", "/templates/Prostate_OAR",
     "/audit", "/audit.csv", "/statistics", "/statistics.csv", "/notifications", "/users",
     "/nowhere")  # fmt: skip

@@ -11,7 +11,8 @@ from drawcli.core.jobs.job import Job
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
 HEADINGS = ("h1", "h2", "h3")
-PLACES = ("/", "/jobs", "/jobs?state=held", "/unmatched", "/rules", "/server", "/checkup",
+PLACES = ("/", "/jobs", "/jobs?state=held", "/held", "/patients", "/unmatched", "/rules",
+    "/server", "/checkup",
     "/settings", "/templates", "/templates/Prostate_OAR",
     "/edit/templates", "/edit/templates?template=Prostate_OAR",
     "/nowhere")  # fmt: skip

@@ -1,7 +1,11 @@
 """Messages of the DICOM network: association requests and answers, command sets, data sets."""
 
 from contextlib import suppress
+from io import BytesIO
 from struct import pack
+from warnings import catch_warnings, simplefilter
+
+from pydicom.filereader import read_dataset
 
 from drawcli.core.delivery.commitment import parse_report, parse_report_request
 from drawcli.core.dicom.dimse import DimseRequest, command_elements, status_of
@@ -169,6 +173,15 @@ def commitment_report(data: bytes) -> None:
                 assert not report.kept & report.failed.keys()
                 assert event == 2 or not report.failed
                 assert all(0 < reason <= 0xFFFF for reason in report.failed.values())
-                named = [*report.kept, *report.failed]
-                tag = pack("<HH", 0x0008, 0x1155)
-                assert len(named) <= data.count(tag)
+                instances = read_by_pydicom(data, explicit=explicit)
+                assert len(instances) == len(set(instances))
+
+
+def read_by_pydicom(data: bytes, *, explicit: bool) -> list[str]:
+    """Return the instances of a report as pydicom reads it; none of what it cannot read."""
+    with suppress(Exception), catch_warnings():
+        simplefilter("ignore")
+        whole = read_dataset(BytesIO(data), is_implicit_VR=not explicit, is_little_endian=True)
+        named = [*whole.get("ReferencedSOPSequence", []), *whole.get("FailedSOPSequence", [])]
+        return [str(one.get("ReferencedSOPInstanceUID", "")) for one in named]
+    return []

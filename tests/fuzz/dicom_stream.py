@@ -63,7 +63,7 @@ class Incoming:
             uids = read_uids(self.data, self.facts.transfer_syntax, complete=True)
         except (NotDicom, Incomplete):
             uids = ObjectUids("", "", "")
-        refused = incoming_file._refused(uids, self.facts)
+        refused = incoming_file._refused(uids, self.facts, "")
         if refused is not None:
             return refused
         assert is_uid(uids.series)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
+from drawcli.core.dicom_service.received_object import ObjectFacts, file_head
 from tests.dicom_sender import (
     CT,
     EXPLICIT,
@@ -62,6 +63,7 @@ def messages() -> dict[str, list[bytes]]:
         )
     )
     kept = encoded(report("1.2.9", [reference("1.2.3")]))
+    twice = report("1.2.9", [reference("1.2.3"), reference("1.2.3")])
     some = encoded(report("1.2.9", [reference("1.2.3")], [reference("1.2.4", 0x0110)]))
     committed = pdu("data", fragment(5, report_command(1)) + fragment(5, kept, LAST))
     taken = context_answer(1, 0, EXPLICIT) + context_answer(3, 4, IMPLICIT)
@@ -77,16 +79,49 @@ def messages() -> dict[str, list[bytes]]:
         ],
         "command_set": [store_command("1.2.3"), echo_command(), report_command(2), _stored()],
         "data_set": [stored, implicit(small_data_set()), encoded(small_data_set(), implicit=False)],
-        "commitment_report": [kept, some, encoded(report("1.2.9", []), implicit=False)],
+        "commitment_report": [
+            kept,
+            some,
+            encoded(twice),
+            encoded(report("1.2.9", []), implicit=False),
+        ],
+        "find_answer": [implicit(one) for one in found_answers()],
+        "qido_json": [f"[{one.to_json()}]".encode() for one in found_answers()],
+        "wado_multipart": [multipart(file_head(_FACTS) + stored, b"x" * 30), multipart(stored)],
         "association": [
             opening + echo + store + sent + pdu("release", bytes(4)),
             opening + committed + store + sent,
             opening + store + sent + store + sent + echo,
             opening + in_parts + sent + in_parts + sent,
         ],
-        "stow_json": [json.dumps(one).encode() for one in (_json("00081199"), _json("00081198"))],
+        "stow_json": [
+            json.dumps(one).encode()
+            for one in (
+                _json("00081199"),
+                _json("00081198"),
+                [_json("00081199") | _json("00081198")],
+            )
+        ],
         "stow_xml": [_xml("00081199"), _xml("00081198")],
     }
+
+
+_FACTS = ObjectFacts(CT, "1.2.3", EXPLICIT, "CT1")
+
+
+def found_answers() -> list[Dataset]:
+    """Return answers of the levels of series and images."""
+    series, instance = Dataset(), Dataset()
+    series.Modality, series.StudyInstanceUID, series.SeriesInstanceUID = "CT", "1.2.8", "1.2.5"
+    series.NumberOfSeriesRelatedInstances, series.PatientName = "120", "Doe^Jane"
+    instance.StudyInstanceUID, instance.SeriesInstanceUID = "1.2.8", "1.2.5"
+    instance.SOPClassUID, instance.SOPInstanceUID = CT, "1.2.3"
+    return [series, instance]
+
+
+def multipart(*parts: bytes) -> bytes:
+    head = b"\r\n--edge\r\nContent-Type: application/dicom\r\n\r\n"
+    return b"".join(head + part for part in parts) + b"\r\n--edge--\r\n"
 
 
 def _stored() -> bytes:
@@ -96,7 +131,7 @@ def _stored() -> bytes:
     return response(1, parse_request(store_command("1.2.3")), 0)[12:]
 
 
-def _json(sequence: str) -> object:
+def _json(sequence: str) -> dict[str, object]:
     named = {
         "00081150": {"vr": "UI", "Value": [RTSTRUCT]},
         "00081155": {"vr": "UI", "Value": ["1.2.3"]},

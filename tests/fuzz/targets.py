@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 Fuzzed = Callable[[bytes], None]
 CORPUS: Final = Path(__file__).parent / "corpus"
-TARGET_MODULES: Final = ("dicom_messages", "dicom_stream", "web_answers")
+TARGET_MODULES: Final = ("dicom_messages", "dicom_stream", "pull_answers", "web_answers")
 _TARGETS: Final[dict[str, Fuzzed]] = {}
 
 

@@ -18,6 +18,9 @@ from drawcli.adapters.archive.archive import (
 )
 from drawcli.adapters.archive.web_parts import PartsTaker
 from drawcli.adapters.dicom_web.web_client import (
+    Answer as WebAnswer,
+)
+from drawcli.adapters.dicom_web.web_client import (
     WebFailure,
     WebRequest,
     WebTarget,
@@ -42,6 +45,7 @@ from drawcli.core.pull.keys import IMAGE, SERIES, STUDY, QueryKey
 from drawcli.core.pull.multipart import boundary_of
 from drawcli.core.pull.web_answers import decode_answers, query_path, retrieve_path
 from drawcli.errors import NeedsPerson, TryLater
+from drawcli.system.limits import EXCHANGES
 from drawcli.system.network.pull_limits import (
     PULL_INSTANCES,
     PULL_NEXT_SECONDS,
@@ -74,10 +78,24 @@ class WebArchive:
     tick: Callable[[], None]  # called before each query and object; may raise TryLater
     _open: ExitStack = field(default_factory=ExitStack, init=False)
     _client: httpx.Client | None = field(default=None, init=False)
+    was_reached: bool = field(default=True, init=False)  # by the last request
 
     def describe(self) -> str:
         """Return its name for messages."""
         return f"the archive {self.url}"
+
+    def ask(self) -> WebAnswer:
+        """Send a query for one study; return its answer."""
+        path = query_path(STUDY, return_keys(STUDY), 0, 1)
+        deadline = Deadline(EXCHANGES["stow-check"].seconds)
+        with self._translated():
+            answer = exchange(
+                self._connected(), WebRequest("GET", self.url + path, _JSON), deadline
+            )
+            if answer.status != HTTPStatus.NO_CONTENT:
+                self._check(answer.status, "the query")
+                decode_answers(answer.body)
+        return answer
 
     def find_series(self, keys: Sequence[QueryKey], today: date) -> FoundSeries:
         """Return the series that match; each study is asked for its series."""
@@ -216,6 +234,7 @@ class WebArchive:
         try:
             yield
         except WebFailure as err:
+            self.was_reached = not err.never_connected
             self.close()
             hint = err.hint or "Run 'drawcli nodes check' to test it."
             raise TryLater(f"{self.describe()} {err}", code=AWAY, hint=hint) from None

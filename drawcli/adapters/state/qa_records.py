@@ -6,6 +6,7 @@ cut short is skipped. Nothing is removed: records stay when work folders go.
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -121,11 +122,11 @@ class QaRecords:
         rows = self._file.rows(f'"template": {json.dumps(template)}')
         return {record.job: record for record in _records_in(rows)}
 
-    def recent_of_template(self, template: str) -> Iterator[PairRecord]:
-        """Yield the records of a template in the last megabytes of the file, in their order."""
+    def recent_of_template(self, template: str, most: int) -> Iterator[PairRecord]:
+        """Yield the records of a template that were added last, in the last megabytes."""
         place = max(0, self.size - _RECENT_BYTES)
         rows = self._file.rows_from(place, f'"template": {json.dumps(template)}')
-        return (record for record in _records_in(row for row, _ in rows))
+        return _records_in(deque((row for row, _ in rows), maxlen=most))
 
     def of_job(self, job: str) -> PairRecord | None:
         """Return the last record of a job."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.pull.outcome import PulledSource, PullReport
     from drawcli.pipeline.step_report import StepReport
 
+OUT_OF_TIME: Final = "pull-time"
 _IN_WORDS: Final = {
     "pulled": "pulled",
     "would-pull": "would be pulled",
@@ -71,8 +72,15 @@ def errors_of(report: "PullReport", *, only_new: bool = False) -> list[DrawcliEr
             errors.append(err)
         refused = [one for one in source.series if isinstance(one.error, NeedsPerson)]
         errors += _together([one.error for one in refused if one.is_new or not only_new])
-        errors += [] if only_new else _together(source.problems)
+        if not only_new:
+            errors += _together(source.problems)
+            errors += _together([one.error for one in source.series if _is_told(one.error, err)])
     return errors
+
+
+def _is_told(err: DrawcliError | None, of_source: DrawcliError | None) -> bool:
+    """Return whether a series that waits is told: not if its archive has failed, or time is up."""
+    return isinstance(err, TryLater) and of_source is None and err.code != OUT_OF_TIME
 
 
 def _together(errors: "list[Any]") -> Iterator[DrawcliError]:
@@ -82,7 +90,8 @@ def _together(errors: "list[Any]") -> Iterator[DrawcliError]:
         by_text.setdefault(str(err), []).append(err)
     for text, same in by_text.items():
         more = f" ({counted(len(same), 'series', 'series')})" if len(same) > 1 else ""
-        yield NeedsPerson(f"{text}{more}", code=same[0].code, hint=same[0].hint)
+        kind = NeedsPerson if isinstance(same[0], NeedsPerson) else OutOfReach
+        yield kind(f"{text}{more}", code=same[0].code, hint=same[0].hint)
 
 
 def exit_code_of(errors: "list[DrawcliError]") -> int:

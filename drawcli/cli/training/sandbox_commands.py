@@ -1,6 +1,7 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -232,8 +233,8 @@ def _picture(out: "Console", picture: "TextPicture") -> None:
     out.print("\n7. One of their slices: letters are structures, dots the patient, colons bone.\n")
     for line in picture.lines:
         cells = Text("   ")
-        for sign in line:
-            cells.append(sign, f"bold {colors[sign]}" if sign in colors else "dim")
+        for color, signs in groupby(line, lambda sign: colors.get(sign, "")):
+            cells.append("".join(signs), f"bold {color}" if color else "dim")
         out.print(cells, soft_wrap=True)
     out.print()
     for mark in picture.marks:

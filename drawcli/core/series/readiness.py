@@ -135,14 +135,26 @@ def check_settled(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_
     return verdict
 
 
-def check_pulled(verdict: Verdict, missing: int, expected: int) -> Verdict:
-    """Return the verdict, or one that waits while an archive has more of the series.
+class PullProgress(NamedTuple):
+    """How much of a series has come from an archive."""
 
-    `missing` of the `expected` instances that the archive has named are not in the datastore.
-    """
-    if not missing or verdict.readiness is Readiness.IGNORED:
+    expected: int  # instances that the archive has named
+    missing: int  # of them, in the datastore
+    is_whole: bool  # the archive was asked again after the last one, and has no more
+
+
+def check_pulled(verdict: Verdict, progress: PullProgress) -> Verdict:
+    """Return the verdict, or one that waits while an archive has, or may have, more of a series."""
+    missing, expected = progress.missing, progress.expected
+    is_complete = progress.is_whole and not missing
+    if is_complete or not expected or verdict.readiness is Readiness.IGNORED:
         return verdict
-    text = f"being pulled: {missing:,} of {expected:,} images of the archive are not here yet"
+    if missing:
+        text = f"being pulled: {missing:,} of {expected:,} images of the archive are not here yet"
+        return waiting(PULLING, text)
+    text = (
+        f"being pulled: the archive has not said yet that it has no more than {expected:,} images"
+    )
     return waiting(PULLING, text)
 
 

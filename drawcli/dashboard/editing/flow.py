@@ -72,9 +72,9 @@ def base_of(request: Request, file: EditedFile) -> str:
     return parts.seen.remember(read_yaml(file.path(parts.site.ctx.settings)).source)
 
 
-def carried(form: FormData) -> dict[str, str]:
-    """Return the fields of a form that describe the edit."""
-    return {name: str(value) for name, value in form.items() if name not in _CARRIED}
+def carried(form: FormData) -> list[tuple[str, str]]:
+    """Return the fields of a form that describe the edit; a name may be there several times."""
+    return [(name, str(value)) for name, value in form.multi_items() if name not in _CARRIED]
 
 
 def step_of(form: FormData) -> Step:

@@ -6,7 +6,7 @@ the token of the new session; it leads to the form, never to a save.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Final
 
@@ -23,7 +23,9 @@ _KEPT: Final = "kept"
 _PATH: Final = re.compile(r"/edit/[a-z]+(?:/[a-z-]+)*")
 _LEFT_OUT: Final = frozenset({CSRF_FIELD, "step", "shown", "anyway"})
 _FORBIDDEN: Final = 403
+MOST_FIELDS: Final = 8000  # a template of 500 structures has some 5,000
 
+_Fields = list[tuple[str, str]]  # a name may be there several times
 Handler = Callable[[Request, FormData], Awaitable[Response]]
 
 
@@ -33,7 +35,7 @@ def editing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     @wraps(handler)
     async def answer(request: Request) -> Response:
         try:
-            form = await verified_form(request)
+            form = await verified_form(request, MOST_FIELDS)
         except HTTPException as err:
             if err.status_code != _FORBIDDEN:
                 raise
@@ -48,9 +50,9 @@ def editing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 async def ask_login(request: Request) -> Response:
     """Return the login page for a form of the editor without a session, with what was typed."""
     try:
-        fields = _typed(await request.form(max_files=0))
+        fields = _typed(await request.form(max_files=0, max_fields=MOST_FIELDS))
     except (HTTPException, ValueError, LookupError):
-        fields = {}
+        fields = []
     kept = json.dumps({"path": request.url.path, "fields": fields})
     return login_page(request, status=401, kept=kept)
 
@@ -71,23 +73,21 @@ async def login_again(request: Request) -> Response:
     return answer
 
 
-def _again(
-    request: Request, path: str, fields: Mapping[str, str], *, status: int = 200
-) -> Response:
+def _again(request: Request, path: str, fields: _Fields, *, status: int = 200) -> Response:
     facts = {"action": path, "fields": fields, "csrf": form_token(request)}
     return bare_page(request, "edit_kept.html", status=status, **facts)
 
 
-def _typed(form: FormData) -> dict[str, str]:
-    return {name: str(value) for name, value in form.items() if name not in _LEFT_OUT}
+def _typed(form: FormData) -> _Fields:
+    return [(name, str(value)) for name, value in form.multi_items() if name not in _LEFT_OUT]
 
 
-def _read(kept: str) -> tuple[str, dict[str, str]]:
+def _read(kept: str) -> tuple[str, _Fields]:
     """Return the address and the fields of a kept form; 400 if they are not ours."""
     try:
         plain = json.loads(kept)
         path, fields = plain["path"], plain["fields"]
-        texts = {str(name): str(value) for name, value in fields.items()}
+        texts = [(str(name), str(value)) for name, value in fields]
         if _PATH.fullmatch(path):
             return path, texts
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -15,7 +15,6 @@ from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.core.jobs.job import Job
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.privacy import shareable_values
-from drawcli.core.rules.withheld import is_withheld
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import DrawcliError
 from drawcli.system.threads import call_with_timeout
@@ -38,9 +37,8 @@ class SeriesText(NamedTuple):
     def of(cls, header: RuleHeader) -> "SeriesText":
         """Return what may be shown of a header."""
         allowed = shareable_values(header)
-        texts = {path: " ".join(allowed[path]) for path in allowed if not is_withheld(path)}
-        scanner = next((texts[path] for path in _SCANNER if path in texts), "")
-        words = dict.fromkeys(texts[path] for path in _DESCRIPTION if path in texts)
+        scanner = next((" ".join(allowed[path]) for path in _SCANNER if path in allowed), "")
+        words = dict.fromkeys(" ".join(allowed[path]) for path in _DESCRIPTION if path in allowed)
         return cls(scanner, " · ".join(words))
 
 

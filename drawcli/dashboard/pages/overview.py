@@ -12,6 +12,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.dashboard.runs.controls import controls_of
+from drawcli.dashboard.snapshot import Snapshot
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
@@ -59,8 +60,8 @@ def overview(request: Request) -> Response:
         request,
         "overview.html",
         sentences=list(site.health.sentences(site.now)),
-        flow=_counts(snapshot.overview, _FLOW),
-        others=_counts(snapshot.overview, _OTHER_STATES),
+        flow=_counts(snapshot, _FLOW),
+        others=_counts(snapshot, _OTHER_STATES),
         setup=site.setup(),
         controls=controls_of(parts_of(request)),
         held_first=_longest_held(snapshot.overview),
@@ -77,10 +78,10 @@ def _longest_held(overview: Overview) -> list[Job]:
     return sorted(overview.held, key=held_since)[:_MOST_HELD]
 
 
-def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+def _counts(snapshot: Snapshot, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+    overview = snapshot.overview
     held = [job.state for job in overview.held]
-    arrived = (*overview.open, *overview.finished)
-    warned = [job.state for job in arrived if unseen_warnings(job)]
+    warned = [job.state for job in snapshot.concerns if unseen_warnings(job)]
     return [
         StateCount(
             str(state),
@@ -97,13 +98,14 @@ def _tiles(report: Report, overview: Overview) -> list[tuple[str, str, str]]:
     """Return the large figures: name, value and note."""
     whole = report.time_of(WHOLE)
     today = report.bins[-1]
+    jobs = set().union(*(day.delivered_jobs for day in report.bins))
     unmatched = f"{overview.counts[State.UNMATCHED]:,} that no rule matches"
     median = "none yet" if whole is None else duration(timedelta(seconds=whole.median))
     ninetieth = "" if whole is None else duration(timedelta(seconds=whole.ninetieth))
     return [
         ("In progress", f"{len(overview.open):,}", f"{today.found:,} found today"),
         ("Not sent", f"{len(overview.left):,}", unmatched),
-        ("Delivered today", f"{today.delivered:,}", f"{report.total('delivered'):,} in 14 days"),
+        ("Delivered today", f"{len(today.delivered_jobs):,}", f"{len(jobs):,} in 14 days"),
         ("Found to delivered", median, f"90 % within {ninetieth}" if ninetieth else "the median"),
     ]
 

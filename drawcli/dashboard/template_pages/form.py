@@ -10,6 +10,7 @@ from drawcli.authoring.new_template import ChosenStructure, Plan, structures_in
 from drawcli.core.templates.catalogue import OfferedStructure
 from drawcli.core.templates.template import NAME_PATTERN, Template
 from drawcli.dashboard.template_pages.rows import (
+    MOST_ROWS,
     Row,
     derived_fields,
     derived_in,
@@ -19,11 +20,10 @@ from drawcli.dashboard.template_pages.rows import (
     rows_in,
     structure_in,
 )
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, UsageError
 
 PICK: Final = "pick."  # and "720:1": a structure that was ticked in the catalogue
 _PICKED: Final = re.compile(r"[0-9]{1,9}:[0-9]{1,9}")
-_MOST_STRUCTURES: Final = 300
 
 
 class ServerStructure(NamedTuple):
@@ -59,6 +59,8 @@ class TemplateForm:
     def of_template(cls, name: str, template: Template) -> "TemplateForm":
         """Return the form of a template as it is."""
         looks = template.structures
+        if sum(map(len, (template.drawn, template.derived, template.empty))) > MOST_ROWS:
+            raise UsageError(f"{name} is too large for a form", hint="Change it with an editor.")
         keys = [
             (f"{model}:{number}", structure)
             for model, one in template.models.items()
@@ -95,7 +97,7 @@ class TemplateForm:
         known = {row.get("key") for row in self.drawn}
         new = sorted(self.picks - known, key=lambda key: [int(part) for part in key.split(":")])
         fields = [*(row.fields for row in self.drawn), *({"key": key} for key in new)]
-        return replace(self, drawn=_rows("s", fields[:_MOST_STRUCTURES]), picks=frozenset())
+        return replace(self, drawn=_rows("s", fields[:MOST_ROWS]), picks=frozenset())
 
     def with_blank_derived(self) -> "TemplateForm":
         """Return the form with an empty row for a derived structure."""

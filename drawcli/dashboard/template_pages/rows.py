@@ -15,6 +15,7 @@ from drawcli.core.templates.appearance import (
 )
 
 LISTS: Final = ("union", "intersection", "subtraction")  # operations with several sources
+MOST_ROWS: Final = 500  # structures of a template, of all kinds
 NO_TYPE: Final = "(no type)"  # RTROIInterpretedType without a value, which is not "as sent"
 PRESENCE: Final[Mapping[str, bool | None]] = {"": None, "needed": True, "optional": False}
 _COLOUR: Final = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
@@ -56,7 +57,7 @@ class Row:
         return typed if _COLOUR.fullmatch(typed) else _PALETTE[number % len(_PALETTE)]
 
 
-def rows_in(fields: Mapping[str, str], kind: str, most: int = 300) -> list[Row]:
+def rows_in(fields: Mapping[str, str], kind: str) -> list[Row]:
     """Return the rows of a form, in their order.
 
     Parameters
@@ -65,13 +66,11 @@ def rows_in(fields: Mapping[str, str], kind: str, most: int = 300) -> list[Row]:
         Such as {"s0.key": "720:1", "s0.label": ""}.
     kind
         The letter that the ids of these rows begin with.
-    most
-        The number of rows that are read.
     """
     found: dict[int, dict[str, str]] = {}
     for name, value in fields.items():
         match = re.fullmatch(rf"{kind}([0-9]{{1,3}})\.([a-z]+)", name)
-        if match and int(match[1]) < most:
+        if match:
             found.setdefault(int(match[1]), {})[match[2]] = value
     return [Row(f"{kind}{number}", found[number]) for number in sorted(found)]
 

@@ -140,7 +140,7 @@ def _from_records(name: str, template: Template, site: SiteReader) -> _Found:
     looks = {**template.structures, **template.derived}
     shown = {(one in looks and looks[one].label) or one: one for one in template.drawn}
     shown |= {rule.label or one: one for one, rule in template.derived.items()}
-    for record in QaRecords(site.ctx.settings.state_dir).recent_of_template(name):
+    for record in QaRecords(site.ctx.settings.state_dir).recent_of_template(name, MOST):
         volumes = {
             shown[one.name]: one.volume_a_cm3 or 0.0
             for one in record.structures

@@ -44,12 +44,12 @@ class Viewer:
         answer = page(
             request, "viewer.html", subject=subject, job=subject.job, pair=subject.is_pair
         )
-        answer.background = BackgroundTask(_read_ahead, subject)
+        answer.background = BackgroundTask(self._read_ahead, subject)
         return answer
 
     async def facts(self, request: Request) -> Response:
         """Return what the viewer needs before the first picture."""
-        return await self._answer(request, lambda loaded: JSONResponse(_facts(loaded)))
+        return await self._answer(request, lambda loaded: JSONResponse(facts_of(loaded)))
 
     async def picture(self, request: Request) -> Response:
         """Return pixels and outlines of one picture: see `raw_picture`."""
@@ -73,6 +73,14 @@ class Viewer:
     async def findings(self, request: Request) -> Response:
         """Return the findings of the acceptance gate, each with the structures that it names."""
         return await self._answer(request, lambda loaded: JSONResponse(loaded.findings()))
+
+    async def _read_ahead(self, subject: ViewerSubject) -> None:
+        def read() -> None:
+            with suppress(DrawcliError), subject.use():  # the request for the facts reports it
+                pass
+
+        async with self._turn:
+            await run_in_threadpool(read)
 
     def _subject(self, request: Request) -> ViewerSubject:
         require_login(parts_of(request))
@@ -102,12 +110,8 @@ def _compressed(request: Request, answer: Response) -> Response:
     return Response(data, media_type=answer.media_type, headers={"content-encoding": "gzip"})
 
 
-def _read_ahead(subject: ViewerSubject) -> None:
-    with suppress(DrawcliError), subject.use():  # the request for the facts reports it
-        pass
-
-
-def _facts(loaded: LoadedSubject) -> dict[str, Any]:
+def facts_of(loaded: LoadedSubject) -> dict[str, Any]:
+    """Return what the viewer needs before the first picture."""
     from drawcli.core.pictures.raw_picture import plane_facts
 
     scene = loaded.scene

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drawcli.adapters.delivery.probe import TargetProbe
 from drawcli.errors import OutOfReach, UsageError
-from drawcli.system.printable import counted
+from drawcli.operations.doctor.tls_text import tls_text
+from drawcli.pipeline.pull.pull import named_sources
 from drawcli.system.records import suggest
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
     from drawcli.config.sections_targets import Target
+    from drawcli.operations.pull.check import SourceCheck
 
 
 class NodeCheck(NamedTuple):
@@ -21,10 +23,16 @@ class NodeCheck(NamedTuple):
     wants_commitment: bool
     probe: TargetProbe
 
+    @property
+    def note(self) -> str:
+        """What is said of it beside its name."""
+        return "" if self.required else " (optional)"
+
     def facts(self, now: datetime) -> list[tuple[str, str]]:
         """Return what was found as titles and texts."""
         probe = self.probe
-        facts = [("reachable", "yes" if probe.reachable else "no"), ("TLS", _tls(probe, now))]
+        tls = tls_text(probe.tls, probe.certificate_until, now, reachable=probe.reachable)
+        facts = [("reachable", "yes" if probe.reachable else "no"), ("TLS", tls)]
         if probe.association is not None:
             facts.append(("association", "accepted" if probe.association else "not accepted"))
         if probe.contexts is not None:
@@ -64,8 +72,8 @@ class NodeCheck(NamedTuple):
         return OutOfReach(f"{self.name} {self.probe.failure}", hint=hint)
 
 
-def check_nodes(settings: "Settings", name: str = "") -> list[NodeCheck]:
-    """Ask each node and archive of the settings, or the one of a name, what it accepts.
+def check_nodes(settings: "Settings", name: str = "") -> "list[NodeCheck | SourceCheck]":
+    """Ask each target and each archive of `pull`, or those of a name, what they accept.
 
     Raises
     ------
@@ -74,16 +82,21 @@ def check_nodes(settings: "Settings", name: str = "") -> list[NodeCheck]:
     ConfigError
         If one cannot be used on this machine.
     """
-    every = network_targets(settings)
-    if not every:
+    from drawcli.operations.pull.check import check_sources
+
+    every, sources = network_targets(settings), named_sources(settings)
+    if not every and not sources:
         raise UsageError(
-            "the settings have no DICOM target", hint="Set deliver.node or deliver.targets."
+            "the settings have no DICOM target and no archive",
+            hint="Set deliver.node, deliver.targets or pull.sources.",
         )
     chosen = [one for one in every if name in ("", one.name, one.name.partition("@")[0])]
-    if not chosen:
-        names = [one.name for one in every]
+    found: list[NodeCheck | SourceCheck] = [_checked(target, settings) for target in chosen]
+    found += check_sources(settings, name)
+    if not found:
+        names = [*(one.name for one in every), *sources]
         raise UsageError(f"there is no target of that name{suggest(name, names)}")
-    return [_checked(target, settings) for target in chosen]
+    return found
 
 
 def network_targets(settings: "Settings") -> "list[Target]":
@@ -115,12 +128,3 @@ def _checked(target: "Target", settings: "Settings") -> NodeCheck:
 
         probe = probe_archive(opened_stow(target))
     return NodeCheck(target.name, target.required, target.commitment, probe)
-
-
-def _tls(probe: TargetProbe, now: datetime) -> str:
-    if probe.tls is None:
-        return "no" if probe.reachable else "not known"
-    if probe.certificate_until is None:
-        return probe.tls
-    days = (probe.certificate_until - now).days
-    return f"{probe.tls}; its certificate is valid for {counted(days, 'day')}"

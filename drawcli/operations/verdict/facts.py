@@ -1,7 +1,7 @@
 """The facts of a site that alarms and the verdict are made from."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import Alarm, AlarmLimits, Facts
+from drawcli.operations.pull.network_health import pulls_of
 
 if TYPE_CHECKING:
+    from drawcli.config.load import Settings
     from drawcli.config.sections_monitoring import Notify
     from drawcli.core.protocol.tokens import Tokens
     from drawcli.pipeline.context import Context
@@ -55,6 +57,7 @@ def facts_of(
         server_away_since=runs[-1].began if runs else None,
         failing="" if last is None or not last.ended_early else last.error or "bug",
         tokens=tokens,
+        pulls_failing=_pulls_failing(ctx.settings),
         contours=_contours(ctx.settings.state_dir),
     )
 
@@ -66,6 +69,16 @@ def tokens_to_renew(ctx: "Context") -> "Tokens | None":
     except DrawcliError:  # a run without a token ends early, which has an alarm of its own
         return None
     return None if ctx.settings.server.token_command and not tokens.refresh else tokens
+
+
+def _pulls_failing(settings: "Settings") -> dict[str, datetime]:
+    """Return since when each archive fails whose last pull failed."""
+    pulls = pulls_of(settings)
+    return {
+        source.name: datetime.fromtimestamp(source.failed_since, UTC)
+        for source in (pulls.sources if pulls else ())
+        if source.failed_since
+    }
 
 
 def _contours(state_dir: Path) -> Sequence[Alarm]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.receive_folder.folder import ReceiveFolder, locked, remove_unfinished
 from drawcli.adapters.receive_folder.known_objects import KnownObjects
@@ -18,6 +18,8 @@ from drawcli.system.platforms import fsync_folder
 
 if TYPE_CHECKING:
     from drawcli.adapters.archive.archive import ImageArchive
+    from drawcli.adapters.archive.dimse_archive import DimseArchive
+    from drawcli.adapters.archive.web_archive import WebArchive
     from drawcli.config.load import Settings
     from drawcli.config.sections_pull import PullSource
 
@@ -64,34 +66,47 @@ def open_store(settings: "Settings", folder: Path) -> Iterator[ReceiveFolder]:
         ) from None
 
 
-def open_archive(
-    source: "PullSource", settings: "Settings", tick: Callable[[], None]
-) -> "ImageArchive":
+Tick = Callable[[], None]  # called before each query and object; may raise TryLater
+
+
+def open_archive(source: "PullSource", settings: "Settings", tick: Tick) -> "ImageArchive":
     """Return the archive of a source; nothing is sent yet.
 
     Raises
     ------
     ConfigError
-        If an extra is not installed, or the files of `tls` cannot be used.
+        If an extra is not installed, or the files of `tls` or a token cannot be used.
     """
-    facts: dict[str, Any] = {
-        "supported": supported_by(settings),
-        "largest": int(settings.receive.largest_gib * _GIB),
-        "tick": tick,
-    }
     if source.dicomweb:
-        from drawcli.adapters.archive.web_archive import WebArchive
-        from drawcli.adapters.dicom_web.web_client import WebTarget
+        return open_web(source, settings, tick)
+    return open_node(source, settings, tick)
 
-        return WebArchive(source.dicomweb, WebTarget.of(source, source.dicomweb), **facts)
+
+def open_web(source: "PullSource", settings: "Settings", tick: Tick) -> "WebArchive":
+    """Return an archive by DICOMweb; raise ConfigError as `open_archive`."""
+    from drawcli.adapters.archive.web_archive import WebArchive
+    from drawcli.adapters.dicom_web.web_client import WebTarget
+
+    largest = int(settings.receive.largest_gib * _GIB)
+    web = WebTarget.of(source, source.dicomweb)
+    return WebArchive(source.dicomweb, web, supported_by(settings), largest, tick)
+
+
+def open_node(source: "PullSource", settings: "Settings", tick: Tick) -> "DimseArchive":
+    """Return an archive as a DICOM node; raise ConfigError as `open_archive`."""
     from drawcli.adapters.archive.dimse_archive import DimseArchive, check_installed
     from drawcli.system.network.client_tls import TlsFiles, client_context
 
     check_installed()
-    tls, node = source.tls, parse_node(source.node)
-    secured = None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key))
+    tls = source.tls
     return DimseArchive(
-        node, source.ae_title, tls=secured, destination=settings.receive.ae_title, **facts
+        node=parse_node(source.node),
+        calling=source.ae_title,
+        supported=supported_by(settings),
+        largest=int(settings.receive.largest_gib * _GIB),
+        tick=tick,
+        tls=None if tls is None else client_context(TlsFiles(tls.ca_file, tls.cert, tls.key)),
+        destination=settings.receive.ae_title,
     )
 
 

@@ -182,8 +182,7 @@ class Judge:
         """
         verdict = assess(_scan_of(files), self.wishes.demands(wishes), released)
         if PULLING not in released:
-            missing, expected = self.pulled.missing(files)
-            verdict = check_pulled(verdict, missing, expected)
+            verdict = check_pulled(verdict, self.pulled.progress(files))
         if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
             return verdict
         patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS

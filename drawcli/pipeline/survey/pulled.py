@@ -8,6 +8,7 @@ from drawcli.adapters.scan_index import ScanIndex
 from drawcli.adapters.state.pull_records import PullRecords, read_records
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
+from drawcli.core.series.readiness import PullProgress
 from drawcli.pipeline.context import Context
 
 INSTANCE: Final = "pull-instance"  # purpose of the digests of instances
@@ -38,16 +39,15 @@ class PulledIndex:
         index.mark_stale(changed)
         index.set_fact(_LAST_CHANGE, str(self._last))
 
-    def missing(self, files: Sequence[Slice]) -> tuple[int, int]:
-        """Return how many of the expected instances of a series are missing, and their number."""
-        if self._records is None or not files:
-            return 0, 0
-        for key in self._keys:
-            expected = self._records.expected(key.series_key(files[0].series_uid))
+    def progress(self, files: Sequence[Slice]) -> PullProgress:
+        """Return how much of the series of some files has come."""
+        for key in self._keys if self._records is not None and files else ():
+            series = key.series_key(files[0].series_uid)
+            expected = self._records.expected(series) if self._records else frozenset[str]()
             if expected:
                 here = {key.digest(INSTANCE, file.sop_uid) for file in files}
-                return len(expected - here), len(expected)
-        return 0, 0
+                return PullProgress(len(expected), len(expected - here), self.is_whole(series))
+        return PullProgress(0, 0, is_whole=False)
 
     def is_whole(self, series_key: str) -> bool:
         """Return whether everything of a series has come, and the archive has no more."""

@@ -10,6 +10,7 @@ from pydicom import dcmread
 from drawcli.adapters.delivery.dicom_node import opened_target
 from drawcli.adapters.delivery.stow import opened_stow
 from drawcli.adapters.dicom_network import commitments
+from drawcli.config.sections_network import Receive
 from drawcli.config.sections_targets import Target
 from drawcli.core.jobs.job import State
 from drawcli.errors import TryLater
@@ -55,6 +56,22 @@ def test_orthanc_commits_in_a_later_association_to_receive(
         node = opened_target(settings, "DRAWCLI", site / "state")
         assert node.echo() == ""
         said = _until_committed(settings, site / "state", rtstruct)
+        (stored,) = archive.files()
+
+    assert said.startswith("sent to the DICOM node ARCHIVE")
+    assert dcmread(BytesIO(stored)) == dcmread(rtstruct)
+
+
+def test_orthanc_commits_to_a_run_that_listens_while_it_waits(
+    rtstruct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", 30.0)  # it ends when the report is there
+    ours = free_port()
+    listens = Receive.read({"listen": f"127.0.0.1:{ours}", "callers": ["ARCHIVE@127.0.0.1"]})
+    with orthanc(tmp_path / "orthanc", drawcli=("DRAWCLI", ours)) as archive:
+        target = Target(node=f"ARCHIVE@127.0.0.1:{archive.dicom}", commitment=True)
+        node = opened_target(target, "DRAWCLI", tmp_path / "state", listens)
+        said = node.send(delivery(rtstruct))
         (stored,) = archive.files()
 
     assert said.startswith("sent to the DICOM node ARCHIVE")

@@ -151,6 +151,18 @@ def test_a_walk_never_enters_what_is_unfinished_or_kept_apart(make: Make, tmp_pa
     assert list((tmp_path / "in" / INCOMING).glob("*.part"))
 
 
+def test_an_object_of_another_series_than_the_one_asked_for_is_refused(
+    make: Make, tmp_path: Path
+) -> None:
+    store = make()
+    for series, code in (("1.2.9", "other-series"), ("1.2.3", "stored")):
+        incoming = store.begin(ObjectFacts(CT, "1.2.1", EXPLICIT, "PACS"), series)
+        incoming.write(data_set("1.2.1", series="1.2.3"))
+
+        assert incoming.finish().code == code
+    assert [path.name for path in tmp_path.rglob("*.dcm")] == ["1.2.1.dcm"]
+
+
 def test_an_object_that_is_given_up_gives_its_room_back(make: Make, tmp_path: Path) -> None:
     store = make(most_unfinished=10_000)
     for _ in range(5):

@@ -81,7 +81,9 @@ def form_in(page: str, action: str) -> Fields:
         kind = attribute(tag, "type")
         if kind in ("radio", "checkbox") and not re.search(r"\schecked", tag):
             continue
-        if name:
+        if name in fields:
+            fields[name] = [*list_of(fields[name]), attribute(tag, "value")]
+        elif name:
             fields[name] = attribute(tag, "value")
     for name, body in re.findall(
         r'<select[^>]* name="([^"]*)"[^>]*>(.*?)</select>', inner, re.DOTALL
@@ -94,6 +96,10 @@ def form_in(page: str, action: str) -> Fields:
     ):
         fields[name] = unescape(body)
     return fields
+
+
+def list_of(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def attribute(tag: str, name: str) -> str:

@@ -12,12 +12,14 @@ from starlette.testclient import TestClient
 
 from drawcli.adapters.edited_files.saving import digest_of
 from drawcli.adapters.state.audit_log import AuditLog
+from drawcli.dashboard.access.users import Users
 from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.errors import DiskFull
 from drawcli.pipeline.context import Context
 from drawcli.system.yaml_read import read_yaml
 from tests.adapters.edited_files.conftest import git, hook
-from tests.dashboard.conftest import WORDS, Serve, log_in, token_in
+from tests.conftest import Site
+from tests.dashboard.conftest import QUICK, WORDS, Serve, log_in, token_in
 from tests.dashboard.editing.conftest import RULES, form_in, submitted
 
 FORM = "/edit/rules/form"
@@ -208,6 +210,36 @@ def test_a_session_that_ends_in_between_keeps_what_was_typed(
     assert "contains: pelvis" in rules.read_text(encoding="utf-8")
 
 
+def test_several_templates_are_kept_through_the_diff_and_a_login(
+    editor: TestClient, rules: Path
+) -> None:
+    two = ["HeadNeck_OAR", "Prostate_OAR"]
+    page = submitted(editor, editor.get("/edit/rules/1").text, FORM, "preview", template=two).text
+    mine = form_in(page, FORM)
+    assert mine["template"] == two
+    editor.cookies.clear()
+    asked = editor.post(FORM, data=mine | {"step": "save"}).text
+    form = form_in(asked, "/edit/login") | {"password": WORDS}
+    page = submitted(editor, editor.post("/edit/login", data=form).text, FORM, "edit").text
+    page = submitted(editor, page, FORM, "preview").text
+
+    assert submitted(editor, page, FORM, "save").status_code == 303
+    assert read_yaml(rules).data["rules"][0]["templates"] == two
+
+
+def test_the_commit_has_the_name_of_the_user(serve: Serve, kept: Path, site: Site) -> None:
+    Users(site.state, QUICK).add("anna", frozenset({"view", "edit"}), WORDS)
+    client = serve(allow_editing=True)
+    form = {"csrf": token_in(client.get("/login").text), "user": "anna", "password": WORDS}
+    assert client.post("/login", data=form).status_code == 303
+
+    shown = previewed(client, **PELVIS)
+    assert "one commit in the name of anna" in shown
+    assert submitted(client, shown, FORM, "save").status_code == 303
+
+    assert git(kept.parent, "log", "-1", "--format=%an") == "anna"
+
+
 def test_a_form_of_an_earlier_login_keeps_what_was_typed(editor: TestClient, rules: Path) -> None:
     mine = form_in(previewed(editor, **PELVIS), FORM)
     editor.cookies.clear()
@@ -226,8 +258,8 @@ def test_a_form_of_an_earlier_login_keeps_what_was_typed(editor: TestClient, rul
     [
         "",
         "[]",
-        '{"path": "/logout", "fields": {}}',
-        '{"path": "//evil.example/edit/rules", "fields": {}}',
+        '{"path": "/logout", "fields": []}',
+        '{"path": "//evil.example/edit/rules", "fields": []}',
         '{"path": "/edit/rules/form", "fields": 3}',
         "[" * 5000,
     ],

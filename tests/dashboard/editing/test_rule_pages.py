@@ -12,7 +12,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES
 from drawcli.system.yaml_read import read_yaml
-from tests.conftest import Clock, Site, opened
+from tests.conftest import PELVIS, Clock, Site, opened
 from tests.dashboard.conftest import WORDS, Serve, log_in
 from tests.dashboard.editing.conftest import RULES, eventually, form_in, submitted
 from tests.fake_draw import FakeDraw
@@ -91,6 +91,23 @@ def test_a_rule_is_written_from_a_header_and_the_next_run_matches(  # noqa: PLR0
         run_step("match", later, Selection())
         (job,) = later.ledger.jobs()
     assert (job.state, job.rule) == (State.MATCHED, "new-pelvis")
+
+
+def test_elements_that_identify_are_not_offered_even_to_who_sees_patients(
+    serve: Serve, unmatched: Job
+) -> None:
+    client = serve(password=WORDS, allow_editing=True, identify=True)
+    log_in(client)
+
+    page = client.get(f"/edit/rules/new?job={unmatched.id}").text
+
+    offered = set(re.findall(r'value="use:([^"]*)"', page))
+    assert "ProtocolName" in offered
+    identifying = ("PatientName", "PatientID", "PatientBirth", "Study", "Accession", "Referring")
+    assert not {path for path in offered if path.startswith(identifying)}
+    assert PELVIS.name not in page
+    use = form_in(page, FORM) | {"step": "use:PatientID"}
+    assert "PatientID" not in form_in(client.post(FORM, data=use).text, FORM).values()
 
 
 def test_buttons_change_the_conditions_without_a_script(editor: TestClient) -> None:

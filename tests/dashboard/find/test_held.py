@@ -68,7 +68,7 @@ def test_causes_are_counted_the_largest_first(client: TestClient, ctx: Context) 
     assert boxes(page) == []
     assert [box.split()[0] for box in boxes(one)] == ["00000000000a-1"]
     assert "checked" not in one
-    assert len(re.findall(r'aria-label="Select job [^"]+" checked', everything)) == 3
+    assert len(re.findall(r'name="job" value="[^"]+" checked', everything)) == 3
 
 
 @pytest.mark.parametrize("action", ["release", "retry", "cancel"])

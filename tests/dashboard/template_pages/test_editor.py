@@ -380,7 +380,7 @@ def test_what_is_typed_is_a_value_and_nothing_else(
 
 def test_the_form_cannot_say_what_a_model_is(editor: TestClient, file: Path) -> None:
     added = send(editor, editor.get(PLACE), "add", name="New", **{"pick_730:1": "yes"})
-    foreign = {"s0_name": "Heart", "s0_config": "x", "s0_map": "9", "s999_key": "720:1"}
+    foreign = {"s0_name": "Heart", "s0_config": "x", "s0_map": "9"}
 
     shown = send(editor, added, "preview", **foreign)
     send(editor, shown, "save")
@@ -431,3 +431,26 @@ def test_the_form_is_good_html_with_a_label_for_each_field(editor: TestClient) -
     assert len(names) == len(set(names))
     check_headings(PLACE, everything)
     check_names(PLACE, everything)
+
+
+@pytest.mark.sweep
+def test_a_large_template_loses_no_structure(editor: TestClient, file: Path) -> None:
+    names = "".join(f"          {number}: PTV_{number}\n" for number in range(5, 405))
+    whole = file.read_text().replace("          4: Femur_Head_R\n", f"          4: F\n{names}")
+    file.write_text(whole)
+
+    shown = send(editor, editor.get(PROSTATE), "preview", s0_high="1200")
+    send(editor, shown, "save")
+
+    assert file.read_text() == whole.replace("[20, 1500]", "[20, 1200]")
+
+
+def test_a_template_that_is_too_large_for_a_form_has_none(editor: TestClient, file: Path) -> None:
+    names = "".join(f"          {number}: PTV_{number}\n" for number in range(5, 505))
+    whole = file.read_text().replace("          4: Femur_Head_R\n", f"          4: F\n{names}")
+    file.write_text(whole)
+
+    answer = editor.get(PROSTATE)
+
+    assert answer.status_code == 404
+    assert "too large for a form" in answer.text

@@ -10,8 +10,10 @@ import pytest
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.pictures.frame import Plane
+from drawcli.core.pictures.painting import View, paint_view
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.sheet import Caption
+from drawcli.core.pictures.windows import Window
 from drawcli.dashboard.qa.pictures import PicturedPair
 from drawcli.pipeline.preview import Preview
 from tests.conftest import NOON, SLICES
@@ -23,6 +25,7 @@ from tests.core.pictures.phantoms import (
     Slices,
     apart,
     boxes_of,
+    middle,
     moved,
     scene,
     slices,
@@ -52,6 +55,15 @@ pytestmark = [
 PHONE = {"width": 390, "height": 844}
 IDLE = "document.getElementById('viewer').app.drawing === false"
 EDGE = 34  # pixels of a canvas with letters and scale
+HALF_MM = 0.3
+# The crosshair, mm to the right and down; how far a click there would move it.
+CROSSED = """plane => {
+  const { app } = document.getElementById("viewer");
+  const view = app.views.find(one => one.plane === plane);
+  const flat = view.flat(app.cross);
+  const css = flat.map((mm, n) => (mm - [view.left, view.top][n]) * view.scale / view.ratio);
+  return [flat, Math.hypot(...view.placed(...css, app.cross).map((v, n) => v - app.cross[n]))];
+}"""
 FINGER = 44  # CSS pixels: the least side of what is touched
 POSES = {
     "on the left side": slices("on the left side"),
@@ -92,14 +104,24 @@ def canvas_of(page: "Page", plane: str) -> np.ndarray[tuple[int, ...], np.dtype[
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def expected_box(shown: Scene, plane: Plane, index: int) -> Box:
-    """Return the box of the outlines of a picture, mm from the middle of its region."""
-    ((_, lines),) = shown.outlines(plane, index)
-    points = np.concatenate([line.points for line in lines])
+def in_mm(boxes: tuple[Box, Box], size: tuple[int, int], scale: float) -> list[Box]:
+    """Return boxes of a picture, mm from its middle."""
+    middles = (size[0] / 2, size[1] / 2) * 2
+    found = []
+    for box in boxes:
+        left, top, right, bottom = (
+            (end - at) / scale for end, at in zip(box, middles, strict=True)
+        )
+        found.append((left, top, right, bottom))
+    return found
+
+
+def in_preview(shown: Scene, plane: Plane, index: int, width: int) -> list[Box]:
+    """Return the boxes of white and red in the picture of the preview, mm from its middle."""
     region = shown.whole_region(plane)
-    x, y = (region.left + region.right) / 2, (region.top + region.bottom) / 2
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return float(left - x), float(top - y), float(right - x), float(bottom - y)
+    image = paint_view(shown, View(plane=plane, index=index, region=region, width=width))
+    found = boxes_of(np.asarray(image).astype(int), max(EDGE, width // 9))
+    return in_mm(found, image.size, width / region.size[0])
 
 
 def test_the_canvas_has_edges_and_outlines_where_the_preview_has_them(
@@ -125,14 +147,46 @@ def test_the_canvas_has_edges_and_outlines_where_the_preview_has_them(
             high, wide, _ = pixels.shape
             across, down = shown.whole_region(plane).size
             scale = min(wide / across, high / down)
-            found = [
-                tuple((end - (wide, high)[n % 2] / 2) / scale for n, end in enumerate(box))
-                for box in boxes_of(pixels, EDGE)
-            ]
-            white, red = found
-            wanted = expected_box(shown, plane, index)
-            assert apart(red, wanted) < 2 / scale + 0.5, (name, plane)  # type: ignore[arg-type]
-            assert apart(white, wanted) < 2 / scale + 2, (name, plane)  # type: ignore[arg-type]
+            white, red = in_mm(boxes_of(pixels, EDGE), (wide, high), scale)
+            bright, line = in_preview(shown, plane, index, round(across * scale))
+            assert apart(white, bright) < 2 / scale, (name, plane)
+            assert apart(red, line) < 4 / scale, (name, plane)  # lines of other widths
+            crossed, back = page.evaluate(CROSSED, plane)
+            assert crossed == pytest.approx(middle(shown, plane), abs=2 * GAP), (name, plane)
+            assert back == pytest.approx(0, abs=1e-6), (name, plane)
+            for low, high in ((0, 2), (1, 3)):  # half a pixel of the images is 0.5 mm
+                off = (white[low] + white[high] - bright[low] - bright[high]) / 2
+                assert abs(off) < HALF_MM, (name, plane)
+
+
+LEVELS = """([values, low, high, inverse, scale, offset]) => {
+  const { app } = document.getElementById("viewer");
+  app.setWindow(low, high);
+  app.window.inverse = inverse;
+  const [view] = app.views;
+  const pixels = Uint16Array.from(values);
+  view.paint({ wide: pixels.length, high: 1, pixels, scale, offset });
+  const { data } = view.grey.getContext("2d").getImageData(0, 0, pixels.length, 1);
+  return [...data].filter((_, at) => at % 4 === 0);
+}"""
+
+
+def test_grey_levels_are_those_of_the_preview(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}/viewer")
+    drawn(page, "axial")
+    stored = np.random.default_rng(1).integers(0, 0x10000, 2000)
+    for low, high, inverse, scale, offset in (
+        (-160.0, 240.0, False, 1.0, -1024.0),
+        (0.0, 7.5, True, 0.0002, 0.0),
+        (-3.0, 900.0, True, 0.03125, -50.0),
+    ):
+        values = (stored * scale + offset).astype(np.float32)
+        wanted = Window(low, high, inverse=inverse).grey(values).astype(int)
+
+        found = page.evaluate(LEVELS, [stored.tolist(), low, high, inverse, scale, offset])
+
+        assert np.abs(np.array(found) - wanted).max() <= 1
+        assert len(set(found)) > 2
 
 
 def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
@@ -228,8 +282,8 @@ def test_two_structure_sets_are_compared_in_one_plane_and_side_by_side(
     page.keyboard.press("x")  # no crosshair
     page.keyboard.press("n")  # to the largest difference
     page.locator(".v-list li.chosen").wait_for()
-    middle = CENTRE[2] / GAP + (SLICES_OF_PHANTOM - 1) / 2
-    until(page, f"Math.abs(document.querySelector('.v-view').dataset.at - {middle}) < 2")
+    at = CENTRE[2] / GAP + (SLICES_OF_PHANTOM - 1) / 2
+    until(page, f"Math.abs(document.querySelector('.v-view').dataset.at - {at}) < 2")
     shaded = canvas_of(page, "axial")
     removed, added = (172, 207, 255), (127, 95, 35)  # half of blue on white, of amber on black
     page.keyboard.press("d")

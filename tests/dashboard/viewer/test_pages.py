@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from time import sleep
@@ -15,14 +16,16 @@ from starlette.testclient import TestClient
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.raw_picture import raw_picture
-from drawcli.dashboard.viewer.pages import AT_ONCE, Viewer
+from drawcli.dashboard.viewer.pages import AT_ONCE, Viewer, facts_of
 from drawcli.dashboard.viewer.subject import LoadedSubject, of_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import preview_of
 from tests.conftest import SLICES, Site
-from tests.dashboard.conftest import WORDS, Serve
+from tests.core.pictures.phantoms import scene, slices
+from tests.dashboard.conftest import HERE, WORDS, Serve
 from tests.dashboard.qa.test_pictures import clinical, logged_in
 from tests.dashboard.test_canary import secrets_of
+from tests.dashboard.test_html import check_headings, read
 
 pytest.importorskip("PIL", reason="nothing draws")
 CODES = ("structures-empty", "contour-specks")
@@ -61,6 +64,10 @@ def test_facts_and_pictures_are_those_of_the_preview(
     preview = preview_of(home, ctx)
 
     page = logged_in.get(address(home)).text
+    every = list(read(page).iter())
+    check_headings("viewer", every)
+    names = [one.get("id") for one in every if one.get("id")]
+    assert len(names) == len(set(names))
     facts = logged_in.get(address(home, f"/facts.json{of(home)}")).json()
 
     assert f'data-stamp="{home.revision}"' in page
@@ -152,6 +159,32 @@ def test_nothing_of_the_viewer_names_the_patient(
         assert answer.status_code == 200, place
         shown = f"{answer.url}\n{dict(answer.headers)}\n".encode() + answer.content
         assert [value for value in wanted if value.encode() in shown] == [], place
+
+
+def test_black_and_white_are_exchanged_as_in_the_preview() -> None:
+    shown = scene(slices("head first, supine").stack(), [])
+    negative = replace(shown, window=shown.window.inverted())
+
+    told = [
+        facts_of(LoadedSubject(scenes=(one,), rows=[], changed=0, findings=list))["inverse"]
+        for one in (shown, negative)
+    ]
+
+    assert told == [False, True]
+
+
+def test_a_picture_is_compressed_for_another_machine(logged_in: TestClient, home: Job) -> None:
+    place = address(home, f"/axial/0.bin{of(home)}")
+    here = TestClient(logged_in.app, base_url=HERE, client=("127.0.0.1", 50_000))
+    here.cookies = logged_in.cookies
+
+    far, near = logged_in.get(place), here.get(place)
+    plain = logged_in.get(place, headers={"accept-encoding": "identity"})
+
+    assert far.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in near.headers
+    assert "content-encoding" not in plain.headers
+    assert far.content == near.content == plain.content
 
 
 def test_few_requests_of_the_viewer_work_at_once() -> None:

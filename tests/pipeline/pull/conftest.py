@@ -1,6 +1,6 @@
 """An archive of the sandbox with small scans, and a site that pulls from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +30,11 @@ class SwitchPanel(Panel):
         super().__init__(())
         self.current = Panel(())
         self.asked: list[str] = []
+        self.meanwhile: dict[str, Callable[[], None]] = {}  # done once, at an operation
 
     def next(self, endpoint: str) -> list[Fault]:
         self.asked.append(endpoint)
+        self.meanwhile.pop(endpoint, lambda: None)()
         return self.current.next(endpoint)
 
 

@@ -134,6 +134,33 @@ def test_a_series_that_has_grown_is_pulled_and_looked_at_again(hospital: Hospita
     assert (after.state, after.slices) == (State.FOUND, len(whole))
 
 
+def test_a_series_that_grows_while_it_is_pulled_is_pulled_to_its_end(hospital: Hospital) -> None:
+    whole = hospital.scans["pelvis"]
+    hospital.pacs.add(*whole[:4])
+    hospital.pacs.panel.meanwhile["get"] = lambda: hospital.pacs.add(*whole[4:])
+
+    (series,) = hospital.pull().series
+
+    assert (series.outcome, series.stored, series.expected) == ("pulled", len(whole), len(whole))
+    assert hospital.scan().slices == len(whole)
+
+
+def test_a_series_that_grows_all_the_time_waits(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.pipeline.pull.series._MOST_ROUNDS", 1)
+    hospital.pacs.add(*hospital.scans["pelvis"])
+
+    (series,) = hospital.pull().series
+
+    assert (series.outcome, series.code) == ("waiting", "archive-growing")
+    waiting = hospital.scan()
+    assert waiting.reason_code == "pulling"
+    assert "no more than 6 images" in (waiting.reason or "")
+    assert hospital.pull().counts == {"complete": 1}
+    assert hospital.scan().state is State.FOUND
+
+
 def test_images_that_the_archive_no_longer_has_change_nothing(
     hospital: Hospital, pelvic: list[Path], tmp_path: Path
 ) -> None:
@@ -196,6 +223,18 @@ def test_a_run_goes_on_without_its_archive(hospital: Hospital) -> None:
     assert report.pulled is not None
     assert report.pulled.sources[0].outcome == "failed"
     assert hospital.scan().modality == "CT"
+
+
+@pytest.mark.usefixtures("pelvic")
+def test_damaged_records_stop_the_pull_and_not_the_step(hospital: Hospital) -> None:
+    hospital.pull()
+    (hospital.site.state / "pull" / "series.sqlite").write_bytes(b"no database" * 1000)
+
+    report = run_step("pull", hospital.ctx, Selection())
+
+    assert report.pulled is None
+    assert report.pull_error is not None
+    assert report.pull_error.code == "pull-records"
 
 
 @pytest.mark.usefixtures("pelvic")

@@ -21,6 +21,7 @@ from tests.fake_draw import FakeDraw
 from tests.orthanc import Orthanc, free_port, needs_orthanc, orthanc
 from tests.phantoms.planning import write_planning_ct
 from tests.pipeline.pull.conftest import uids
+from tests.pipeline.pull.test_move import receiving
 
 pytestmark = pytest.mark.sweep
 needs_dcmtk = pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")
@@ -69,6 +70,34 @@ def test_a_series_comes_from_orthanc(
         stored = pull_and_scan(site, draw, clock, f"{node}, {keys}")
 
     assert uids(stored) == uids(images)
+
+
+@needs_orthanc
+def test_a_series_comes_from_orthanc_by_c_move(
+    site: Site, draw: FakeDraw, clock: Clock, images: list[Path]
+) -> None:
+    site.add_line(
+        "receive: {listen: '127.0.0.1:0', keep_free_gib: 0, folder: store/in, "
+        "callers: [ARCHIVE@127.0.0.1]}"
+    )
+    text = site.config.read_text().replace("quiet_minutes: 0", "quiet_minutes: 60")
+    site.config.write_text(text)
+    with (
+        receiving(site) as port,
+        orthanc(site.folder / "orthanc", us=("DRAWCLI", port)) as archive,
+    ):
+        put(archive, images)
+        site.add_line(
+            f"pull: {{sources: [{{node: 'ARCHIVE@127.0.0.1:{archive.dicom}', by: move, "
+            "keys: {Modality: CT}}]}"
+        )
+        with opened(site, draw, clock) as ctx:
+            (source,) = pull(ctx, PullOptions()).sources
+            run_step("scan", ctx, Selection())
+
+            assert (source.error, dict(source.counts)) == (None, {"pulled": 1})
+            assert only_job(ctx).state is State.FOUND
+    assert uids(list((site.store / "in").glob("1*/*.dcm"))) == uids(images)
 
 
 @contextmanager

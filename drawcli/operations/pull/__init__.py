@@ -1,0 +1,1 @@
+"""Archives that are pulled from: their state, and whether they can be asked."""
