@@ -12,6 +12,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.dashboard.runs.controls import controls_of
+from drawcli.dashboard.snapshot import Snapshot
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
@@ -59,8 +60,8 @@ def overview(request: Request) -> Response:
         request,
         "overview.html",
         sentences=list(site.health.sentences(site.now)),
-        flow=_counts(snapshot.overview, _FLOW),
-        others=_counts(snapshot.overview, _OTHER_STATES),
+        flow=_counts(snapshot, _FLOW),
+        others=_counts(snapshot, _OTHER_STATES),
         setup=site.setup(),
         controls=controls_of(parts_of(request)),
         held_first=_longest_held(snapshot.overview),
@@ -77,10 +78,10 @@ def _longest_held(overview: Overview) -> list[Job]:
     return sorted(overview.held, key=held_since)[:_MOST_HELD]
 
 
-def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+def _counts(snapshot: Snapshot, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+    overview = snapshot.overview
     held = [job.state for job in overview.held]
-    arrived = (*overview.open, *overview.finished)
-    warned = [job.state for job in arrived if unseen_warnings(job)]
+    warned = [job.state for job in snapshot.concerns if unseen_warnings(job)]
     return [
         StateCount(
             str(state),
