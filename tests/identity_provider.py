@@ -95,10 +95,12 @@ def providing() -> Iterator[FakeProvider]:
                 asked = query_of(self.path)
                 provider.nonce = asked["nonce"]
                 back = urlencode({"code": CODE, "state": asked["state"]})
-                self.send_response(302)
-                self.send_header("location", f"{asked['redirect_uri']}?{back}")
-                self.send_header("content-length", "0")
+                link = f'<a href="{asked["redirect_uri"]}?{back}">Go back</a>'
+                self.send_response(200)
+                self.send_header("content-type", "text/html")
+                self.send_header("content-length", str(len(link)))
                 self.end_headers()
+                self.wfile.write(link.encode())
                 return
             status, body = provider.answer(self.path)
             self.send_response(status)

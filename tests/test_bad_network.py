@@ -167,7 +167,7 @@ def behind_meta(path: Path) -> bytes:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = partial(Deadlines, answer=5.0, rest=5.0, release=0.3, early=0.0)
+    limits = partial(Deadlines, answer=60.0, rest=60.0, release=0.3, early=0.0)
     monkeypatch.setattr(dicom_node, "Deadlines", limits)
 
 

@@ -210,7 +210,7 @@ def stated_offers(kind: str) -> list[tuple[str, str]]:
 
 
 def soon(node: DicomNode) -> DicomNode:
-    node.deadlines = Deadlines(answer=2.0, echo=2.0, rest=2.0, release=0.3, early=0.0)
+    node.deadlines = Deadlines(answer=60.0, echo=60.0, rest=60.0, release=0.3, early=0.0)
     return node
 
 

@@ -72,9 +72,9 @@ from drawcli.dashboard.template_pages.pages import template, templates
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.dashboard.viewer.routes import viewer_routes
 from drawcli.dashboard.volumes import Volumes
-from drawcli.errors import DrawcliError
+from drawcli.errors import DrawcliError, LedgerError
 from drawcli.operations.metrics import metrics_text
-from drawcli.operations.verdict.findings import Level
+from drawcli.operations.verdict.findings import Level, SiteFinding, SiteVerdict
 from drawcli.system.limits import PAGE_STREAMS
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -224,7 +224,11 @@ async def live(request: Request) -> Response:
 def health(request: Request) -> Response:
     """Return the verdict on the site for a monitor: 503 if it is broken."""
     site = parts_of(request).site
-    verdict = site.verdict()
+    try:
+        verdict = site.verdict()
+    except LedgerError:
+        text = "the ledger cannot be read"
+        verdict = SiteVerdict((SiteFinding(Level.BROKEN, "ledger", text),))
     plain = verdict.as_plain()
     findings = [{key: one[key] for key in ("level", "code", "text")} for one in plain["findings"]]
     body = {"schema": 1, "at": site.now.isoformat(), **plain, "findings": findings}

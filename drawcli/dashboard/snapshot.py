@@ -19,7 +19,7 @@ from drawcli.operations.doctor.outcome import CheckContext
 from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.operations.report import Report, report_of
 from drawcli.operations.verdict.findings import SetupStep, SiteVerdict
-from drawcli.operations.verdict.site import SiteView, setup_of_new_site, verdict_of
+from drawcli.operations.verdict.site import SiteView, jobs_of_concern, setup_of_new_site, verdict_of
 from drawcli.pipeline.actions import find_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Explanation
@@ -41,6 +41,7 @@ class Snapshot:
     stamp: Stamp
     jobs: tuple[Job, ...]  # by the time of their state, oldest first
     overview: Overview
+    concerns: tuple[Job, ...]  # those that the verdict depends on
     archived: int
     last_delivered: datetime | None
     months: tuple[str, ...]  # of the archive, newest first
@@ -95,9 +96,9 @@ class SiteReader:
     def verdict(self) -> SiteVerdict:
         """Return the verdict on the site."""
         with self.lock:
-            jobs, health = self.snapshot().jobs, self.health
-            setup = setup_of_new_site(self.ctx, self.config, health, jobs)
-            return verdict_of(SiteView(self.ctx, health, jobs, self.now, setup))
+            snapshot, health = self.snapshot(), self.health
+            setup = setup_of_new_site(self.ctx, self.config, health, snapshot.jobs)
+            return verdict_of(SiteView(self.ctx, health, snapshot.concerns, self.now, setup))
 
     def setup(self) -> list[SetupStep]:
         """Return the steps of setting up the site, until something is delivered."""
@@ -126,6 +127,7 @@ class SiteReader:
                     stamp=stamp,
                     jobs=tuple(jobs),
                     overview=Overview.of(jobs),
+                    concerns=tuple(jobs_of_concern(jobs)),
                     archived=len(archive),
                     last_delivered=newest_delivery(jobs, archive),
                     months=tuple(reversed(archive.months())),

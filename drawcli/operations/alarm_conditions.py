@@ -19,7 +19,7 @@ from drawcli.errors import COMMITMENT, FIRST_RUN, MODEL_CHANGED, NODE
 from drawcli.system.durations import duration
 
 MOST_LINES: Final = 20  # of one message
-_WAIT_FOR_NODE: Final = frozenset({NODE, COMMITMENT})
+WAIT_FOR_NODE: Final = frozenset({NODE, COMMITMENT})
 _BLOCKED: Final = "privacy-gate"
 _DECIDED_TOGETHER: Final = (FIRST_RUN, MODEL_CHANGED)  # one alarm for all jobs of a reason
 
@@ -165,7 +165,7 @@ def _held(job: Job) -> Alarm:
 
 def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
     """Yield an alarm if a downloaded structure set has waited too long for the DICOM node."""
-    waiting = [job for job in jobs if job.reason_code in _WAIT_FOR_NODE and not job.held]
+    waiting = [job for job in jobs if job.reason_code in WAIT_FOR_NODE and not job.held]
     oldest = min((job.since for job in waiting), default=now)
     if now - oldest >= limit:
         what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"

@@ -56,6 +56,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
 def test_somebody_logs_in_at_another_site_and_acts_with_a_name(page: "Page", address: str) -> None:
     page.goto(address)
     page.get_by_role("link", name="Log in with single sign-on").press("Enter")
+    page.get_by_role("link", name="Go back").click()  # from the other site
     page.wait_for_url(f"{address}/")
 
     page.get_by_text("anna.b", exact=True).wait_for()

@@ -343,3 +343,15 @@ def test_what_monitors_read_names_no_path_and_no_job(planted: Planted, client: T
     assert len(answer.json()["findings"]) == 8
     for secret in (str(planted.site.folder), "/mnt", f"{2:012x}", f"{3:012x}", "Bladder"):
         assert secret not in answer.text
+
+
+def test_a_ledger_that_cannot_be_read_is_broken_for_monitors(
+    planted: Planted, client: TestClient
+) -> None:
+    assert client.get("/health").status_code == 200
+    (planted.site.state / "ledger.json").write_text("{}")
+
+    answer = client.get("/health")
+
+    assert (answer.status_code, answer.json()["level"]) == (503, BROKEN)
+    assert answer.json()["headline"] == "The ledger cannot be read"

@@ -14,6 +14,7 @@ from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.dashboard.access.rights import visitor_of
 from drawcli.dashboard.next_steps import of_finding, of_step
 from drawcli.dashboard.runs.controls import controls_of
+from drawcli.dashboard.snapshot import Snapshot
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
@@ -63,8 +64,8 @@ def overview(request: Request) -> Response:
         request,
         "overview.html",
         sentences=list(site.health.sentences(site.now)),
-        flow=_counts(snapshot.overview, _FLOW),
-        others=_counts(snapshot.overview, _OTHER_STATES),
+        flow=_counts(snapshot, _FLOW),
+        others=_counts(snapshot, _OTHER_STATES),
         setup=setup,
         by_step={step.name: of_step(step, visitor, unmatched) for step in setup},
         by_finding={one.code: of_finding(one, visitor, setup, unmatched) for one in findings},
@@ -83,10 +84,10 @@ def _longest_held(overview: Overview) -> list[Job]:
     return sorted(overview.held, key=held_since)[:_MOST_HELD]
 
 
-def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+def _counts(snapshot: Snapshot, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
+    overview = snapshot.overview
     held = [job.state for job in overview.held]
-    arrived = (*overview.open, *overview.finished)
-    warned = [job.state for job in arrived if unseen_warnings(job)]
+    warned = [job.state for job in snapshot.concerns if unseen_warnings(job)]
     return [
         StateCount(
             str(state),

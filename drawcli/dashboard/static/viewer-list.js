@@ -23,7 +23,7 @@ const made = (tag, facts = {}, ...children) => {
 const figure = (value) => value === null ? "none" : value.toLocaleString("en", {
   minimumSignificantDigits: 3, maximumSignificantDigits: value < 1000 ? 3 : 4,
 });
-const volume = (values) => values.every((one) => one === null) ? "none" : `${values.map(figure).join(" → ")} cm³`;
+const volume = (values) => values.every((one) => one === null) ? "none" : `${values.map(figure).join(" → ")}\u00a0cm³`;
 
 // A piece of the line as it is drawn: colour and dashes.
 const sample = (color, dash) => {

@@ -7,6 +7,7 @@ from drawcli import __version__
 from drawcli.core.pictures.html import standalone_page
 from drawcli.core.qa.comparison import Comparison
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.system.printable import volume_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,12 +87,16 @@ patient, except text that a scanner may have burned into the pixels.</footer>"""
 
 def _row(one: StructureComparison) -> str:
     name = one.name if one.name_b is None else f"{one.name} ({one.name_b})"
-    figures = "".join(
-        f"<td>{figure(getattr(one, field), digits)}</td>" for _, field, digits in _COLUMNS
-    )
+    figures = "".join(f"<td>{_cell(one, field, digits)}</td>" for _, field, digits in _COLUMNS)
     shift = ", ".join(figure(mm, 1) for mm in one.shift_mm) if one.shift_mm else NO_FIGURE
     outcome = f"{one.outcome}: {one.note}" if one.note else str(one.outcome)
     return f"<tr><td>{escape(name)}</td><td>{escape(outcome)}</td>{figures}<td>{shift}</td></tr>\n"
+
+
+def _cell(one: StructureComparison, field: str, digits: int) -> str:
+    value = getattr(one, field)
+    is_volume = field.startswith("volume_") and value is not None
+    return volume_text(value) if is_volume else figure(value, digits)
 
 
 def figure(value: float | None, digits: int) -> str:

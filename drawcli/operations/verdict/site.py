@@ -4,7 +4,7 @@ What is a problem is decided elsewhere: by `RunHealth`, by the conditions of the
 checks of `doctor`. Here each gets a level, a sentence, and what to do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -14,7 +14,7 @@ from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import EARLY, KILLED
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.warned import unseen_warnings
-from drawcli.operations.alarm_conditions import Alarm, AlarmKind, alarms_of
+from drawcli.operations.alarm_conditions import WAIT_FOR_NODE, Alarm, AlarmKind, alarms_of
 from drawcli.operations.doctor.kept import read_outcomes
 from drawcli.operations.doctor.outcome import (
     Check,
@@ -64,7 +64,7 @@ class SiteView(NamedTuple):
 
     ctx: "Context"
     health: RunHealth
-    jobs: Sequence[Job]  # of the current ledger
+    jobs: Sequence[Job]  # of the current ledger; `jobs_of_concern` are enough
     now: datetime
     setup: Sequence[SetupStep] = ()  # of a new site
 
@@ -86,6 +86,13 @@ def setup_of_new_site(
     return steps if undecided or not jobs else []
 
 
+def jobs_of_concern(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs that a verdict may depend on: few of ten thousand, for each page."""
+    return [
+        job for job in jobs if job.held or job.reason_code in WAIT_FOR_NODE or unseen_warnings(job)
+    ]
+
+
 def verdict_of(site: SiteView) -> SiteVerdict:
     """Return the verdict on a site; nothing is written, and no command or server is asked.
 
@@ -94,6 +101,7 @@ def verdict_of(site: SiteView) -> SiteVerdict:
     LedgerError
         If the ledger cannot be read.
     """
+    site = site._replace(jobs=jobs_of_concern(site.jobs))
     checks = [*_failed_checks(site)]
     unusable = any(one.code == _TOKEN for one in checks)
     return SiteVerdict.of(
@@ -129,11 +137,18 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
     if health.server is not None and health.server_is_away:
         text = "the server did not answer the last run"
         yield SiteFinding(Level.ATTENTION, "server", text, "drawcli doctor", "/server")
+    yield from _of_arrival(health)
+
+
+def _of_arrival(health: RunHealth) -> Iterator[SiteFinding]:
+    """Yield why images do not arrive, and whether they are not sent."""
     if health.is_deaf:
         text = "'drawcli receive' is not running: scanners cannot send"
         do = "start its service, or 'drawcli receive'"
         yield SiteFinding(Level.BROKEN, "receive", text, do, "/server")
-    # Pulls that fail belong here, as soon as `RunHealth` knows of them.
+    if health.pulls is not None and health.pulls.is_failing:
+        text = "images cannot be pulled from an archive"
+        yield SiteFinding(Level.ATTENTION, "pull", text, "drawcli doctor", "/server")
     if health.pause is not None:
         yield SiteFinding(
             Level.ATTENTION, "paused", "uploads are paused", "drawcli resume", "/server"

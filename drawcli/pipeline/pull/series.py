@@ -123,13 +123,13 @@ class SeriesPull:
     def _pull(
         self, series: ArchivedSeries, record: PullRecord | None, result: PulledSeries
     ) -> None:
-        """Retrieve what is missing until the archive has no more."""
+        """Retrieve what is missing, until the archive is asked and has no more."""
         for _ in range(_MOST_ROUNDS):
             found, others = wanted_of(self.archive.find_instances(series), self.supported)
-            was, record = record, self._recorded(result.key, record, found, others)
+            record = self._recorded(result.key, record, found, others)
             missing = self._missing(series, found)
             result.expected, result.missing = len(found), len(missing)
-            if record.whole or (not missing and was is not None and self._is_same(was, record)):
+            if record.whole or not missing:
                 self._finish(series, record, result)
                 return
             if missing:
@@ -166,10 +166,6 @@ class SeriesPull:
         if record is None or digests != known or whole != before.whole:
             return self.records.put(after, digests)
         return after
-
-    def _is_same(self, was: PullRecord, now: PullRecord) -> bool:
-        """Return whether the archive answered the same the last time."""
-        return was.asked > 0 and was.changed == now.changed
 
     def _retrieve(
         self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries

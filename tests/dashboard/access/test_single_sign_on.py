@@ -131,7 +131,7 @@ def test_an_answer_of_another_login_or_browser_or_used_twice_lets_nobody_in(
     other_state = come_back(page, first)
     page.cookies.clear()
     no_cookie = come_back(page, second)
-    page.cookies.set("drawcli-login-8043", f"{'A' * 22}.{int(time())}.{'0' * 64}")
+    page.cookies.set("drawcli-login-8043", f"{'A' * 22}.{int(time())}")
     forged = come_back(page, second)
     for answer in (other_state, no_cookie, forged):
         assert answer.status_code == 403
@@ -321,6 +321,14 @@ def test_a_provider_that_names_unsuitable_addresses_is_not_used(
     provider.metadata = metadata
 
     assert page.get("/login/start").status_code == 503
+
+
+def test_a_document_that_is_too_large_is_not_read(page: TestClient, provider: FakeProvider) -> None:
+    provider.metadata = {"more": "x" * 300_000}  # the rest of it is good
+
+    answer = page.get("/login/start")
+
+    assert (answer.status_code, "more than 262,144 bytes" in answer.text) == (503, True)
 
 
 def test_a_token_endpoint_that_fails_lets_nobody_in(

@@ -25,6 +25,7 @@ from tests.core.pictures.phantoms import scene, slices
 from tests.dashboard.conftest import HERE, WORDS, Serve
 from tests.dashboard.qa.test_pictures import clinical, logged_in
 from tests.dashboard.test_canary import secrets_of
+from tests.dashboard.test_html import check_headings, read
 
 pytest.importorskip("PIL", reason="nothing draws")
 CODES = ("structures-empty", "contour-specks")
@@ -63,6 +64,10 @@ def test_facts_and_pictures_are_those_of_the_preview(
     preview = preview_of(home, ctx)
 
     page = logged_in.get(address(home)).text
+    every = list(read(page).iter())
+    check_headings("viewer", every)
+    names = [one.get("id") for one in every if one.get("id")]
+    assert len(names) == len(set(names))
     facts = logged_in.get(address(home, f"/facts.json{of(home)}")).json()
 
     assert f'data-stamp="{home.revision}"' in page

@@ -226,6 +226,18 @@ def test_a_run_goes_on_without_its_archive(hospital: Hospital) -> None:
 
 
 @pytest.mark.usefixtures("pelvic")
+def test_damaged_records_stop_the_pull_and_not_the_step(hospital: Hospital) -> None:
+    hospital.pull()
+    (hospital.site.state / "pull" / "series.sqlite").write_bytes(b"no database" * 1000)
+
+    report = run_step("pull", hospital.ctx, Selection())
+
+    assert report.pulled is None
+    assert report.pull_error is not None
+    assert report.pull_error.code == "pull-records"
+
+
+@pytest.mark.usefixtures("pelvic")
 def test_a_dry_run_asks_and_writes_nothing(hospital: Hospital) -> None:
     before = sorted(map(str, hospital.site.folder.rglob("*")))
 
