@@ -131,11 +131,18 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
     if health.server is not None and health.server_is_away:
         text = "the server did not answer the last run"
         yield SiteFinding(Level.ATTENTION, "server", text, "drawcli doctor", "/server")
+    yield from _of_arrival(health)
+
+
+def _of_arrival(health: RunHealth) -> Iterator[SiteFinding]:
+    """Yield why images do not arrive, and whether they are not sent."""
     if health.is_deaf:
         text = "'drawcli receive' is not running: scanners cannot send"
         do = "start its service, or 'drawcli receive'"
         yield SiteFinding(Level.BROKEN, "receive", text, do, "/server")
-    # Pulls that fail belong here, as soon as `RunHealth` knows of them.
+    if health.pulls is not None and health.pulls.is_failing:
+        text = "images cannot be pulled from an archive"
+        yield SiteFinding(Level.ATTENTION, "pull", text, "drawcli doctor", "/server")
     if health.pause is not None:
         yield SiteFinding(
             Level.ATTENTION, "paused", "uploads are paused", "drawcli resume", "/server"
