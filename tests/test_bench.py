@@ -138,6 +138,8 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "memory of it",
         "first scan of 300",
         "first scan of 300",
+        "first match of 3 series of 100 slices / scans",
+        "match after a change of the rules / scans",
         "first scan",
         "memory",
         "memory",

@@ -222,11 +222,12 @@ EXCHANGES: Final[dict[str, Limit]] = {
     ),
     "pull-query": Limit(
         peer="archive",
-        content="a query by C-FIND, with all its answers",
+        content="a query by C-FIND or QIDO-RS, with all its answers",
         seconds=300.0,
         largest=64 * KB,
         consequence="the archive is asked again in a later run; exit 7; each answer has that size, "
-        "and a query at most 10,000 studies, 2,000 series or 100,000 images",
+        "or a page of 1,000 answers 16 MiB, and a query at most 10,000 studies, 2,000 series or "
+        "100,000 images",
     ),
     "pull-object": Limit(
         peer="archive",

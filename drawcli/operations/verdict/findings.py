@@ -22,7 +22,17 @@ ALL_WELL: Final = "All is well"
 # Codes of findings, those that explain others first; unknown ones come last.
 _ORDER: Final = (
     *("state-folder", "site-key", "free-space", "run-overdue", "run-stopped", "token"),
-    *("run-failed", "datastore", "server", "receive", "delivery", "setup", "privacy-gate", "held"),
+    *(
+        "run-failed",
+        "datastore",
+        "server",
+        "receive",
+        "pull",
+        "delivery",
+        "setup",
+        "privacy-gate",
+        "held",
+    ),
     *("paused", "run-late", "no-run", "node", "contours", "warnings"),
 )
 _RANKS: Final = {code: number for number, code in enumerate(_ORDER)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import EARLY, KILLED
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.operations.alarm_conditions import WAIT_FOR_NODE, Alarm, AlarmKind, alarms_of
 from drawcli.operations.doctor.kept import read_outcomes
@@ -47,6 +47,7 @@ _CHECKS: Final[tuple[tuple[str, Check], ...]] = (  # made at each look
 _TOLD_OTHERWISE: Final = frozenset(
     {"run lock", "last run", "held jobs", "pause", "server", "receive", *dict(_CHECKS)}
 )
+_HOME: Final = (State.DELIVERED, State.DONE)
 _MADE_BY_RUNS: Final = frozenset({"settings", "datastore", "rules", "ledger"})
 _SENTENCES: Final = {
     "state folder": "the state folder cannot be used",
@@ -71,13 +72,18 @@ class SiteView(NamedTuple):
 def setup_of_new_site(
     ctx: "Context", config: Path, health: RunHealth, jobs: Sequence[Job]
 ) -> list[SetupStep]:
-    """Return the steps of setting up a site that has no job yet; none for another site."""
-    if jobs or len(ctx.ledger.archive):
+    """Return the steps of setting up a site that has no job yet, or nothing to decide by.
+
+    None for a site that has delivered a structure set, or whose jobs can go on.
+    """
+    if len(ctx.ledger.archive) or any(job.state in _HOME for job in jobs):
         return []
-    from drawcli.operations.verdict.setup import setup_steps
+    from drawcli.operations.verdict.setup import DECIDE, setup_steps
 
     site = CheckContext(settings=ctx.settings, config=config, now=ctx.now(), ctx=ctx, probes=False)
-    return setup_steps(site, health)
+    steps = setup_steps(site, health)
+    undecided = any(not step.done and step.name in DECIDE for step in steps)
+    return steps if undecided or not jobs else []
 
 
 def jobs_of_concern(jobs: Iterable[Job]) -> list[Job]:
@@ -131,11 +137,18 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
     if health.server is not None and health.server_is_away:
         text = "the server did not answer the last run"
         yield SiteFinding(Level.ATTENTION, "server", text, "drawcli doctor", "/server")
+    yield from _of_arrival(health)
+
+
+def _of_arrival(health: RunHealth) -> Iterator[SiteFinding]:
+    """Yield why images do not arrive, and whether they are not sent."""
     if health.is_deaf:
         text = "'drawcli receive' is not running: scanners cannot send"
         do = "start its service, or 'drawcli receive'"
         yield SiteFinding(Level.BROKEN, "receive", text, do, "/server")
-    # Pulls that fail belong here, as soon as `RunHealth` knows of them.
+    if health.pulls is not None and health.pulls.is_failing:
+        text = "images cannot be pulled from an archive"
+        yield SiteFinding(Level.ATTENTION, "pull", text, "drawcli doctor", "/server")
     if health.pause is not None:
         yield SiteFinding(
             Level.ATTENTION, "paused", "uploads are paused", "drawcli resume", "/server"

@@ -105,7 +105,8 @@ class SeriesPull:
             if writes and now - record.asked > _ASKED_SECONDS:
                 self.records.touch(key, now)
             return PulledSeries(key, COMPLETE if record.total else NOTHING, record.total)
-        if record.due > now and not self.all_due:
+        waits = now < record.due <= now + LONGEST_WAIT.total_seconds()  # later: by a wrong clock
+        if waits and not self.all_due:
             outcome = WAITING if record.code not in _REFUSALS else REFUSED
             return PulledSeries(key, outcome, record.total, code=record.code, text=record.text)
         return None
@@ -133,7 +134,7 @@ class SeriesPull:
                 self._finish(series, record, result)
                 return
             if missing:
-                self._retrieve(series, missing, result)
+                self._retrieve(series, found, missing, result)
         raise TryLater(
             f"{self.archive.describe()} gets more of the series all the time",
             code="archive-growing",
@@ -168,7 +169,11 @@ class SeriesPull:
         return after
 
     def _retrieve(
-        self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries
+        self,
+        series: ArchivedSeries,
+        found: list[ArchivedInstance],
+        missing: list[ArchivedInstance],
+        result: PulledSeries,
     ) -> None:
         """Retrieve instances; raise TryLater if the archive does not send all of them."""
         if self.store is None:
@@ -181,6 +186,7 @@ class SeriesPull:
                 bucket=self.bucket,
                 series=series.series,
                 wanted=[one.sop_instance for one in missing],
+                there=[one.sop_instance for one in set(found).difference(missing)],
                 tell=partial(part.advance, 1),
             )
             try:
