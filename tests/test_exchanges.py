@@ -813,6 +813,7 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
+_LOGINS = "see `dashboard/access/test_auth.py`"
 _SAVING = "see `adapters/edited_files/test_saving.py`"
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
@@ -900,7 +901,7 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
-        "see `dashboard/access/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+        f"{_LOGINS}: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
     ),
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",
