@@ -4,6 +4,8 @@ Users who may not see patients see such a file with these values replaced: by po
 quotes, escapes and line breaks in a value hide nothing from the search.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,7 +13,7 @@ import yaml
 
 from drawcli.core.rules.conditions import OPTIONS
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path
-from drawcli.core.rules.withheld import INSTEAD, is_withheld, mask_condition
+from drawcli.core.rules.withheld import INSTEAD, identifies_patient, is_withheld, mask_condition
 from drawcli.errors import ConfigError
 from drawcli.system.records import Location
 from drawcli.system.yaml_read import Document
@@ -25,6 +27,31 @@ _Span = tuple[int, int]
 def has_hidden_values(document: Document, location: Location = ()) -> bool:
     """Return whether a file, or the part of it at a location, has such a value."""
     return bool(_spans(document, location))
+
+
+def new_patient_elements(before: Document, after: Document) -> list[str]:
+    """Return the elements of patients that a change compares with other values than before.
+
+    The effect of such a condition on known series tells who they are.
+    """
+    old, new = (Counter(_on_patients(one.data)) for one in (before, after))
+    return sorted({path for path, _ in new - old})
+
+
+def _on_patients(data: Any) -> Iterator[tuple[str, str]]:
+    """Yield the elements of patients that are compared, with what is wanted as JSON."""
+    for item in data if isinstance(data, list) else ():
+        yield from _on_patients(item)
+    for key, value in data.items() if isinstance(data, dict) else ():
+        path = canonical_path(str(key))
+        if path is None:
+            yield from _on_patients(value)
+        elif is_withheld(path) and identifies_patient(path) and not _asks_presence(value):
+            yield path, json.dumps(value, sort_keys=True, default=str)
+
+
+def _asks_presence(wanted: Any) -> bool:
+    return isinstance(wanted, dict) and bool(wanted) and wanted.keys() <= PRESENCE | OPTIONS.keys()
 
 
 def shown_source(document: Document) -> bytes:

@@ -130,7 +130,7 @@ class RuleForm:
         if not self.when.parts and self.when.kind != ALWAYS:
             found["w"] = "Add a condition. To match every series, choose 'every series'."
         if not self.name.strip():
-            found["name"] = "A rule has a name; lists and reasons show it."
+            found["name"] = "Give it a name; lists and reasons show it."
         elif self.name in others:
             found["name"] = "Another rule has this name."
         if not self.exclude and not self.templates:

@@ -83,7 +83,7 @@ def dashboard(
         tls_key=tls_key,
         allow_actions=allow_actions,
         allow_editing=allow_editing,
-        identify=identify,
+        identify=identify or site.dashboard.identify,
         tls_proxy=site.dashboard.tls_proxy,
         proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
     )

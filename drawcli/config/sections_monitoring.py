@@ -83,6 +83,7 @@ class Dashboard(Record):
 
     session_hours: float = setting(12.0, number(above=0, most=168))  # from the login
     idle_minutes: float = setting(60.0, number(least=0, most=10_080))  # of a user with a name
+    identify: bool = setting(default=False, kind=SWITCH)  # as --identify, without a terminal
     tls_proxy: bool = setting(default=False, kind=SWITCH)  # it ends TLS: cookies for https
     proxies: list[str] = setting([], NETWORKS)  # whose X-Forwarded-For is trusted
 

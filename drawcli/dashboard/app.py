@@ -1,5 +1,6 @@
 """The ASGI application: routes and middleware."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from math import ceil
@@ -69,6 +70,7 @@ from drawcli.dashboard.template_pages.asking import ask_server
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.dashboard.template_pages.editor import change_template, edit_template
 from drawcli.dashboard.template_pages.pages import template, templates
+from drawcli.dashboard.turns import AT_ONCE, in_turn
 from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.dashboard.viewer.routes import viewer_routes
 from drawcli.dashboard.volumes import Volumes
@@ -95,15 +97,16 @@ class Files(StaticFiles):
 
 def routes() -> list[BaseRoute]:
     """Return every route."""
+    pixels, tables = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
     return [
         Route("/", overview),
         Route("/jobs", jobs),
         Route("/jobs.csv", jobs_csv),
-        *find_routes(),
+        *find_routes(pixels),
         Route("/jobs/{job}", job),
-        Route("/jobs/{job}/pictures", pictures),
-        Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
-        *viewer_routes(),
+        Route("/jobs/{job}/pictures", in_turn(pixels, pictures)),
+        Route("/jobs/{job}/pictures/{plane}/{index:int}.png", in_turn(pixels, picture)),
+        *viewer_routes(pixels),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
         Route("/qa", qa),
@@ -111,8 +114,8 @@ def routes() -> list[BaseRoute]:
         Route("/qa/chart", chart),
         Route("/qa/chart.csv", chart_csv),
         Route("/qa/pair/{job}", pair),
-        Route("/qa/pair/{job}/pictures", pair_pictures),
-        Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", pair_picture),
+        Route("/qa/pair/{job}/pictures", in_turn(pixels, pair_pictures)),
+        Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", in_turn(pixels, pair_picture)),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates", templates),
@@ -125,7 +128,7 @@ def routes() -> list[BaseRoute]:
         Route("/checkup", checkup),
         Route("/settings", settings),
         *editing_routes(),
-        *record_routes(),
+        *record_routes(tables),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route(START_PATH, start_login),

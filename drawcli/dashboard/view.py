@@ -40,7 +40,7 @@ from drawcli.dashboard.runs.starter import RunStarter
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.template_pages.catalogue_request import CatalogueRequest
 from drawcli.system.durations import duration, long_duration
-from drawcli.system.printable import size, volume_with_unit
+from drawcli.system.printable import counted, size, volume_with_unit
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 GLYPHS: Final = {
@@ -189,6 +189,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
+        "counted": counted,
         "reasons_of": _reasons_of,
         "setting_meanings": setting_meanings,
         "state_meanings": state_meanings,

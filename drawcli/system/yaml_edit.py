@@ -102,6 +102,7 @@ def _added(text: str, section: str, before: str, entries: list[tuple[str, ...]],
         spare = [""] if above is not None else []
         return _inserted(text, at, [f"{section}:", *_indented(plain, _STEP), *spare], newline)
     lines = plain
+    text, value = _without_empty_brackets(text, value)
     if isinstance(value, yaml.ScalarNode) and not value.value:
         at, indent = key.end_mark.index, _STEP
     elif isinstance(value, yaml.CollectionNode) and value.value and not value.flow_style:
@@ -117,6 +118,16 @@ def _added(text: str, section: str, before: str, entries: list[tuple[str, ...]],
     line_end = text.find("\n", at)
     at = len(text) if line_end < 0 else line_end + 1
     return _inserted(text, at, _indented(lines, indent), newline)
+
+
+def _without_empty_brackets(text: str, value: yaml.Node | None) -> tuple[str, yaml.Node | None]:
+    """Return a text and the value of a section, which has no brackets if it has no entry."""
+    empty = isinstance(value, yaml.CollectionNode) and value.flow_style and not value.value
+    if value is None or not empty or "#" in text[value.start_mark.index : value.end_mark.index]:
+        return text, value
+    before = text[: value.start_mark.index].rstrip()
+    mark = value.start_mark
+    return before + text[value.end_mark.index :], yaml.ScalarNode(value.tag, "", mark, mark)
 
 
 def _section(text: str, name: str) -> tuple[yaml.Node | None, yaml.Node | None]:

@@ -5,13 +5,18 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from typing import TYPE_CHECKING
 
 import pytest
 
 from drawcli.dashboard.access.password import Secret
+from drawcli.dashboard.access.rights import Right
 from tests.cli.conftest import Run, piped
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS
+
+if TYPE_CHECKING:
+    from drawcli.dashboard.access.options import DashboardOptions
 
 
 def test_another_address_is_refused_with_what_to_do(drawcli: Run) -> None:
@@ -32,6 +37,24 @@ def test_a_password_is_taken_from_standard_input_and_a_token_is_told_once(
     assert (given.code, stored) == (0, True)
     assert WORDS not in given.out + given.err
     assert Secret(site.state).verify(token)
+
+
+def test_a_setting_shows_patients_without_a_terminal_and_the_option_does_not(
+    drawcli: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[DashboardOptions] = []
+    monkeypatch.setattr(
+        "drawcli.dashboard.serve.serve", lambda _site, options, *_rest: served.append(options)
+    )
+    site.add_line("dashboard: {identify: true}")
+    without = drawcli("dashboard")
+    Secret(site.state).store(WORDS)
+    by_setting, by_option = drawcli("dashboard"), drawcli("dashboard", "--identify")
+
+    assert (without.code, by_setting.code, by_option.code) == (2, 0, 2)
+    assert "needs a password" in without.err
+    assert "on a terminal only" in by_option.err
+    assert [one.rights for one in served] == [{Right.PATIENTS}]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts otherwise")

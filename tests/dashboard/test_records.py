@@ -76,7 +76,18 @@ def test_a_long_audit_log_has_pages(client: TestClient, ctx: Context) -> None:
     assert "No line matches" in client.get("/audit?page=99").text
 
 
-@pytest.mark.parametrize("query", ["page=x", "page=99999999999", "kind=x", "from=1", "job=%00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "page=x",
+        "page=99999999999",
+        "kind=x",
+        "from=1",
+        "job=%00",
+        "to=0001-01-01",
+        "from=9999-12-31",
+    ],
+)
 def test_an_odd_query_is_no_bug(client: TestClient, query: str) -> None:
     for address in ("/audit", "/audit.csv", "/statistics", "/statistics.csv"):
         assert client.get(f"{address}?{query}").status_code in (200, 400)

@@ -231,6 +231,30 @@ def test_a_new_site_lists_what_is_missing_and_ticks_what_is_done(
     assert "All is well" in after
 
 
+def test_a_site_without_a_rule_is_not_well_although_runs_have_begun(
+    serve: Serve, ctx: Context, pelvis: list[Path], in_state: Callable[..., Job]
+) -> None:
+    now = datetime.now(UTC)
+    RunLog(ctx.settings.state_dir).add(Run("0badcafe", now, now, 0, "", ANSWERED))
+    in_state(State.UNMATCHED)
+    page = serve(password=WORDS, allow_actions=True, allow_editing=True)
+    log_in(page)
+    with_rules = page.get("/").text
+    ctx.settings.rules.write_text("rules: []\n", encoding="utf-8")
+    ctx.settings.templates.write_text("templates: {}\n", encoding="utf-8")
+    empty = page.get("/").text
+    in_state(State.DONE, "fedcba987654-1")
+    begun = page.get("/").text
+
+    assert pelvis
+    assert "All is well" in with_rules
+    assert "The site is not set up yet: 2 of 8 steps are missing" in empty
+    assert '<a href="/edit/templates">The site is not set up yet' in empty
+    assert '<a class="button small" href="/unmatched">Write a rule from a series</a>' in empty
+    assert "not set up yet" not in begun
+    assert "There is no rule yet" in page.get("/rules").text
+
+
 def test_monitors_log_in_with_the_token_as_for_metrics(serve: Serve, planted: Planted) -> None:
     page = serve(password=WORDS)
 

@@ -40,6 +40,9 @@ def added(text: str, *entries: YamlEntry) -> str:
         ("\ufeffrules:\n  - a: 1\n...\n", "\ufeffrules:\n  - a: 1\n  - b: 2\n...\n"),
         ("# only a remark\n", "# only a remark\nrules:\n  - b: 2\n"),
         ("", "rules:\n  - b: 2\n"),
+        ("rules: []\n", "rules:\n  - b: 2\n"),
+        ("# top\nrules:  [ ]  # none yet\nz: 1\n", "# top\nrules:  # none yet\n  - b: 2\nz: 1\n"),
+        ("rules:\n  []\n", "rules:\n  - b: 2\n"),
     ],
 )
 def test_an_entry_goes_to_the_end_of_its_section(before: str, after: str) -> None:
@@ -65,7 +68,7 @@ def test_an_entry_of_a_mapping_goes_in_by_its_name() -> None:
     assert after == "templates:\n  One: {x: 1} # kept\n  Two:\n    x: 2\n\n# end\n"
 
 
-@pytest.mark.parametrize("text", ["rules: []\n", "rules: [a, b]\n", "rules: {a: 1}\n"])
+@pytest.mark.parametrize("text", ["rules: [a, b]\n", "rules: {a: 1}\n"])
 def test_a_section_in_brackets_is_left_alone(text: str) -> None:
     with pytest.raises(ConfigError, match=r"rules.yaml:1:1: 'rules' is written in brackets"):
         added(text)

@@ -167,7 +167,7 @@ class WebArchive:
             while True:
                 self.tick()
                 path = query_path(level, asked, len(seen), PULL_PAGE)
-                page, has_more = self._page(path, deadline)
+                page, has_more = self._page(level, path, deadline)
                 before = len(seen)
                 for answer in page:
                     seen.add(repr(sorted(answer.items())).encode("utf-8", "replace"))
@@ -178,11 +178,14 @@ class WebArchive:
                 if len(seen) == before or not (has_more or len(page) == PULL_PAGE):
                     return list(found.values())
 
-    def _page(self, path: str, deadline: Deadline) -> tuple[list[dict[int, list[str]]], bool]:
+    def _page(
+        self, level: str, path: str, deadline: Deadline
+    ) -> tuple[list[dict[int, list[str]]], bool]:
         """Return the answers of one request, and whether the archive says that it has more."""
         request = WebRequest("GET", self.url + path, _JSON)
         answer = exchange(self._connected(), request, deadline, PULL_PAGE_BYTES)
-        if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+        is_gone = answer.status == HTTPStatus.NOT_FOUND and level != STUDY
+        if is_gone or answer.status == HTTPStatus.NO_CONTENT:
             return [], False
         self._check(answer.status, "the query")
         return decode_answers(answer.body), answer.warning.startswith("299")

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from secrets import randbits
 from typing import Final, NamedTuple, cast
 
 from drawcli.errors import ConfigError
@@ -20,6 +21,7 @@ FILE_NAME: Final = "series.sqlite"
 _FORMAT: Final = 1
 _KEPT_SECONDS: Final = 400 * 86_400.0  # after the archive last named a series
 _WAIT_SECONDS: Final = 30.0
+_IDENTITY_BITS: Final = 31
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS series (
   key TEXT PRIMARY KEY, source TEXT, total INTEGER, others INTEGER, whole INTEGER, asked REAL,
@@ -52,6 +54,11 @@ class PullRecords:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+
+    @property
+    def identity(self) -> str:
+        """A random number of the file: one that is made again has another."""
+        return str(self._database.execute("PRAGMA application_id").fetchone()[0])
 
     def get(self, key: str) -> PullRecord | None:
         """Return the record of a series."""
@@ -87,7 +94,7 @@ class PullRecords:
     def changed_since(self, number: int) -> tuple[list[str], int]:
         """Return the series that were changed after a change, and the number of the last one.
 
-        All, if the file is another than the one of that change.
+        All, if there is no such change.
         """
         last = self._database.execute("SELECT MAX(changed) FROM series").fetchone()[0] or 0
         after = number if number <= last else 0
@@ -158,18 +165,26 @@ def read_records(state_dir: Path) -> Iterator[PullRecords | None]:
 
 def _connected(path: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode; what it commits survives a power cut."""
-    database = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_SECONDS)
-    with suppress(OSError):
-        path.chmod(0o600)
+    with ExitStack() as open_:
+        database = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_SECONDS)
+        open_.callback(database.close)
+        with suppress(OSError):
+            path.chmod(0o600)
+        _prepare(database, path)
+        open_.pop_all()
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > _FORMAT:
-        database.close()
         raise _unusable(path, f"is of a later version of drawcli (format {version})")
     if version < _FORMAT:
-        database.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
-    return database
+        marks = f"PRAGMA application_id = {randbits(_IDENTITY_BITS)};"
+        marks += f"PRAGMA user_version = {_FORMAT};"
+        database.executescript(f"BEGIN;{_SCHEMA}{marks}COMMIT;")
 
 
 def _unusable(path: Path, why: str) -> ConfigError:

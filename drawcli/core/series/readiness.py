@@ -42,6 +42,9 @@ _OF_MR: Final = (
     | dict.fromkeys(("OUT_PHASE", "OPP_PHASE", "OP"), "OP")
     | {word: word for word in ("ADC", "FA", "TRACEW", "VELOCITY", "MIP", "SUB")}
 )
+_UNRECORDED_TEXT: Final = (
+    "pulled, but the record of its images is missing or damaged: the next pull makes it again"
+)
 _SEVERAL_TEXT: Final = "more than one multi-frame image in the series"
 
 
@@ -141,11 +144,14 @@ class PullProgress(NamedTuple):
     expected: int  # instances that the archive has named
     missing: int  # of them, in the datastore
     is_whole: bool  # the archive was asked again after the last one, and has no more
+    is_unrecorded: bool = False  # a pull wrote it, but what the archive has named is not known
 
 
 def check_pulled(verdict: Verdict, progress: PullProgress) -> Verdict:
     """Return the verdict, or one that waits while an archive has, or may have, more of a series."""
     missing, expected = progress.missing, progress.expected
+    if progress.is_unrecorded and verdict.readiness is not Readiness.IGNORED:
+        return waiting(PULLING, _UNRECORDED_TEXT)
     is_complete = progress.is_whole and not missing
     if is_complete or not expected or verdict.readiness is Readiness.IGNORED:
         return verdict

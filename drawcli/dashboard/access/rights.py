@@ -25,7 +25,7 @@ _REFUSED_BY_ROLE: Final = {
     Right.EDIT: "Your role does not include rules and templates.",
 }
 _REFUSED: Final = {
-    Right.PATIENTS: "Patients are not shown. Start the page with --identify to see them.",
+    Right.PATIENTS: "Patients are not shown. Start the page with --identify or dashboard.identify.",
     Right.ACT: "The page is read-only. Start it with --allow-actions to act.",
     Right.EDIT: "Rules and templates are read-only. Start the page with --allow-editing.",
 }

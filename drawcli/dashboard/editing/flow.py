@@ -23,6 +23,7 @@ from drawcli.authoring.file_drafts import (
     draft_on,
     text_shown,
 )
+from drawcli.authoring.hidden_values import new_patient_elements
 from drawcli.dashboard.access.auth import SEE_OTHER
 from drawcli.dashboard.access.rights import Right, Visitor, visitor_of
 from drawcli.dashboard.editing.files import EditedFile
@@ -98,7 +99,7 @@ async def answer(request: Request, form: FormData, what: Proposal, again: Again)
     site = parts_of(request).site
     base, saving = str(form.get(BASE, "")), step_of(form) is Step.SAVE
     try:
-        draft, checked = await run_in_threadpool(drafted, site, what, base)
+        draft, checked = await run_in_threadpool(drafted, request, what, base)
         is_confirmed = not checked.failed or form.get(ANYWAY) == "yes"
         if saving and is_confirmed and form.get(SHOWN) == draft.digest:
             saved = await run_in_threadpool(_saved, site, what, draft, visitor_of(request))
@@ -133,14 +134,33 @@ def _preview(
     )
 
 
-def drafted(site: SiteReader, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
-    """Return the draft of a change and what the commands say of it; see `draft_of`."""
+def drafted(request: Request, what: Proposal, base: str) -> tuple[FileDraft, CheckedFile]:
+    """Return the draft of a change and what the commands say of it; see `draft_of`.
+
+    Raises
+    ------
+    UsageError
+        Where it asks for patients, and the user may not see them.
+    """
+    site = parts_of(request).site
     settings = site.ctx.settings
     try:
         draft = draft_of(what.file.path(settings), what.edit, base=base)
+        if not _sees(request):
+            _check_asks_nobody(draft)
         return draft, what.file.check(draft.before, draft.after, settings, site.now.date())
     except RecursionError:
         raise ConfigError(f"{what.file.name}: nested too deep") from None
+
+
+def _check_asks_nobody(draft: FileDraft) -> None:
+    """Raise UsageError where a change would find out the patients of known series."""
+    asked = new_patient_elements(draft.before, draft.after)
+    if asked:
+        raise UsageError(
+            f"the rule compares {', '.join(asked)}, which may identify a patient",
+            hint="Only who may see patients can do so. Choose another element.",
+        )
 
 
 def _saved(site: SiteReader, what: Proposal, draft: FileDraft, visitor: Visitor) -> Saved:

@@ -29,6 +29,7 @@ ADD_GROUP: Final = "group"
 REMOVE: Final = "remove"
 USE: Final = "use"  # an element of the series with its value
 _BUTTON: Final = re.compile(r"(add|group|remove|use):(.{1,300})", re.DOTALL)
+_NUMBER: Final = re.compile("[0-9]{1,6}")  # of a part
 _LONGEST: Final = 2000  # characters of a field
 
 
@@ -64,7 +65,7 @@ def _node(fields: Mapping[str, str], place: str) -> Node:
     start, numbers = f"{place}.", set[int]()
     for name in fields:
         number = name.removeprefix(start).partition(".")[0] if name.startswith(start) else ""
-        numbers |= {int(number)} if number.isascii() and number.isdecimal() else set()
+        numbers |= {int(number)} if _NUMBER.fullmatch(number) else set()
     known = (*GROUPS[:2], ALWAYS) if place == "w" else GROUPS
     parts = tuple(_node(fields, f"{start}{number}") for number in sorted(numbers))
     kind = kind if kind in known else "all"

@@ -36,7 +36,13 @@ from drawcli.dashboard.editing.flow import (
 )
 from drawcli.dashboard.editing.kept_forms import editing
 from drawcli.dashboard.editing.rule_fields import USE, after_button, form_from, pressed
-from drawcli.dashboard.editing.rule_places import check_shown, place_of, place_shown, proposal_of
+from drawcli.dashboard.editing.rule_places import (
+    check_sent,
+    check_shown,
+    place_of,
+    place_shown,
+    proposal_of,
+)
 from drawcli.dashboard.editing.rule_text_pages import TextShown, rule_text, text_page
 from drawcli.dashboard.editing.rule_words import OPERATOR_WORDS, OPTION_WORDS
 from drawcli.dashboard.editing.trial_pages import tried
@@ -98,6 +104,7 @@ def edit_rule(request: Request) -> Response:
 async def submit_rule(request: Request, form: FormData) -> Response:
     """Answer the form of a rule: a button for conditions, a trial, the diff, or the save."""
     around = await run_in_threadpool(_around, request, place_of(form), str(form.get("job", "")))
+    await run_in_threadpool(check_sent, request, around.document, around.place)
     base, first = (str(form.get(name, "")) for name in (BASE, "first"))
     around = replace(around, base=base, first=first or base)
     try:

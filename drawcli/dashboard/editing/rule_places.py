@@ -1,5 +1,6 @@
 """Which rule of the file a page or a form is about, who may see it, and what is proposed."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -15,6 +16,7 @@ from drawcli.dashboard.editing.files import RULES
 from drawcli.dashboard.editing.flow import Proposal
 from drawcli.dashboard.editing.trial_pages import effect_of
 from drawcli.dashboard.view import parts_of
+from drawcli.errors import UsageError
 from drawcli.system.yaml_read import Document, read_yaml
 
 _HIDDEN: Final = (
@@ -51,6 +53,13 @@ def place_shown(request: Request) -> tuple[RulePlace, Document]:
     if not 0 <= number < len(rules):
         raise HTTPException(404, "There is no such rule.")
     return RulePlace(number, name_of(rules[number])), document
+
+
+def check_sent(request: Request, document: Document, place: RulePlace | None) -> None:
+    """Raise 403 for a form about a rule with values that the user may not see."""
+    with suppress(UsageError):  # the rule is gone: the answer says so
+        if place is not None:
+            check_shown(request, document, place._replace(number=place.find(document)))
 
 
 def check_shown(request: Request, document: Document, place: RulePlace) -> None:

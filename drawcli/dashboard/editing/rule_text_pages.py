@@ -1,6 +1,7 @@
 """The text of one rule in a field; the order of the rules, their switches, deletion."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -21,10 +22,16 @@ from drawcli.authoring.rule_edits import (
 from drawcli.dashboard.access.rights import Right, require
 from drawcli.dashboard.editing.flow import BASE, INVALID, Step, answer, step_of
 from drawcli.dashboard.editing.kept_forms import editing
-from drawcli.dashboard.editing.rule_places import check_shown, place_of, place_shown, proposal_of
+from drawcli.dashboard.editing.rule_places import (
+    check_sent,
+    check_shown,
+    place_of,
+    place_shown,
+    proposal_of,
+)
 from drawcli.dashboard.view import page, parts_of
-from drawcli.errors import DrawcliError
-from drawcli.system.yaml_read import Document
+from drawcli.errors import ConfigError, DrawcliError
+from drawcli.system.yaml_read import Document, read_yaml
 from drawcli.system.yaml_text.splice import entry_text
 
 TEXT: Final = "/edit/rules/text"
@@ -62,6 +69,7 @@ async def submit_rule_text(request: Request, form: FormData) -> Response:
     place = place_of(form)
     if place is None:
         raise HTTPException(400, "The form cannot be read.")
+    await run_in_threadpool(_check_sent, request, place)
     text = str(form.get("text", "")).replace("\r\n", "\n")
     shown = TextShown(place, str(form.get(BASE, "")), text)
 
@@ -77,6 +85,11 @@ async def submit_rule_text(request: Request, form: FormData) -> Response:
         return await run_in_threadpool(again, problems)
     what = proposal_of(request, edit, f"Change rule {place.name or place.number + 1}", TEXT)
     return await answer(request, form, what, again)
+
+
+def _check_sent(request: Request, place: RulePlace) -> None:
+    with suppress(ConfigError):  # somebody left the file broken: the answer says so
+        check_sent(request, read_yaml(parts_of(request).site.ctx.settings.rules), place)
 
 
 @editing

@@ -40,8 +40,7 @@ async def tried(
     if problems:
         return page(request, "edit_trial.html", **facts, unready=True)
     try:
-        site = parts_of(request).site
-        _, checked = await run_in_threadpool(drafted, site, what, str(form.get(BASE, "")))
+        _, checked = await run_in_threadpool(drafted, request, what, str(form.get(BASE, "")))
     except DrawcliError as err:
         facts["why_not"] = " ".join([str(err), err.hint]).strip()
         return page(request, "edit_trial.html", **facts, unready=False)

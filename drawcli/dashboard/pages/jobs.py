@@ -22,6 +22,7 @@ from drawcli.dashboard.find.downloads import downloads_of
 from drawcli.dashboard.find.filters import saved_filters
 from drawcli.dashboard.job_query import DAYS, HELD, NOW, ROWS, SORTS, WARNINGS, JobQuery, Listing
 from drawcli.dashboard.job_table import columns_for, job_rows, titles
+from drawcli.dashboard.next_steps import of_job
 from drawcli.dashboard.pages.ratings import rating_box
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import STATUS_TEXTS
@@ -86,6 +87,7 @@ def job(request: Request) -> Response:
     found = site.job(request.path_params["job"])
     work = site.ctx.work
     done = request.query_params.get("done", "")
+    has_pictures = parts.previews.can_show(found)
     explanation = read_explanation(found, work, site.rulebook if identify else None)
     return page(
         request,
@@ -109,7 +111,8 @@ def job(request: Request) -> Response:
         templates=site.template_names() if may_act else [],
         done=completed_action(found, done),
         rating=rating_box(found, site, done, identify=identify),
-        has_pictures=parts.previews.can_show(found),
+        has_pictures=has_pictures,
+        steps=of_job(found, visitor, has_pictures=has_pictures and parts.entry.requires_login),
         pair=_pair(found, parts.qa),
     )
 

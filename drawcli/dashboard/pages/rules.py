@@ -76,7 +76,8 @@ def unmatched(request: Request) -> Response:
     states = (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED)
     among = [job for job in reversed(site.snapshot().jobs) if job.state in states]
     groups = {state: [job for job in among if job.state is state] for state in states}
-    return page(request, "unmatched.html", groups=groups, most=_MOST_LISTED)
+    looked = bool(site.snapshot().jobs) or site.health.last is not None
+    return page(request, "unmatched.html", groups=groups, most=_MOST_LISTED, looked=looked)
 
 
 def _editing(request: Request) -> dict[str, Any]:

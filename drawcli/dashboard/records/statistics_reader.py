@@ -17,6 +17,7 @@ from drawcli.operations.report import WHOLE, Report, report_of
 
 _USUAL: Final = timedelta(days=29)
 LONGEST: Final = timedelta(days=366)
+_EARLIEST: Final = date(2000, 1, 1)
 _MOST_KEPT: Final = 8
 UNKNOWN: Final = "not known"
 
@@ -34,7 +35,7 @@ class StatisticsQuery(NamedTuple):
     def of(cls, request: Request, today: date) -> "StatisticsQuery":
         """Read it from an address: the last 30 days by default, a year at most."""
         query = request.query_params
-        last = min(day_in(request, "to") or today, today)
+        last = max(min(day_in(request, "to") or today, today), _EARLIEST)
         first = min(day_in(request, "from") or last - _USUAL, last)
         names = (query.get(name, "")[:200] for name in ("template", "modality", "scanner"))
         return cls(max(first, last - LONGEST), last, *names)

@@ -21,7 +21,6 @@ from drawcli.dashboard.template_pages.volumes import StructureVolumes, recent_vo
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError
 from drawcli.pipeline.explain import lint_templates
-from drawcli.system.printable import volume_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ class DrawnRow:
         if self.look.volume_cm3 is None:
             return ""
         low, high = self.look.volume_cm3
-        return f"{volume_text(low) if low else 0} to {volume_text(high)} cm³"
+        return f"{low:,.10g} to {high:,.10g} cm³"
 
     @property
     def presence(self) -> str:

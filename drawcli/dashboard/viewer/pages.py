@@ -1,7 +1,7 @@
 """The viewer and its data: facts of images and structures, pictures, places, findings.
 
-Reading images and cutting planes never blocks the event loop: at most `AT_ONCE` requests do so in
-threads, the others wait. Nothing here names a patient; pixels need a login.
+Reading images and cutting planes never blocks the event loop: at most `AT_ONCE` of `turns.py` do so
+in threads, the others wait. Nothing here names a patient; pixels need a login.
 """
 
 import asyncio
@@ -26,7 +26,6 @@ from drawcli.dashboard.viewer.subject import LoadedSubject, ViewerSubject
 from drawcli.errors import DrawcliError, UsageError
 
 Open = Callable[[Request], ViewerSubject]
-AT_ONCE: Final = 3  # requests that read or draw: other pages keep their threads
 _GZIP: Final = 31  # wbits of zlib: a gzip header
 _UNITS: Final = {"CT": "HU"}
 

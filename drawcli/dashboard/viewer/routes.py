@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 from starlette.routing import BaseRoute, Route
 
-from drawcli.dashboard.viewer.pages import AT_ONCE, Open, Viewer
+from drawcli.dashboard.viewer.pages import Open, Viewer
 from drawcli.dashboard.viewer.subject import of_job, of_pair
 
 
-def viewer_routes() -> list[BaseRoute]:
+def viewer_routes(turn: asyncio.Semaphore) -> list[BaseRoute]:
     """Return the routes of the viewer."""
-    turn = asyncio.Semaphore(AT_ONCE)
     return [
         *_routes("/jobs/{job}/viewer", of_job, turn),
         *_routes("/qa/pair/{job}/viewer", of_pair, turn),

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from drawcli.operations.overview import RunHealth
 
 _SHARE_SECONDS: Final = 2.0  # a page waits for it
+DECIDE: Final = ("Templates", "Rules")  # steps without which no series is sent
 _TO_DO: Final = {  # what to do, page of the web page, check of `doctor` with the same subject
     "Settings": ("drawcli config check", "/settings", ""),
     "Site key": ("drawcli init", "/checkup", "site key"),
     "Token": ("drawcli token set", "/server", "token"),
     "Datastore": ("correct 'datastore' in drawcli.yaml", "/settings", ""),
-    "Templates": ("drawcli templates new NAME --structure ROI", "/rules#templates", ""),
+    "Templates": ("drawcli templates new NAME --structure ROI", "/templates", ""),
     "Rules": ("drawcli rules new --from FOLDER", "/rules", ""),
     "Delivery": ("drawcli doctor", "/settings", ""),
     "Cron": ("'drawcli init' prints a line for 'crontab -e'", "/server", ""),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import EARLY, KILLED
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.operations.alarm_conditions import WAIT_FOR_NODE, Alarm, AlarmKind, alarms_of
 from drawcli.operations.doctor.kept import read_outcomes
@@ -47,6 +47,7 @@ _CHECKS: Final[tuple[tuple[str, Check], ...]] = (  # made at each look
 _TOLD_OTHERWISE: Final = frozenset(
     {"run lock", "last run", "held jobs", "pause", "server", "receive", *dict(_CHECKS)}
 )
+_HOME: Final = (State.DELIVERED, State.DONE)
 _MADE_BY_RUNS: Final = frozenset({"settings", "datastore", "rules", "ledger"})
 _SENTENCES: Final = {
     "state folder": "the state folder cannot be used",
@@ -71,13 +72,18 @@ class SiteView(NamedTuple):
 def setup_of_new_site(
     ctx: "Context", config: Path, health: RunHealth, jobs: Sequence[Job]
 ) -> list[SetupStep]:
-    """Return the steps of setting up a site that has no job yet; none for another site."""
-    if jobs or len(ctx.ledger.archive):
+    """Return the steps of setting up a site that has no job yet, or nothing to decide by.
+
+    None for a site that has delivered a structure set, or whose jobs can go on.
+    """
+    if len(ctx.ledger.archive) or any(job.state in _HOME for job in jobs):
         return []
-    from drawcli.operations.verdict.setup import setup_steps
+    from drawcli.operations.verdict.setup import DECIDE, setup_steps
 
     site = CheckContext(settings=ctx.settings, config=config, now=ctx.now(), ctx=ctx, probes=False)
-    return setup_steps(site, health)
+    steps = setup_steps(site, health)
+    undecided = any(not step.done and step.name in DECIDE for step in steps)
+    return steps if undecided or not jobs else []
 
 
 def jobs_of_concern(jobs: Iterable[Job]) -> list[Job]:

@@ -38,6 +38,7 @@ class Collector:
     bucket: TokenBucket
     series: str  # Series Instance UID
     wanted: InitVar[Iterable[str]]  # SOP Instance UIDs
+    there: InitVar[Iterable[str]]  # of the series, and stored before: an archive may send them, too
     tell: Callable[[], None]  # called for each object that is durable, or has failed
     outcomes: Counter[str] = field(default_factory=Counter)
     bytes: int = 0  # of data sets that were stored
@@ -47,9 +48,10 @@ class Collector:
     _room: Semaphore = field(default_factory=lambda: Semaphore(PULL_FINISHING))
     _finishing: list[Future[StoreOutcome]] = field(default_factory=list)
 
-    def __post_init__(self, wanted: Iterable[str]) -> None:
-        """Note what is wanted."""
+    def __post_init__(self, wanted: Iterable[str], there: Iterable[str]) -> None:
+        """Note what is wanted, and what is there."""
         self._left.update(wanted)
+        self._taken.update(there)
 
     def take(self, facts: ObjectFacts) -> ArrivingObject | StoreOutcome:
         """Return where an object goes, or why it is refused.

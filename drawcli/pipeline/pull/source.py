@@ -3,11 +3,11 @@
 import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from drawcli.adapters.archive.archive import AWAY
+from drawcli.adapters.archive.archive import AWAY, FoundSeries
 from drawcli.adapters.state.pull_records import PullRecords
 from drawcli.adapters.state.pull_state import SourceState
 from drawcli.config.supported import supported_by
@@ -38,6 +38,7 @@ from drawcli.system.threads import DaemonPool
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from drawcli.adapters.archive.archive import ImageArchive
     from drawcli.config.sections_pull import PullSource
 
 _log = logging.getLogger(__name__)
@@ -107,7 +108,9 @@ class SourcePull:
         """Return why the archive is not asked now, or ""."""
         if self._is_outside():
             return OUTSIDE
-        if not self.options.all_due and state.due > self.ctx.now().timestamp():
+        now = self.ctx.now().timestamp()
+        waits = now < state.due <= now + _LONGEST_WAIT_SECONDS  # later: by a wrong clock
+        if waits and not self.options.all_due:
             return BACKING_OFF
         return UNASKED if self._is_late() else ""
 
@@ -124,7 +127,7 @@ class SourcePull:
             open_.callback(archive.close)
             pool = DaemonPool(_THREADS)
             open_.callback(pool.drain, 1.0)
-            found = archive.find_series(source.query_keys, self._local().date())
+            found = self._asked(archive)
             self.done.problems += found.problems
             self.done.without = found.without
             ctx.progress.expect(len(found.series))
@@ -143,6 +146,27 @@ class SourcePull:
             self._each(found.series, series)
             if store is not None and self.done.stored:
                 store.association_ended()
+
+    def _asked(self, archive: "ImageArchive") -> FoundSeries:
+        """Ask the archive for its series.
+
+        If the time ends before it has named them, that is a failure where it had at least half of
+        a run; otherwise the archive counts as not asked, and comes first in the next pull.
+        """
+        began, until = self.ctx.now(), self.options.until
+        try:
+            return archive.find_series(self.source.query_keys, self._local().date())
+        except TryLater as err:
+            if err.code != OUT_OF_TIME:
+                raise
+            if self._is_outside() or until is None or until - began < self._run_time / 2:
+                self.was_asked, self.done.outcome = False, UNASKED
+                raise
+            raise TryLater(
+                f"{archive.describe()} had not named all its series when the time was over",
+                code="archive-slow",
+                hint="Name more keys or fewer days in 'keys', or set more 'pull.run_minutes'.",
+            ) from None
 
     def _each(self, found: list[ArchivedSeries], pull: SeriesPull) -> None:
         """Pull each series; one that fails does not stop the others."""
@@ -190,6 +214,10 @@ class SourcePull:
     def _is_outside(self) -> bool:
         window = self.source.window
         return window is not None and not window.has(self._local().time())
+
+    @property
+    def _run_time(self) -> timedelta:
+        return timedelta(minutes=self.ctx.settings.pull.run_minutes)
 
     def _local(self) -> datetime:
         return self.ctx.now().astimezone()

@@ -137,10 +137,29 @@ def test_an_answer_that_is_none_is_an_error(
     assert "etc" not in str(err)
 
 
-@pytest.mark.parametrize("status", [204, 404])
-def test_no_match_is_no_error(status: int) -> None:
-    with archive(lambda _request: httpx.Response(status)) as one:
+def test_no_match_is_no_error() -> None:
+    with archive(lambda _request: httpx.Response(204)) as one:
         assert one.find_series([], date(2026, 3, 1)).series == []
+
+
+def test_a_study_that_was_removed_meanwhile_has_no_series() -> None:
+    def answering(request: httpx.Request) -> httpx.Response:
+        is_study = request.url.path.endswith("/studies")
+        study = {"0020000D": {"vr": "UI", "Value": ["1.2.9"]}}
+        return httpx.Response(200, json=[study]) if is_study else httpx.Response(404)
+
+    with archive(answering) as one:
+        assert one.find_series([], date(2026, 3, 1)).series == []
+
+
+def test_an_address_at_which_there_is_no_archive_is_an_error() -> None:
+    with (
+        archive(lambda _request: httpx.Response(404)) as one,
+        pytest.raises(NeedsPerson, match="status 404") as err,
+    ):
+        one.find_series([], date(2026, 3, 1))
+
+    assert "/studies" in (err.value.hint or "")
 
 
 def test_an_archive_that_is_not_there_is_asked_again() -> None:

@@ -1,5 +1,6 @@
 """Rules are changed on the page: shown as a diff, tried, saved; nothing is overwritten or lost."""
 
+import json
 import re
 from html import unescape
 from itertools import pairwise
@@ -166,15 +167,47 @@ def test_errors_stand_beside_the_fields_and_what_was_typed_stays(editor: TestCli
     assert (fields["name"], fields["w.0.e"]) == ("head", "Modalty")
 
 
-def test_a_rule_on_a_patient_is_warned_about(editor: TestClient) -> None:
-    page = editor.get("/edit/rules/1").text
+def test_a_rule_on_a_patient_is_warned_about(serve: Serve, rules: Path) -> None:
+    assert rules.exists()
+    sees = serve(password=WORDS, allow_editing=True, identify=True)
+    log_in(sees)
+    page = sees.get("/edit/rules/1").text
     page = submitted(
-        editor, page, FORM, "preview", **{"w.1.e": "PatientID", "w.1.o": "equals", "w.1.v": "X17"}
+        sees, page, FORM, "preview", **{"w.1.e": "PatientID", "w.1.o": "equals", "w.1.v": "X17"}
     ).text
 
     assert "rule pelvis names one patient or study by PatientID" in page
-    assert "X17" not in " ".join(diff_in(page))  # without --identify
-    assert "PatientID names one patient or study" in submitted(editor, page, FORM, "edit").text
+    assert "PatientID names one patient or study" in submitted(sees, page, FORM, "edit").text
+
+
+@pytest.mark.parametrize("element", ["PatientName", "PatientBirthDate", "folder", "(0019,10,AB)"])
+@pytest.mark.parametrize("step", ["try", "preview", "save"])
+def test_who_may_not_see_patients_cannot_ask_the_rules_for_them(
+    editor: TestClient, rules: Path, unmatched: Job, element: str, step: str
+) -> None:
+    """The effect of a condition on known series would tell a name letter by letter."""
+    assert unmatched.id
+    page = editor.get("/edit/rules/1").text
+    operator, value = ("after", "19500101") if "Date" in element else ("starts_with", "T")
+    asked = {"w.1.e": element, "w.1.o": operator, "w.1.v": value}
+
+    answer = submitted(editor, page, FORM, step, **asked)
+
+    assert "may identify a patient" in answer.text
+    assert "/edit/rules/trials/" not in answer.text
+    assert rules.read_text(encoding="utf-8") == RULES
+    texts = form_in(editor.get("/edit/rules/1/text").text, TEXT)
+    wanted = json.dumps({element: {operator: value}})
+    texts["text"] = texts["text"].replace("Modality: CT", wanted.strip("{}") + "}")
+    assert "may identify a patient" in editor.post(TEXT, data=texts | {"step": step}).text
+    present = {"w.1.e": element, "w.1.o": "exists", "w.1.v": "true"}
+    assert "may identify" not in submitted(editor, page, FORM, "preview", **present).text
+
+
+@pytest.mark.parametrize("place", ["w." + "9" * 5000, "w.²", "w.-1"])
+def test_the_number_of_a_condition_may_be_anything(editor: TestClient, place: str) -> None:
+    page = editor.get("/edit/rules/1").text
+    assert submitted(editor, page, FORM, "edit", **{f"{place}.e": "Modality"}).status_code == 200
 
 
 def test_the_text_of_a_rule_keeps_its_comments(editor: TestClient, rules: Path) -> None:
@@ -298,6 +331,9 @@ def test_a_rule_with_patient_values_is_not_shown_without_identify(
         "was": "pelvis",
         "op": "delete",
     }
+    for address in (FORM, TEXT):  # whether a guess is the value
+        guess = {"text": "- name: pelvis", "w.kind": "all", "w.0.e": "PatientID", "w.0.v": "X17-4"}
+        assert editor.post(address, data=fields | guess | {"step": "preview"}).status_code == 403
     shown = editor.post(ORDER, data=fields).text
     assert any(line.startswith("-        - PatientID: (not told)") for line in diff_in(shown))
     assert "X17" not in shown

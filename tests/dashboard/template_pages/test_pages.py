@@ -48,8 +48,8 @@ def test_a_template_shows_everything_that_its_file_says(client: TestClient) -> N
     for colour in ("165,42,42", "255,255,0", "255,0,0"):
         assert f'fill="rgb({colour})"' in page
     for text in (
-        ("Rectum delivered as Rectum_AI lower part ORGAN may be empty 25.0 to 200 cm³"),
-        "Bladder ORGAN needs contours 20.0 to 1,500 cm³",
+        ("Rectum delivered as Rectum_AI lower part ORGAN may be empty 25 to 200 cm³"),
+        "Bladder ORGAN needs contours 20 to 1,500 cm³",
         "Femur_Head_L may be missing none limits set",
         "Crop of Rectum, outside of Bladder, 2 mm AVOIDANCE",
         "Bladder_05 not delivered: a step on the way to others Margin of Bladder, 5 mm",

@@ -1,12 +1,15 @@
 """An archive of the sandbox with small scans, and a site that pulls from it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import pytest
 from pydicom import dcmread
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
 from drawcli.pipeline.context import Context
@@ -16,8 +19,10 @@ from drawcli.pipeline.pull.source import PullOptions
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.faults import Fault, Panel, read_faults
 from drawcli.sandbox.pacs.archive import PacsArchive
+from drawcli.sandbox.pacs.dicomweb import dicomweb_routes
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import PacsOptions
+from tests import tls
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
@@ -159,6 +164,23 @@ def hospital(
 ) -> Iterator[Hospital]:
     with opened(pulling_site, draw, clock) as ctx:
         yield Hospital(pulling_site, pacs, ctx, clock, scans)
+
+
+@contextmanager
+def dicomweb(hospital: Hospital) -> Iterator[int]:
+    """Let a hospital pull from its archive by DICOMweb; yield the port."""
+    routes = dicomweb_routes(hospital.pacs.archive, hospital.pacs.panel)
+    with TestClient(Starlette(routes=routes)) as client:
+
+        def answered(request: httpx.Request) -> httpx.Response:
+            path, headers = request.url.raw_path.decode(), dict(request.headers)
+            got = client.get(path, headers=headers)
+            return httpx.Response(got.status_code, headers=got.headers, content=got.content)
+
+        with tls.serving(answered, None) as port:
+            node = f"node: 'SANDBOX@127.0.0.1:{hospital.pacs.port}'"
+            hospital.change(node, f"dicomweb: 'http://127.0.0.1:{port}/dicom-web'")
+            yield port
 
 
 def uids(paths: list[Path]) -> set[str]:

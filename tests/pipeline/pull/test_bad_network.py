@@ -2,17 +2,20 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
 
+from drawcli.adapters.archive import web_archive
 from drawcli.adapters.dicom_network import query_association
 from drawcli.core.jobs.job import State
-from tests.fault_proxy import Trouble, faulty
-from tests.pipeline.pull.conftest import Hospital, uids
+from tests.fault_proxy import Proxy, Trouble, faulty
+from tests.pipeline.pull.conftest import Hospital, dicomweb, uids
 
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 PLACES = range(0, 30_000, 1500 if LONG else 11_000)  # bytes that an association carries
+WEB_PLACES = range(0, 20_000, 1500 if LONG else 5_000)  # all answers
 pytestmark = [
     pytest.mark.sweep,
     pytest.mark.filterwarnings(
@@ -27,21 +30,42 @@ def test_whatever_the_network_does_a_series_is_complete_or_waits(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr(query_association, "PULL_NEXT_SECONDS", 5.0)
-    whole = uids(hospital.scans["pelvis"])
-    stopped = 0
     with faulty(hospital.pacs.port) as proxy:
         hospital.change(f":{hospital.pacs.port}'", f":{proxy.port}'")
-        for place, retrieval in product(PLACES, (False, True)):
-            for folder in (hospital.site.store / "pulled", hospital.site.state / "pull"):
-                shutil.rmtree(folder, ignore_errors=True)
-            proxy.troubles = [Trouble()] * retrieval + [Trouble("answered", place, what)]
-            source = hospital.pull()
-            complete = source.counts == {"pulled": 1}
-
-            assert hospital.stored.keys() <= whole
-            assert (hospital.stored.keys() == whole) or not complete
-            stopped += not complete
-            assert hospital.pull().counts.keys() <= {"pulled", "complete"}
-            assert hospital.stored.keys() == whole
-    assert stopped > len(PLACES)
+        places = product(PLACES, (False, True))
+        troubles = ([Trouble()] * get + [Trouble("answered", at, what)] for at, get in places)
+        assert cut_everywhere(hospital, proxy, troubles) > len(PLACES)
     assert hospital.scan().state is State.FOUND
+
+
+@pytest.mark.usefixtures("pelvic")
+@pytest.mark.parametrize("what", ["cut", "end", "lose"])
+def test_the_same_by_dicomweb(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(web_archive, "PULL_NEXT_SECONDS", 5.0)
+    monkeypatch.setattr(web_archive, "_MOST_APART", 3)
+    with dicomweb(hospital) as port, faulty(port) as proxy:
+        hospital.change(f":{port}/", f":{proxy.port}/")
+        troubles = ([Trouble("answered", at, what)] for at in WEB_PLACES)
+        assert cut_everywhere(hospital, proxy, troubles) >= len(WEB_PLACES) - 1
+    assert hospital.scan().state is State.FOUND
+
+
+def cut_everywhere(hospital: Hospital, proxy: Proxy, all_: Iterable[list[Trouble]]) -> int:
+    """Pull with each list of troubles, and again without; return how many pulls were stopped."""
+    whole = uids(hospital.scans["pelvis"])
+    stopped = 0
+    for troubles in all_:
+        for folder in (hospital.site.store / "pulled", hospital.site.state / "pull"):
+            shutil.rmtree(folder, ignore_errors=True)
+        proxy.troubles = troubles
+        source = hospital.pull()
+        complete = source.counts == {"pulled": 1}
+
+        assert hospital.stored.keys() <= whole
+        assert (hospital.stored.keys() == whole) or not complete
+        stopped += not complete
+        assert hospital.pull().counts.keys() <= {"pulled", "complete"}
+        assert hospital.stored.keys() == whole
+    return stopped

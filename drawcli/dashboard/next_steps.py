@@ -1,0 +1,63 @@
+"""The page that does what a text asks for: links and buttons beside the commands of a terminal."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from drawcli.core.jobs.job import Job, State
+from drawcli.dashboard.access.rights import Right, Visitor
+from drawcli.operations.verdict.findings import SetupStep, SiteFinding
+
+CONTROLS: Final = "/#controls-title"  # of the overview: run, pause
+# Reasons that a change of the template can solve.
+_BY_TEMPLATE: Final = frozenset({"structures-missing", "structures-empty", "structure-volume"})
+
+
+class NextStep(NamedTuple):
+    """A link that leads on."""
+
+    text: str
+    page: str
+
+
+def of_finding(
+    finding: SiteFinding, visitor: Visitor, setup: Sequence[SetupStep], unmatched: int
+) -> NextStep:
+    """Return where to go on because of a finding."""
+    if finding.code == "setup":
+        missing = (of_step(step, visitor, unmatched) for step in setup if not step.done)
+        return next(missing, None) or NextStep("Show the steps", finding.page)
+    if finding.code == "held":
+        return NextStep("Held jobs", "/held")
+    if finding.code == "warnings":
+        return NextStep("Show them", finding.page)
+    if visitor.may(Right.ACT) and finding.code in {"no-run", "run-late", "run-stopped"}:
+        return NextStep("Run now", CONTROLS)
+    if visitor.may(Right.ACT) and finding.code == "paused":
+        return NextStep("Send again", CONTROLS)
+    return NextStep("Show", finding.page)
+
+
+def of_step(step: SetupStep, visitor: Visitor, unmatched: int) -> NextStep | None:
+    """Return where a step of the set-up can be done on the page; None: in a terminal only."""
+    if step.name == "Templates" and visitor.may(Right.EDIT):
+        return NextStep("New template", "/edit/templates")
+    if step.name == "Rules" and visitor.may(Right.EDIT) and unmatched:
+        return NextStep("Write a rule from a series", "/unmatched")
+    if step.name == "Rules" and visitor.may(Right.EDIT) and visitor.may(Right.ACT):
+        return NextStep("Run now, then write a rule from a series", CONTROLS)
+    if step.name == "Cron" and visitor.may(Right.ACT):
+        return NextStep("Run now", CONTROLS)
+    return None
+
+
+def of_job(job: Job, visitor: Visitor, *, has_pictures: bool) -> list[NextStep]:
+    """Return where to go on with a job that waits for a user, or to see its contours."""
+    found = [NextStep("Open the viewer", f"/jobs/{job.id}/viewer")] if has_pictures else []
+    if job.state in (State.UNMATCHED, State.AMBIGUOUS) and visitor.may(Right.EDIT):
+        found.append(NextStep("Write a rule", f"/edit/rules/new?job={job.id}"))
+    if job.held and job.template and job.reason_code in _BY_TEMPLATE:
+        name = quote(job.template)
+        to = f"/edit/templates?template={name}" if visitor.may(Right.EDIT) else f"/templates/{name}"
+        found.append(NextStep(f"Template {job.template}", to))
+    return found
