@@ -57,7 +57,7 @@ def test_an_address_that_apprise_does_not_know_is_told_by_its_number(url: str) -
 def test_a_place_is_called_by_number_and_service_and_shows_nothing_of_its_address() -> None:
     place = Recipient(2, f"ntfys://user:{SECRET}@ntfy.example/{SECRET}")
 
-    assert place.name == "place 2 (ntfy)"
+    assert place.name == "recipient 2 (ntfy)"
     assert SECRET not in f"{place!r} {place} {place.key('salt')}"
     assert place.key("salt") != place.key("pepper")
 

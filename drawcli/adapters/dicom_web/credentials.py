@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.secret_source import SecretSource
+from drawcli.system.network.secret_source import SecretSource
 
 _LONGEST_TOKEN: Final = 16_384
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli import __version__
-from drawcli.adapters.secret_source import SecretSource
 from drawcli.errors import OutOfReach
 from drawcli.system.addresses import is_loopback
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.network.client_tls import TlsFiles, client_context, empty_context, tls_failure
+from drawcli.system.network.secret_source import SecretSource
 from drawcli.system.threads import call_with_timeout
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def test_places_of_alarms_are_told_by_their_service(site: Site, ctx: Context, pl
     places.write_text("ntfy://canary-topic\nfoo://canary\n")
     grade, text = seen("notify", site, ctx)
 
-    assert (grade, "place 2 of notify" in text, "canary" in text) == (Grade.FAIL, True, False)
+    assert (grade, "recipient 2 of notify" in text, "canary" in text) == (Grade.FAIL, True, False)
 
 
 @apprise_loads

@@ -1,4 +1,4 @@
-"""A secret of the site, from a file or the output of a command."""
+"""A secret for a network service, from a file or the output of a command."""
 
 from pathlib import Path
 from typing import NamedTuple
