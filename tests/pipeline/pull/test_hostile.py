@@ -101,9 +101,12 @@ def test_damaged_records_stop_neither_the_scan_of_others_nor_the_steps_after_it(
 def test_records_that_are_made_again_are_seen_by_the_next_scan(hospital: Hospital) -> None:
     """Also if they have as many changes as the scan knows of the former file."""
     records = half_pulled(hospital)
+    hospital.pacs.faults("get:A702*2")
+    for _ in range(2):
+        hospital.pull()
     hospital.scan()
     remove(records)
-    hospital.pacs.add(*hospital.scans["head-neck"])  # so there are more changes than before
+    hospital.pacs.add(*hospital.scans["head-neck"])  # so there are as many changes as before
 
     assert hospital.pull().counts == {"pulled": 2}
     run_step("scan", hospital.ctx, Selection())
