@@ -813,6 +813,8 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
+_LOGINS = "see `dashboard/access/test_auth.py`"
+_SAVING = "see `adapters/edited_files/test_saving.py`"
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
 _PULLS = "see `adapters/archive/test_dimse_archive.py`"
@@ -834,6 +836,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "token-command": ("test_a_token_command_is_bounded",) * 3,
     "keyring": ("test_a_keyring_is_bounded",) * 3,
     "git": ("test_git_is_bounded_and_its_word_is_no_commit",) * 3,
+    "git-commit": (
+        f"{_SAVING}: test_a_hook_without_end_is_ended",
+        f"{_SAVING}: test_a_hook_without_end_is_ended",
+        f"{_SAVING}: test_a_hook_that_changes_the_file_is_reported",
+    ),
     "datastore": ("test_a_datastore_that_hangs_is_passed_over", _NO_ANSWER, _NO_ANSWER),
     "reading": (
         "test_a_step_that_reads_images_and_makes_no_progress_ends_the_process",
@@ -894,7 +901,7 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
-        "see `access/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+        f"{_LOGINS}: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
     ),
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",

@@ -1,8 +1,9 @@
 """External programs, limited in time and output.
 
-A program runs in its own session. When it ends, times out or prints too much, the whole session is
-killed, so that no child process stays behind. A process that cannot be killed because it waits for
-a disk is abandoned.
+A program runs in its own session. When it times out or prints too much, it is told to end, so that
+it can remove its locks. Then, as when it ends by itself, the whole session is killed, so that no
+child process stays behind. A process that cannot be killed because it waits for a disk is
+abandoned.
 """
 
 import os
@@ -20,7 +21,7 @@ from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
 
 _PIECE: Final = 64 << 10
-_GRACE_SECONDS: Final = 1.0  # to read the last output of a program that has ended
+_GRACE_SECONDS: Final = 1.0  # to read the last output of a program that has ended, or to let it end
 
 
 class ProgramResult(NamedTuple):
@@ -85,15 +86,24 @@ def _wait_for(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) ->
     both: list[Future[Any]] = [reading, ending]
     wait(both, limit.seconds, FIRST_COMPLETED)
     if len(printed) > limit.largest:
+        _ask_to_end(process, ending)
         return too_much
     wait([ending], max(deadline - monotonic(), 0.0))
     if not ending.done():
+        _ask_to_end(process, ending)
         return ProgramResult(why=f"did not end within {limit.seconds:g} s")
     end_session(process)
     wait([reading], _GRACE_SECONDS)
     return (
         too_much if len(printed) > limit.largest else ProgramResult(ending.result(), bytes(printed))
     )
+
+
+def _ask_to_end(process: "subprocess.Popen[bytes]", ending: "Future[int]") -> None:
+    """Let a program remove its locks before it is killed."""
+    with suppress(OSError):
+        process.terminate()
+    wait([ending], _GRACE_SECONDS)
 
 
 def _feed(stream: IO[bytes], given: bytes) -> None:

@@ -327,7 +327,7 @@ def test_show_tells_why_a_rule_did_not_fire(drawcli: Run, site: Site) -> None:
     told = drawcli("show", job["id"]).out
 
     assert job["state"] == "unmatched"
-    assert "ProtocolName contains knee: fail" in job["reason"]
+    assert "nearest is thorax-planning-ct (ProtocolName contains thorax: fail" in job["reason"]
     assert "fail    ProtocolName contains knee" in told
     assert "pass    Modality equals CT" in told
 

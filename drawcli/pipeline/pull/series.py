@@ -17,9 +17,10 @@ from drawcli.core.jobs.backoff import LONGEST_WAIT, backoff
 from drawcli.core.jobs.job import State
 from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries
 from drawcli.core.pull.offers import wanted_of
-from drawcli.errors import DiskFull, JobError, NeedsPerson, TryLater
+from drawcli.errors import JobError, NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.pull.collecting import FOLDER, Collector
+from drawcli.pipeline.pull.failures import FEWER, has_fewer, incomplete, no_room
 from drawcli.pipeline.pull.outcome import (
     COMPLETE,
     KNOWN,
@@ -40,7 +41,7 @@ _LOOK_SECONDS: Final = 0.1  # between two looks at the folder of `receive`
 _MOST_ROUNDS: Final = 4  # of asking an archive whose series grows
 _ASKED_SECONDS: Final = 86_400.0  # the time of asking is recorded as often as this
 OUT_OF_TIME: Final = "pull-time"
-_NO_FAULT: Final = frozenset({OUT_OF_TIME, FOLDER})  # codes that are not the archive's
+_NO_FAULT: Final = frozenset({OUT_OF_TIME, FOLDER, FEWER})  # codes that are not the archive's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class SeriesPull:
         try:
             self._pull(series, record, result)
         except NotStored as err:
-            result.error = _no_room(err)
+            result.error = no_room(err)
         except JobError as err:
             result.error = err
             self._note_failure(key, err, result)
@@ -156,13 +157,20 @@ class SeriesPull:
         found: Sequence[ArchivedInstance],
         others: int,
     ) -> PullRecord:
-        """Record what is expected; it stays whole if the archive has nothing new."""
+        """Record what is expected; it stays whole if the archive has nothing new.
+
+        What another archive of the settings has named is expected, too.
+        """
         digests, known = self._digests(found), self._known(key) if record else frozenset[str]()
-        before = record or PullRecord(key, self.name, 0)
+        before = record or PullRecord(key, self._address, 0)
         whole = before.whole and digests <= known
+        if before.source != self._address and before.source in self._addresses:
+            if not (before.whole or known <= digests):
+                raise has_fewer(self.archive.describe(), before.source)
+            digests |= known
         now = self.ctx.now().timestamp()
         after = before._replace(
-            source=self.name, total=len(digests), others=others, whole=whole, asked=now
+            source=self._address, total=len(digests), others=others, whole=whole, asked=now
         )
         if record is None or digests != known or whole != before.whole:
             return self.records.put(after, digests)
@@ -200,7 +208,7 @@ class SeriesPull:
         left = self._missing(series, missing)
         result.missing = len(left)
         if left:
-            raise _incomplete(self.archive.describe(), len(left), len(missing), collector)
+            raise incomplete(self.archive.describe(), len(left), len(missing), collector)
 
     def _let_send(
         self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries
@@ -237,12 +245,20 @@ class SeriesPull:
     def _digests(self, found: Sequence[ArchivedInstance]) -> frozenset[str]:
         return frozenset(self.ctx.stand_ins.digest(INSTANCE, one.sop_instance) for one in found)
 
+    @property
+    def _address(self) -> str:
+        return self.name.partition(" (")[0]  # a second source of an archive has a number
+
+    @property
+    def _addresses(self) -> set[str]:
+        return {source.name for source in self.ctx.settings.pull.sources}
+
     def _known(self, key: str) -> frozenset[str]:
         return self.records.expected(key)
 
     def _note_failure(self, key: str, err: JobError, result: PulledSeries) -> None:
         """Record why a series is not complete, and when it is tried again."""
-        record = self.records.get(key) or PullRecord(key, self.name, 0)
+        record = self.records.get(key) or PullRecord(key, self._address, 0)
         result.code, result.text, result.expected = err.code, str(err), record.total
         result.outcome = REFUSED if isinstance(err, NeedsPerson) else WAITING
         if err.code in _NO_FAULT:
@@ -268,33 +284,6 @@ def _wait_for_last(arrived: Callable[[], int], expected: int) -> None:
         sleep(_LOOK_SECONDS)
         if (now := arrived()) != count:
             count, end = now, monotonic() + PULL_LAST_SECONDS
-
-
-def _no_room(err: NotStored) -> DiskFull:
-    return DiskFull(
-        f"no pulled image can be stored: {err.outcome.comment}",
-        hint="Free some space: see receive.keep_free_gib. The next pull goes on.",
-    )
-
-
-def _incomplete(who: str, left: int, asked: int, collector: Collector) -> JobError:
-    """Return the error for a retrieval after which instances are missing."""
-    images = counted(asked, "image")
-    if collector.conflicts:
-        return NeedsPerson(
-            f"{who} has {counted(collector.conflicts, 'image')} whose SOP Instance UID is known "
-            "with other content; kept apart",
-            code="pull-conflict",
-            hint="Compare them in .drawcli-conflicts of the folder.",
-        )
-    refused = collector.refused()
-    why = f": {refused}" if refused else ""
-    extra = f"; it sent {collector.unexpected} others" if collector.unexpected else ""
-    return TryLater(
-        f"{who} did not send {left} of {images}{why}{extra}",
-        code="archive-incomplete",
-        hint="Does it have the images online, and does it send them to this AE title?",
-    )
 
 
 _REFUSALS: Final = frozenset({"archive-refused", "archive-answer", "pull-conflict"})

@@ -13,6 +13,7 @@ from drawcli.adapters.edited_files import saving
 from drawcli.adapters.edited_files.git_commit import Commit
 from drawcli.adapters.edited_files.saving import ChangedMeanwhile, Saved, digest_of, save_file
 from drawcli.errors import ConfigError, DiskFull, DrawcliError
+from drawcli.system.limits import EXCHANGES
 from tests.adapters.edited_files.conftest import NEW, TEXT, git, hook
 
 WHAT = Commit("Dr. Ada Müller", "Change rule a")
@@ -132,6 +133,30 @@ def test_a_hook_that_refuses_puts_the_file_back(kept: Path, tmp_path: Path) -> N
     assert kept.read_bytes() == TEXT
     assert git(kept.parent, "status", "--porcelain") == "M  other.yaml"
     assert git(kept.parent, "log", "--format=%s") == "first"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("while :; do printf a; sleep .01; done", "did not end within"),
+        ("exec cat /dev/zero", "printed more than"),
+    ],
+    ids=["drips", "floods"],
+)
+def test_a_hook_without_end_is_ended(
+    script: str, said: str, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook(kept.parent, script)
+    limit = EXCHANGES["git-commit"]
+    short = limit._replace(seconds=1.0 if "sleep" in script else limit.seconds)
+    monkeypatch.setitem(EXCHANGES, "git-commit", short)
+
+    message = failed(kept, tmp_path)
+
+    assert said in message
+    assert kept.read_bytes() == TEXT
+    hook(kept.parent, "exit 0")
+    assert save(kept, tmp_path).commit
 
 
 def test_a_hook_that_refuses_a_new_file_leaves_it_unknown(kept: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLosslessSV1
+from pydicom.uid import UID, JPEGLosslessSV1
 
 from drawcli.core.deid import value_shapes, vocabulary
 from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
@@ -31,14 +31,15 @@ def known(**values: object) -> KnownIdentifiers:
 
 
 def test_the_own_implementation_class_in_a_received_file_is_no_finding() -> None:
-    made, other = KnownIdentifiers(), "2.25.77"
-    for uid in (IMPLEMENTATION_CLASS, other):
+    made, other = KnownIdentifiers(), UID("2.25.77")
+    own = UID(IMPLEMENTATION_CLASS)
+    for uid in (own, other):
         source = parsed(as_bytes(ct_slice()))
         source.file_meta.ImplementationClassUID = uid
         made.learn("/store/1.dcm", source)
 
     assert other in made.uids
-    assert IMPLEMENTATION_CLASS not in made.uids
+    assert own not in made.uids
 
 
 @pytest.mark.parametrize(

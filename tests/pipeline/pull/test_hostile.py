@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +15,20 @@ from drawcli.core.jobs.job import State
 from drawcli.errors import AnotherRun, TryLater
 from drawcli.pipeline.pull import collecting
 from drawcli.pipeline.pull.outcome import PulledSource
+from drawcli.pipeline.pull.pull import pull
+from drawcli.pipeline.pull.source import PullOptions
 from drawcli.pipeline.runner import Selection, run_once, run_step
+from drawcli.sandbox.pacs.dimse import PacsServer
+from drawcli.sandbox.pacs.options import PacsOptions
 from tests.conftest import SLICES
-from tests.pipeline.pull.conftest import Hospital, dicomweb, uids
+from tests.pipeline.pull.conftest import (
+    Hospital,
+    Pacs,
+    SwitchArchive,
+    SwitchPanel,
+    dicomweb,
+    uids,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
@@ -85,16 +98,18 @@ def test_damaged_records_stop_neither_the_scan_of_others_nor_the_steps_after_it(
 
 
 @pytest.mark.usefixtures("pelvic")
-def test_records_that_are_made_again_are_seen_by_the_next_scan(hospital: Hospital) -> None:
+def test_records_that_are_made_again_are_seen_by_the_next_scan(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also if they have as many changes as the scan knows of the former file."""
-    records = half_pulled(hospital)
-    hospital.scan()
-    remove(records)
-    hospital.pacs.add(*hospital.scans["head-neck"])  # so there are more changes than before
+    with monkeypatch.context() as patched:
+        patched.setattr("drawcli.pipeline.pull.series._MOST_ROUNDS", 1)  # it grows all the time
+        hospital.pull()
+    assert hospital.scan().reason_code == "pulling"
+    remove(hospital.site.state / "pull" / "series.sqlite")
 
-    assert hospital.pull().counts == {"pulled": 2}
-    run_step("scan", hospital.ctx, Selection())
-    assert {job.state for job in hospital.ctx.ledger.jobs()} == {State.FOUND}
+    assert hospital.pull().counts == {"complete": 1}
+    assert hospital.scan().state is State.FOUND
 
 
 @pytest.mark.usefixtures("pelvic")
@@ -196,3 +211,49 @@ def test_a_dry_run_changes_no_byte(hospital: Hospital) -> None:
 
     assert hospital.pull(dry_run=True).counts == {"would-pull": 1}
     assert content() == before
+
+
+@pytest.fixture
+def second(hospital: Hospital, tmp_path: Path) -> Iterator[Pacs]:
+    """Add a second archive, without objects, to the settings."""
+    (tmp_path / "second").mkdir()
+    archive, panel = SwitchArchive(tmp_path / "second"), SwitchPanel()
+    with closing(PacsServer(archive, PacsOptions(), panel)) as server:
+        hospital.change(
+            "keys: {Modality: CT}}]}",
+            "keys: {Modality: CT}}, "
+            f"{{node: 'SANDBOX@127.0.0.1:{server.port}', folder: store/second, "
+            "keys: {Modality: CT}}]}",
+        )
+        yield Pacs(archive, panel, server.port)
+
+
+def test_an_archive_with_a_part_of_a_series_does_not_complete_what_another_has_named(
+    hospital: Hospital, pelvic: list[Path], second: Pacs
+) -> None:
+    second.add(*pelvic[:3])
+    hospital.pacs.faults("get:abort*1")
+
+    outcomes = [dict(one.counts) for one in pull(hospital.ctx, PullOptions()).sources]
+    waiting = hospital.scan()
+
+    assert outcomes == [{"waiting": 1}, {"waiting": 1}]
+    assert (waiting.state, waiting.reason_code) == (State.WAITING, "pulling")
+
+    hospital.clock.advance(minutes=2)
+    for _ in range(3):
+        counts = [dict(one.counts) for one in pull(hospital.ctx, PullOptions()).sources]
+    assert counts == [{"complete": 1}, {"complete": 1}]
+    assert (hospital.scan().state, hospital.scan().slices) == (State.FOUND, SLICES)
+
+
+def test_an_archive_with_the_whole_series_completes_what_another_has_begun(
+    hospital: Hospital, pelvic: list[Path], second: Pacs
+) -> None:
+    second.add(*pelvic)
+    hospital.pacs.faults("get:abort*9")
+
+    outcomes = [dict(one.counts) for one in pull(hospital.ctx, PullOptions()).sources]
+
+    assert outcomes == [{"waiting": 1}, {"pulled": 1}]
+    assert (hospital.scan().state, hospital.scan().slices) == (State.FOUND, SLICES)
