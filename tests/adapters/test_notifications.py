@@ -48,7 +48,7 @@ def test_nobody_there_is_no_error() -> None:
 
 @pytest.mark.parametrize("url", [f"nonsense-{SECRET}", f"foo://{SECRET}", "mailtos://"])
 def test_an_address_that_apprise_does_not_know_is_told_by_its_number(url: str) -> None:
-    with pytest.raises(ConfigError, match="place 3 of notify") as caught:
+    with pytest.raises(ConfigError, match="recipient 3 of notify") as caught:
         _ = Recipient(3, url).name
 
     assert SECRET not in f"{caught.value} {caught.value.hint}"

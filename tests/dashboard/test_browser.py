@@ -41,6 +41,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PAT
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+PATIENCE = 60_000  # ms: a sign of life, not a speed
 WIDE = "W" * 64  # a name without a place to break it
 CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
 
@@ -287,3 +288,15 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     assert page.title() == before
     assert page.locator("#icon").get_attribute("href") == "/static/well.svg"
     summary.with_suffix(".aside").rename(summary)
+
+
+def test_what_was_chosen_stays_when_the_page_updates_itself(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}")
+    template = page.get_by_label("Template")
+    template.select_option("Thorax_OAR")
+    page.locator("h1").click()  # the choice has no focus any more
+    page.locator("#job .lead").evaluate("one => { one.textContent = 'before' }")
+    put_on_hold(served.ctx, "feedfacecafe-9")
+
+    playwright.expect(page.locator("#job .lead")).not_to_have_text("before", timeout=PATIENCE)
+    assert template.input_value() == "Thorax_OAR"
