@@ -23,7 +23,7 @@ PYTESTS := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test types units coverage sweep torture fuzz cron audit lock release bench docs format clean
+.PHONY: demo test types units coverage sweep torture fuzz cron audit lock release vex sign bench docs format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -71,7 +71,7 @@ cron: $(VENV)/.ready-test
 audit: $(VENV)/.ready-release
 	$(BIN)/bandit --quiet -ll --recursive drawcli --configfile pyproject.toml
 	$(BIN)/hadolint packaging/Dockerfile
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement packaging/requirements.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement packaging/requirements.lock
 
 # The versions that a site gets who installs by digests.
 lock: $(VENV)/.ready-release
@@ -95,6 +95,24 @@ release: $(VENV)/.ready-release
 	$(BIN)/python -m zipfile --create dist/drawcli-documents.zip site
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python packaging/everywhere.py dist/*.whl --lock packaging/requirements.lock
 	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json *.zip > SHA256SUMS
+
+# What is publicly known about the locked packages, with our assessment; it asks the internet.
+vex: $(VENV)/.ready-release
+	$(BIN)/python packaging/vex.py packaging/requirements.lock packaging/vex.yaml dist/drawcli-vex.cdx.json
+
+# The digests of what a release consists of, and their signature, verified as a hospital does it:
+# make sign KEY=FILE. It needs `make release vex` first.
+DIST := dist
+SIGNERS := packaging/allowed_signers
+sign:
+	@test -n '$(KEY)' || { echo 'name the private key: make sign KEY=FILE' >&2; exit 2; }
+	@test -s '$(SIGNERS)' || { echo '$(SIGNERS) is missing: see docs/hospital/releases.md' >&2; exit 2; }
+	@test -s '$(DIST)/drawcli-vex.cdx.json' || { echo 'no VEX: make vex' >&2; exit 2; }
+	rm -f '$(DIST)/SHA256SUMS.sig'
+	cd '$(DIST)' && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json *.zip > SHA256SUMS
+	ssh-keygen -Y sign -q -n drawcli-release -f '$(KEY)' '$(DIST)/SHA256SUMS'
+	ssh-keygen -Y verify -f '$(SIGNERS)' -I releases -n drawcli-release -s '$(DIST)/SHA256SUMS.sig' \
+	  < '$(DIST)/SHA256SUMS' || { rm -f '$(DIST)/SHA256SUMS.sig'; exit 1; }
 
 # How fast and how large everything is, beside its floor and beside the tools of today; a table and
 # plots in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs

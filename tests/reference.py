@@ -31,6 +31,8 @@ from drawcli.system.limits import (
 from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND, bytes_in_words, seconds_in_words
 from drawcli.system.records import Record
 from tests.conformance import conformance
+from tests.hospital.flow_pages import PICTURE, data_flow_picture, data_flow_table
+from tests.hospital.soup import soup_list
 
 _COMMON: Final = frozenset(Common._fields)
 ROOT: Final = Path(__file__).parents[1]
@@ -102,6 +104,9 @@ def pages() -> dict[str, str]:
         | copied
         | {
             "docs/deidentification.md": statement(Choices()),
+            "docs/hospital/data-flow.md": _head("Data flow and network", data_flow_table()),
+            PICTURE: data_flow_picture(),
+            "docs/hospital/soup.md": _head("SOUP list", soup_list()),
             "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
         }
     )

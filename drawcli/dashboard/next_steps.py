@@ -20,33 +20,45 @@ class NextStep(NamedTuple):
     page: str
 
 
-def of_finding(
-    finding: SiteFinding, visitor: Visitor, setup: Sequence[SetupStep], unmatched: int
-) -> NextStep:
+class Possible(NamedTuple):
+    """What the visitor of a page can do there at present."""
+
+    visitor: Visitor
+    unmatched: int  # series that no rule matches
+    is_running: bool  # a run is at work, so that no other can be started
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the visitor can start a run."""
+        return self.visitor.may(Right.ACT) and not self.is_running
+
+
+def of_finding(finding: SiteFinding, setup: Sequence[SetupStep], now: Possible) -> NextStep:
     """Return where to go on because of a finding."""
     if finding.code == "setup":
-        missing = (of_step(step, visitor, unmatched) for step in setup if not step.done)
+        missing = (of_step(step, now) for step in setup if not step.done)
         return next(missing, None) or NextStep("Show the steps", finding.page)
     if finding.code == "held":
         return NextStep("Held jobs", "/held")
     if finding.code == "warnings":
-        return NextStep("Show them", finding.page)
-    if visitor.may(Right.ACT) and finding.code in {"no-run", "run-late", "run-stopped"}:
+        return NextStep("Look at the warnings", finding.page)
+    if now.can_run and finding.code in {"no-run", "run-late", "run-stopped"}:
         return NextStep("Run now", CONTROLS)
-    if visitor.may(Right.ACT) and finding.code == "paused":
+    if now.visitor.may(Right.ACT) and finding.code == "paused":
         return NextStep("Send again", CONTROLS)
     return NextStep("Show", finding.page)
 
 
-def of_step(step: SetupStep, visitor: Visitor, unmatched: int) -> NextStep | None:
+def of_step(step: SetupStep, now: Possible) -> NextStep | None:
     """Return where a step of the set-up can be done on the page; None: in a terminal only."""
-    if step.name == "Templates" and visitor.may(Right.EDIT):
+    may_edit = now.visitor.may(Right.EDIT)
+    if step.name == "Templates" and may_edit:
         return NextStep("New template", "/edit/templates")
-    if step.name == "Rules" and visitor.may(Right.EDIT) and unmatched:
+    if step.name == "Rules" and may_edit and now.unmatched:
         return NextStep("Write a rule from a series", "/unmatched")
-    if step.name == "Rules" and visitor.may(Right.EDIT) and visitor.may(Right.ACT):
+    if step.name == "Rules" and may_edit and now.can_run:
         return NextStep("Run now, then write a rule from a series", CONTROLS)
-    if step.name == "Cron" and visitor.may(Right.ACT):
+    if step.name == "Cron" and now.can_run:
         return NextStep("Run now", CONTROLS)
     return None
 

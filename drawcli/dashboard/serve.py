@@ -53,6 +53,8 @@ def serve(
     users.check()
     secret.check()
     options.check(secret=secret.is_set or users.exist or site.ctx.settings.oidc.is_on)
+    import pydicom  # noqa: F401 - once, by one thread: of two at a time, one may fail
+
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of invalid forms
     with open_listener(options) as listener:
         options = replace(options, port=listener.getsockname()[1])

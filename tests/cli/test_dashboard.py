@@ -57,6 +57,24 @@ def test_a_setting_shows_patients_without_a_terminal_and_the_option_does_not(
     assert [one.rights for one in served] == [{Right.PATIENTS}]
 
 
+STOP_BEFORE_SERVING = """
+import runpy, sys
+import drawcli.dashboard.serve as page
+assert "pydicom" not in sys.modules
+page.open_listener = lambda _options: sys.exit(33 if "pydicom" in sys.modules else 34)
+sys.argv = ["drawcli", "dashboard", "--port", "0"]
+runpy.run_module("drawcli", run_name="__main__")
+"""
+
+
+def test_what_reads_images_is_there_before_two_requests_may_import_it_at_once(site: Site) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STOP_BEFORE_SERVING], cwd=site.folder, check=False, timeout=300
+    )
+
+    assert ended.returncode == 33
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts otherwise")
 def test_it_serves_until_it_is_interrupted_and_then_ends_well(site: Site) -> None:
     process = subprocess.Popen(

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PAT
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+PATIENCE = 60_000  # ms: a sign of life, not a speed
 WIDE = "W" * 64  # a name without a place to break it
 CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
 
@@ -132,7 +133,7 @@ def page(logged_in: "Page", served: Served) -> "Iterator[Page]":
     assert troubles == []
 
 
-def told_by_axe(page: "Page") -> list[str]:
+def axe_violations(page: "Page") -> list[str]:
     """Return what axe finds serious; nothing where it is not installed."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     found = axe.Axe().run(page).response["violations"]
@@ -150,7 +151,7 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
     for number, place in enumerate(places):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
         page.goto(served.url + place)
-        assert place not in looked_at or told_by_axe(page) == [], place
+        assert place not in looked_at or axe_violations(page) == [], place
 
         page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
         is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
@@ -234,7 +235,7 @@ def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> N
     page.goto(f"{served.url}/jobs/{served.home.id}")
     page.locator("#rate summary").focus()
     page.keyboard.press("Enter")
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.keyboard.press("Tab")
     page.keyboard.type("8")
     page.keyboard.press("Tab")
@@ -252,7 +253,7 @@ def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> N
     assert "Your rating is stored." in box
     assert "8 of 10" in box
     assert "minor" in box
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
 
 
 @pytest.mark.sweep
@@ -274,7 +275,7 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     served.ctx.ledger.add(with_findings(warned, now, ["Heart: 1,950 cm³"]))
     page.get_by_role("link", name="1 structure set was delivered with warnings").first.wait_for()
     icon, title = page.locator("#icon").get_attribute("href"), page.title()
-    found = told_by_axe(page)
+    found = axe_violations(page)
     page.get_by_role("link", name="1 structure set was delivered with warnings").first.click()
     page.get_by_role("link", name=warned.id).click()
     page.get_by_role("button", name="Mark as seen").click()
@@ -287,3 +288,15 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     assert page.title() == before
     assert page.locator("#icon").get_attribute("href") == "/static/well.svg"
     summary.with_suffix(".aside").rename(summary)
+
+
+def test_what_was_chosen_stays_when_the_page_updates_itself(page: "Page", served: Served) -> None:
+    page.goto(f"{served.url}/jobs/{served.home.id}")
+    template = page.get_by_label("Template")
+    template.select_option("Thorax_OAR")
+    page.locator("h1").click()  # the choice has no focus any more
+    page.locator("#job .lead").evaluate("one => { one.textContent = 'before' }")
+    put_on_hold(served.ctx, "feedfacecafe-9")
+
+    playwright.expect(page.locator("#job .lead")).not_to_have_text("before", timeout=PATIENCE)
+    assert template.input_value() == "Thorax_OAR"

@@ -12,7 +12,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.dashboard.access.rights import visitor_of
-from drawcli.dashboard.next_steps import of_finding, of_step
+from drawcli.dashboard.next_steps import Possible, of_finding, of_step
 from drawcli.dashboard.runs.controls import controls_of
 from drawcli.dashboard.snapshot import Snapshot
 from drawcli.dashboard.view import page, parts_of
@@ -58,8 +58,9 @@ def overview(request: Request) -> Response:
     site = parts_of(request).site
     snapshot = site.snapshot()
     report = site.report()
-    visitor, setup, findings = visitor_of(request), site.setup(), site.verdict().findings
+    setup, controls = site.setup(), controls_of(parts_of(request))
     unmatched = snapshot.overview.counts[State.UNMATCHED]
+    now = Possible(visitor_of(request), unmatched, controls.is_running)
     return page(
         request,
         "overview.html",
@@ -67,9 +68,9 @@ def overview(request: Request) -> Response:
         flow=_counts(snapshot, _FLOW),
         others=_counts(snapshot, _OTHER_STATES),
         setup=setup,
-        by_step={step.name: of_step(step, visitor, unmatched) for step in setup},
-        by_finding={one.code: of_finding(one, visitor, setup, unmatched) for one in findings},
-        controls=controls_of(parts_of(request)),
+        by_step={step.name: of_step(step, now) for step in setup},
+        by_finding={one.code: of_finding(one, setup, now) for one in site.verdict().findings},
+        controls=controls,
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,

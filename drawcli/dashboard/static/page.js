@@ -27,9 +27,26 @@
     const typing = at && part.contains(at) && at.matches("input, select, textarea, button");
     return typing || part.contains(getSelection()?.anchorNode ?? null) && !getSelection().isCollapsed;
   };
+  const changed = (one) => {
+    if (one.matches("[type=checkbox], [type=radio]")) return one.checked !== one.defaultChecked;
+    if (!one.matches("select")) return one.value !== one.defaultValue;
+    const standard = [...one.options].findIndex((option) => option.defaultSelected);
+    return one.selectedIndex !== Math.max(standard, 0);
+  };
+  // What was chosen or typed, and not sent yet, goes into the new part; false: it has no such field.
+  const carried = (part, other) => [...part.querySelectorAll("form [name]")]
+    .filter((one) => one.matches("input, select, textarea") && changed(one)).every((one) => {
+      const isTick = one.matches("[type=checkbox], [type=radio]");
+      const value = isTick ? `[value="${CSS.escape(one.value)}"]` : "";
+      const form = `form[action="${CSS.escape(one.form.getAttribute("action") ?? "")}"]`;
+      const twin = other.querySelector(`${form} [name="${CSS.escape(one.name)}"]${value}`);
+      if (!twin) return false;
+      if (isTick) twin.checked = one.checked; else twin.value = one.value;
+      return twin.value === one.value;
+    });
   const swap = (part, fresh) => {
     const other = fresh.getElementById(part.id);
-    if (!other || part.innerHTML === other.innerHTML) return;
+    if (!other || part.innerHTML === other.innerHTML || !carried(part, other)) return;
     for (const one of part.querySelectorAll("details[id]")) {
       const now = other.querySelector(`#${CSS.escape(one.id)}`);
       if (now) now.open = one.open;

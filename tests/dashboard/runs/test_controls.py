@@ -107,8 +107,8 @@ def test_beside_a_run_of_cron_none_is_started(client: TestClient, stub: Path, ct
         answer = posted(client, "/run")
         page = client.get("/").text
 
-    assert (answer[0], "another run has been at work" in answer[1]) == (409, True)
-    assert "A run is at work for" in page
+    assert (answer[0], "another run has been active" in answer[1]) == (409, True)
+    assert "A run has been active for" in page
     assert calls(stub) == []
 
 
@@ -149,7 +149,7 @@ def test_sending_is_paused_with_a_reason_and_resumed(client: TestClient, site: S
     assert pause is not None
     assert (pause.reason, pause.user != "") == ("new linac·[2J", True)
     assert "new linac" in page
-    assert "Send again" in page
+    assert "Resume sending" in page
     assert (again[0], kept) == (303, pause)
     assert read_pause(site.state) is None
     actions = [line.facts for line in AuditLog(site.state).lines()]
