@@ -308,7 +308,8 @@ def _pull() -> Iterator[str]:
     yield (
         "It queries archives by the study root model and retrieves series, by C-GET or by C-MOVE "
         "to `drawcli receive`; see [pull](../how-to/pull.md). Queries are hierarchical, from "
-        "studies to images; no relational queries and no fuzzy matching are negotiated.\n"
+        "studies to images; no relational queries and no fuzzy matching are negotiated. `doctor` "
+        "and `nodes check` send a C-ECHO and one query, which no study matches.\n"
     )
     yield from _association("`ae_title` of the source", PULL_PDU_BYTES)
     yield from _table(

@@ -222,7 +222,8 @@ EXCHANGES: Final[dict[str, Limit]] = {
     ),
     "pull-query": Limit(
         peer="archive",
-        content="a query by C-FIND or QIDO-RS, with all its answers",
+        content="a query by C-FIND or QIDO-RS, with all its answers; of `doctor` and `nodes "
+        "check`: 15 or 30 s",
         seconds=300.0,
         largest=64 * KB,
         consequence="the archive is asked again in a later run; exit 7; each answer has that size, "

@@ -125,9 +125,9 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
 _WHAT: Final = """\
 Third-party software that drawcli needs at a site, in the terms of IEC 62304 (SOUP). drawcli is
 [not a medical device](../explanation/limits.md); the list helps a hospital that assesses it as a
-part of its own system. Names, versions and places come from `pyproject.toml`,
-`packaging/requirements.lock` and the table of imports that the architecture test enforces; a test
-fails when this page differs.
+part of its own system. No software safety class is assigned. Names, versions and places come from
+`pyproject.toml`, `packaging/requirements.lock` and the table of imports that the architecture
+test enforces; a test fails when this page differs.
 
 **Hardware and software that it needs**: Python 3.11 to 3.13 of the system, on Linux (tested),
 macOS or Windows; wheels for each package exist for these. Licences and latest releases: [what

@@ -31,6 +31,7 @@ from drawcli.core.pull.answers import (
 from drawcli.core.pull.keys import IMAGE, SERIES, STUDY, QueryKey
 from drawcli.core.pull.offers import storage_offers
 from drawcli.core.pull.retrieval import FIND, GET, MOVE
+from drawcli.system.limits import NODE_ECHO_SECONDS
 from drawcli.system.network.pull_limits import PULL_INSTANCES, PULL_SERIES, PULL_STUDIES
 from drawcli.system.packages import not_installed
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from drawcli.core.dicom_service.tally import StoreOutcome
 
 _T = TypeVar("_T")
+_NO_STUDY: Final = "2.25.0"
 _MOST_UIDS: Final = 100  # in one request
 _NARROWER: Final = "name more keys, or fewer days, in 'pull'"
 
@@ -61,6 +63,17 @@ class DimseArchive:
     def describe(self) -> str:
         """Return its name for messages."""
         return f"the archive {self.node}"
+
+    def ask(self) -> None:
+        """Send a query that no study matches; raise TryLater or NeedsPerson if it fails."""
+        asked = encode_query(STUDY, {tags.StudyInstanceUID: _NO_STUDY})
+        try:
+            with QueryAssociation(
+                self.node, self.calling, [FIND], self.deadlines, self.tls
+            ) as association:
+                next(association.find(asked, NODE_ECHO_SECONDS), None)
+        except NodeTrouble as err:
+            raise as_job_error(err, self.describe()) from None
 
     def find_series(self, keys: Sequence[QueryKey], today: date) -> FoundSeries:
         """Return the series that match; each study is asked for its series."""

@@ -1,4 +1,4 @@
-"""Look at an archive step by step: connection, TLS, association, services; nothing is retrieved."""
+"""Look at an archive: connection, TLS, association, services, a query; nothing is retrieved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +21,9 @@ _OFFERS: Final = {
     command: ProposedContext(3 + 2 * n, MODELS[command], IMPLICIT_LITTLE)
     for n, command in enumerate((FIND, GET, MOVE))
 }
+_TITLE_HINT: Final = (
+    "It accepts associations and answers no query: does it know our AE title {}, and may that ask?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,14 @@ def probe_node(archive: "DimseArchive", retrieval: int) -> SourceProbe:
     except NodeTrouble as err:
         return replace(found, failure=str(err), hint=err.hint)
     needed = [name for name in (NAMES[FIND], NAMES[retrieval]) if name not in services]
-    failure = f"does not offer {' and '.join(needed)} of the study root" if needed else ""
-    return replace(found, services=tuple(services), failure=failure)
+    found = replace(found, services=tuple(services))
+    if needed:
+        return replace(found, failure=f"does not offer {' and '.join(needed)} of the study root")
+    try:
+        archive.ask()
+    except JobError as err:
+        return replace(found, failure=_predicate(err, archive), hint=_TITLE_HINT.format(calling))
+    return found
 
 
 def probe_web(archive: "WebArchive") -> SourceProbe:
@@ -66,8 +75,7 @@ def probe_web(archive: "WebArchive") -> SourceProbe:
     try:
         answer = archive.ask()
     except JobError as err:
-        why = str(err).removeprefix(f"{archive.describe()} ")
-        return SourceProbe(why, err.hint, reachable=archive.was_reached)
+        return SourceProbe(_predicate(err, archive), err.hint, reachable=archive.was_reached)
     finally:
         archive.close()
     return SourceProbe(
@@ -76,6 +84,10 @@ def probe_web(archive: "WebArchive") -> SourceProbe:
         certificate_until=_until(answer.certificate),
         services=("QIDO-RS",),
     )
+
+
+def _predicate(err: JobError, archive: "DimseArchive | WebArchive") -> str:
+    return str(err).removeprefix(f"{archive.describe()} ")
 
 
 def _until(certificate: Mapping[str, Any] | None) -> datetime | None:

@@ -111,15 +111,15 @@ class QueryAssociation(Association):
         if not self._stored:
             raise NodeTrouble("accepts no SOP class and transfer syntax of the series")
 
-    def find(self, identifier: bytes) -> Iterator[bytes]:
-        """Yield the identifier of each answer to a query.
+    def find(self, identifier: bytes, seconds: float | None = None) -> Iterator[bytes]:
+        """Yield the identifier of each answer to a query, which may take so long.
 
         Raises
         ------
         NodeTrouble
             If it is refused, or not answered in time; QueryRefused has the status.
         """
-        whole = Phase("did not finish its answers", PULL_QUERY_SECONDS)
+        whole = Phase("did not finish its answers", seconds or PULL_QUERY_SECONDS)
         number = self._ask(FIND, identifier)
         while True:
             answer = self._response(self._messages.next(self._seconds(whole)), FIND, number)

@@ -108,3 +108,21 @@ def test_checks_report_an_archive_that_is_not_there(drawcli: Run, site: Site) ->
     assert (source["reachable"], source["services"]) == (False, None)
     (line,) = [line for line in doctor if line["check"] == "archive 1"]
     assert (line["grade"], "cannot be reached" in line["text"]) == ("WARN", True)
+
+
+@pytest.mark.usefixtures("pelvic", "pulling_site")
+@pytest.mark.parametrize("fault", ["find:A700*2", "find:0124*2"])
+def test_checks_ask_and_do_not_trust_an_association_alone(
+    drawcli: Run, pacs: Pacs, fault: str
+) -> None:
+    well = drawcli("nodes", "check")
+    pacs.faults(fault)
+    checked = drawcli("nodes", "check")
+    (line,) = [
+        line
+        for line in drawcli("doctor", "--json").answer["data"]["checks"]
+        if line["check"] == "archive 1"
+    ]
+
+    assert (well.code, checked.code, line["grade"]) == (0, 7, "WARN")
+    assert "does it know our AE title DRAWCLI" in checked.err
