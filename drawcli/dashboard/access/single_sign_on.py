@@ -116,7 +116,7 @@ class SingleSignOnLogin:
         error, code = query.get("error"), query.get("code", "")
         if error is not None:
             said = error if _ERROR.fullmatch(error) else "an error"
-            raise LoginRefused(f"the identity provider let nobody in ({said})")
+            raise LoginRefused(f"the identity provider refused the login ({said})")
         if not code or len(code) > _LONGEST_CODE:
             raise LoginRefused("the answer has no code")
         signed_on = self.provider.user_of(code, self._login(request, head), datetime.now(UTC))
@@ -127,7 +127,7 @@ class SingleSignOnLogin:
         if not found:
             raise LoginRefused(
                 "none of the groups of your account has a role here",
-                hint="oidc.roles gives groups their roles; whoever runs drawcli can add yours.",
+                hint="oidc.roles maps groups to roles; the administrator of drawcli can add yours.",
             )
         return frozenset(found | {"view"})
 
