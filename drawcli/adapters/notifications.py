@@ -69,12 +69,12 @@ class Recipient:
     def masked(self) -> str:
         """Its number and the kind of its address, which says nothing else of it."""
         kind = self.url.partition(":")[0]
-        return f"place {self.number} ({kind if _KIND.fullmatch(kind) else '?'})"
+        return f"recipient {self.number} ({kind if _KIND.fullmatch(kind) else '?'})"
 
     @property
     def name(self) -> str:
         """Name for users; raise ConfigError if apprise does not know the service."""
-        return f"place {self.number} ({_plugin(self).service_name})"
+        return f"recipient {self.number} ({_plugin(self).service_name})"
 
     def send(self, message: Message) -> bool:
         """Send a message; return whether the service accepted it in time.
@@ -146,7 +146,7 @@ def _no_apprise() -> ConfigError:
 
 def _unknown_service(recipient: Recipient) -> ConfigError:
     return ConfigError(
-        f"place {recipient.number} of notify: apprise does not know this kind of address",
+        f"recipient {recipient.number} of notify: apprise does not know this kind of address",
         code="no-place",
         hint=f"Correct that line. {_NAMES}",
     )

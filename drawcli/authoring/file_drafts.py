@@ -64,9 +64,7 @@ class FileDraft:
             The digest of the file as the user has seen it in the diff.
         """
         if shown != self.digest:
-            raise UsageError(
-                "this is not the change that was shown", hint="Look at the change again."
-            )
+            raise UsageError("this is not the change that was shown", hint="Show the change again.")
         return save_file(
             self.before.path,
             expected=self.base,

@@ -151,7 +151,7 @@ def seen(
 ) -> Result:
     """Mark the warnings of deliveries as seen, by you.
 
-    Until then they are amber in every list. The history of the job keeps who and when.
+    Until then they are amber in every list. The history of the job records who and when.
     """
     from drawcli.core.jobs.warned import unseen_warnings
     from drawcli.pipeline import actions

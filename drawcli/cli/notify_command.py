@@ -45,7 +45,7 @@ def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
             rows.append((name, "would be sent to" if dry_run else _sent(place, settings)))
         except DrawcliError as err:
             errors.append(err)
-            rows.append((f"place {place.number}", str(err)))
+            rows.append((f"recipient {place.number}", str(err)))
     if settings.metrics.heartbeat_url:
         rows.append(("heartbeat", "would be pinged" if dry_run else _pinged(settings)))
     errors += [_not_taken(name) for name, outcome in rows if outcome == "not taken"]
@@ -85,11 +85,11 @@ def silence(
         str, typer.Argument(help="How long, such as 30m, 4h or 2d.", metavar="[SPAN]")
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why. Name no patient.")] = "",
-    end: Annotated[bool, typer.Option("--end", help="Send alarms again.")] = False,
+    end: Annotated[bool, typer.Option("--end", help="End the silence.")] = False,
 ) -> Result:
-    """Silence alarms for a while; without SPAN, show whether they are.
+    """Silence alarms for a while; without SPAN, show whether they are silenced.
 
-    Alarms that still hold at the end are sent then. The daily digest is sent anyway.
+    Alarms that still apply at the end are sent then. The daily digest is sent anyway.
     """
     from drawcli.adapters.messages.silence import (
         end_silence,

@@ -57,7 +57,7 @@ def pause(
 
 
 def resume(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Send again after a pause, with the next run."""
+    """Resume sending after a pause, with the next run."""
     from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.pause import end_pause, read_pause
     from drawcli.pipeline.context import utc_now

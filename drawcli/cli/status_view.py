@@ -71,7 +71,7 @@ class Picture(NamedTuple):
             if not self.jobs:
                 yield self.if_none
         else:
-            yield from self._foot(overview, len(listed) - _MOST_OPEN)
+            yield from self._footer(overview, len(listed) - _MOST_OPEN)
 
     def _verdict(self) -> Iterator[HangingLine]:
         """Yield the verdict, then every finding with what to do about it."""
@@ -180,7 +180,7 @@ class Picture(NamedTuple):
     def _with_patient(self, cells: list[str], patient: str) -> list[str]:
         return [*cells[:-1], patient, cells[-1]] if self.who else cells
 
-    def _foot(self, overview: Overview, more: int) -> Iterator[str]:
+    def _footer(self, overview: Overview, more: int) -> Iterator[str]:
         lines = [f"and {more} more: drawcli status --all"] if more > 0 else []
         lately = [job for job in overview.left if job.state is State.UNMATCHED]
         if unmatched := overview.counts[State.UNMATCHED]:

@@ -36,7 +36,7 @@ class SingleSignOn(Record):
     ca_file: Path | None = setting(None, maybe(PATH))  # instead of the system's certificates
     scopes: list[str] = setting(["openid", "profile"], listed(TEXT, split=_words))
     name_claim: str = setting("preferred_username", TEXT)
-    groups_claim: str = setting("groups", TEXT)  # dots lead into objects: realm_access.roles
+    groups_claim: str = setting("groups", TEXT)  # dots for nested objects: realm_access.roles
     roles: dict[str, list[str]] = setting({}, keyed(listed(_ROLE, split=_words), TEXT))
 
     @property

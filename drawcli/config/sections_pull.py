@@ -110,7 +110,7 @@ class PullSource(Record):
         if any(rate is not None and rate < _SLOWEST for _, rate in self.bwlimit.since):
             problems.append(f"bwlimit is at least {_SLOWEST / 1000:.0f}K: slower transfers fail")
         if not self.keys:
-            problems.append("keys are missing: nobody wants a whole archive")
+            problems.append("keys are missing: the whole archive would be pulled")
         tokens = self.token_file, self.token_command
         problems += check_archive_address(
             self.dicomweb, self.tls, tokens, allow_http=self.allow_http

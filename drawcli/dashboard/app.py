@@ -39,7 +39,7 @@ from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, Stamped
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
-from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv
+from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv, takes_long
 from drawcli.dashboard.pages.login import (
     finish_login,
     login,
@@ -100,8 +100,8 @@ def routes() -> list[BaseRoute]:
     pixels, tables = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
     return [
         Route("/", overview),
-        Route("/jobs", jobs),
-        Route("/jobs.csv", jobs_csv),
+        Route("/jobs", in_turn(tables, jobs, takes_long)),
+        Route("/jobs.csv", in_turn(tables, jobs_csv)),
         *find_routes(pixels),
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", in_turn(pixels, pictures)),

@@ -13,6 +13,7 @@ from drawcli.core.jobs.waiting import last_touched
 from drawcli.core.jobs.warned import unseen_warnings
 
 ROWS: Final = (50, 200, 1000, 10_000)
+_MANY: Final = 200  # rows of a quick page
 DAYS: Final = {"1": "today", "7": "last 7 days", "30": "last 30 days"}
 HELD: Final = "held"
 WARNINGS: Final = "warnings"  # that nobody has seen
@@ -94,6 +95,11 @@ class JobQuery:
             return None
         first, last = (day and date.fromisoformat(day) for day in (self.first, self.last))
         return first or date.min, last or date.max
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether months of the archive are read, or thousands of rows shown."""
+        return bool(self.days or self.first or self.last) or self.when != NOW or self.rows > _MANY
 
     @property
     def has_filter(self) -> bool:

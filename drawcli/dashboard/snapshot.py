@@ -70,6 +70,8 @@ class SiteReader:
         self._snapshot: Snapshot | None = None
         self._report: tuple[Stamp, date, Report] | None = None
         self._months: OrderedDict[str, tuple[tuple[int, ...], dict[str, Job]]] = OrderedDict()
+        self._archive = ctx.ledger.archive.reader()
+        self._month_lock = RLock()  # a month takes long to read: nobody waits for it with `lock`
         self._rulebook: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
         self._names: dict[tuple[str, int], str] = {}
 
@@ -136,8 +138,8 @@ class SiteReader:
 
     def month(self, month: str) -> Mapping[str, Job]:
         """Return the archived jobs of one month by id."""
-        archive = self.ctx.ledger.archive
-        with self.lock:
+        archive = self._archive
+        with self._month_lock:
             if month not in archive.months():  # an address may name any
                 return {}
             stamp = archive.stamp_of(month)
@@ -157,6 +159,13 @@ class SiteReader:
         jobs |= {job.id: job for job in self.snapshot().jobs}
         return [job for job in jobs.values() if first <= job.since.date() <= last]
 
+    def since(self, month: str) -> list[Job]:
+        """Return every open job, and those of the archive from a month on ("2026-11")."""
+        snapshot = self.snapshot()
+        months = [self.month(one) for one in snapshot.months if one >= month]
+        jobs = {id_: job for found in months for id_, job in found.items()}
+        return [*(jobs | {job.id: job for job in snapshot.jobs}).values()]
+
     def jobs_named(self, ids: Iterable[str]) -> list[Job]:
         """Return jobs by id, archived or not; unknown ones are left out."""
         wanted = set(ids)
@@ -174,11 +183,11 @@ class SiteReader:
 
     def report(self) -> Report:
         """Return the report of the last days."""
-        with self.lock:
-            stamp, now = self.ctx.ledger.stamp, self.now
+        with self._month_lock:
+            stamp, now = self.snapshot().stamp, self.now
             if self._report is None or self._report[:2] != (stamp, now.date()):
                 since = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0)
-                jobs = self.ctx.ledger.all_jobs(f"{since:%Y-%m}")
+                jobs = self.since(f"{since:%Y-%m}")
                 self._report = (stamp, now.date(), report_of(jobs, since, now))
             return self._report[2]
 

@@ -13,12 +13,16 @@ AT_ONCE: Final = 3  # of the 40 threads that answer requests
 
 
 def in_turn(
-    turn: asyncio.Semaphore, handler: Callable[[Request], Response]
+    turn: asyncio.Semaphore,
+    handler: Callable[[Request], Response],
+    takes_long: Callable[[Request], bool] = lambda _request: True,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return a route that calls a handler in a thread, in its turn."""
+    """Return a route that calls a handler in a thread; what takes long waits for its turn."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
+        if not takes_long(request):
+            return await run_in_threadpool(handler, request)
         async with turn:
             return await run_in_threadpool(handler, request)
 

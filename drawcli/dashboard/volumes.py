@@ -37,18 +37,18 @@ class Volumes:
     def _taken(self, key: Hashable, read: Callable[[], Any]) -> Any:
         with self._changed:
             if key in self._kept:
-                return self._hit(key)
+                return self._mark_used(key)
         with self._reading:
             with self._changed:
                 if key in self._kept:
-                    return self._hit(key)
+                    return self._mark_used(key)
                 self._changed.wait_for(self._make_room)
             value = read()
             with self._changed:
                 self._kept[key] = value
-                return self._hit(key)
+                return self._mark_used(key)
 
-    def _hit(self, key: Hashable) -> Any:
+    def _mark_used(self, key: Hashable) -> Any:
         self._users[key] += 1
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -147,7 +147,7 @@ class RunHealth(NamedTuple):
             yield HealthLine("success", f"{since}: the last run that ended normally")
         yield HealthLine("server", self._server(now), is_alarm=self.server_is_away)
         if self.receiver is not None:
-            yield HealthLine("receive", self.receiver.text(now), is_alarm=self.is_deaf)
+            yield HealthLine("receive", self.receiver.text(now), is_alarm=self.listener_is_down)
         yield from (
             HealthLine("pull", *one) for one in (self.pulls.texts(now) if self.pulls else ())
         )
@@ -163,7 +163,7 @@ class RunHealth(NamedTuple):
         return self.server is not None and self.server.server != ANSWERED
 
     @property
-    def is_deaf(self) -> bool:
+    def listener_is_down(self) -> bool:
         """Whether the site receives by DICOM, and its listener does not run."""
         return self.receiver is not None and not self.receiver.is_running
 

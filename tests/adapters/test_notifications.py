@@ -48,7 +48,7 @@ def test_nobody_there_is_no_error() -> None:
 
 @pytest.mark.parametrize("url", [f"nonsense-{SECRET}", f"foo://{SECRET}", "mailtos://"])
 def test_an_address_that_apprise_does_not_know_is_told_by_its_number(url: str) -> None:
-    with pytest.raises(ConfigError, match="place 3 of notify") as caught:
+    with pytest.raises(ConfigError, match="recipient 3 of notify") as caught:
         _ = Recipient(3, url).name
 
     assert SECRET not in f"{caught.value} {caught.value.hint}"
@@ -57,7 +57,7 @@ def test_an_address_that_apprise_does_not_know_is_told_by_its_number(url: str) -
 def test_a_place_is_called_by_number_and_service_and_shows_nothing_of_its_address() -> None:
     place = Recipient(2, f"ntfys://user:{SECRET}@ntfy.example/{SECRET}")
 
-    assert place.name == "place 2 (ntfy)"
+    assert place.name == "recipient 2 (ntfy)"
     assert SECRET not in f"{place!r} {place} {place.key('salt')}"
     assert place.key("salt") != place.key("pepper")
 

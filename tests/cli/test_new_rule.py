@@ -53,7 +53,7 @@ def test_it_waits_for_a_save_of_the_page(
         made = drawcli("rules", "new", "--from", str(pelvis[0]), *PICKS, "--exclude")
 
     assert made.code == 11
-    assert "another save is still going on" in made.err
+    assert "another save is still in progress" in made.err
     assert rules.read_text() == before
 
 

@@ -90,8 +90,8 @@ def test_whether_messages_arrive_can_be_tried(drawcli: Run, site: Site) -> None:
 
     assert (planned.code, tried.code, lost.code, nothing_sent) == (0, 0, 7, True)
     assert [one["title"] for one in hook.messages] == ["drawcli ward-7: test"]
-    assert "place 1 (JSON)  taken" in tried.out
-    assert "place 1 (JSON): the message was not accepted" in lost.err
+    assert "recipient 1 (JSON)  taken" in tried.out
+    assert "recipient 1 (JSON): the message was not accepted" in lost.err
     assert "canary" not in tried.out + planned.out + lost.out + lost.err
 
 
@@ -140,7 +140,7 @@ def test_alarms_are_silenced_by_command_and_messages_are_listed(drawcli: Run, si
     assert "the server moves" in shown.out
     assert refused == [2, 2, 2, 2]
     assert "alarms are sent" in ended.out
-    assert "place 1 (json)" in sent.out
+    assert "recipient 1 (json)" in sent.out
     assert "canary" not in sent.out
     actions = [line.facts["action"] for line in AuditLog(site.state).lines()]
     assert actions == ["silence", "end-silence"]

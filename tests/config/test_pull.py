@@ -55,7 +55,7 @@ def test_values_of_keys_are_texts(tmp_path: Path, keys: str, values: list[str]) 
         (GOOD.replace("store/pulled", "elsewhere"), "is not in the datastore"),
         (GOOD.replace("store/pulled", "store/in"), "that of 'receive'"),
         (GOOD.replace("store/pulled", "store/in/deeper"), "that of 'receive'"),
-        (GOOD.replace(", keys: {Modality: CT}", ""), "nobody wants a whole archive"),
+        (GOOD.replace(", keys: {Modality: CT}", ""), "the whole archive would be pulled"),
         (GOOD.replace("Modality: CT", "Modalty: CT"), "did you mean 'Modality'"),
         (GOOD.replace("Modality: CT", "SOPInstanceUID: 1.2"), "is no key"),
         (GOOD.replace("Modality: CT", "StudyDate: soon"), "StudyDate: should be days"),

@@ -133,7 +133,7 @@ def page(logged_in: "Page", served: Served) -> "Iterator[Page]":
     assert troubles == []
 
 
-def told_by_axe(page: "Page") -> list[str]:
+def axe_violations(page: "Page") -> list[str]:
     """Return what axe finds serious; nothing where it is not installed."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     found = axe.Axe().run(page).response["violations"]
@@ -151,7 +151,7 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
     for number, place in enumerate(places):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
         page.goto(served.url + place)
-        assert place not in looked_at or told_by_axe(page) == [], place
+        assert place not in looked_at or axe_violations(page) == [], place
 
         page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
         is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
@@ -235,7 +235,7 @@ def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> N
     page.goto(f"{served.url}/jobs/{served.home.id}")
     page.locator("#rate summary").focus()
     page.keyboard.press("Enter")
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.keyboard.press("Tab")
     page.keyboard.type("8")
     page.keyboard.press("Tab")
@@ -253,7 +253,7 @@ def test_contours_are_rated_by_keyboard_alone(page: "Page", served: Served) -> N
     assert "Your rating is stored." in box
     assert "8 of 10" in box
     assert "minor" in box
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
 
 
 @pytest.mark.sweep
@@ -275,7 +275,7 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     served.ctx.ledger.add(with_findings(warned, now, ["Heart: 1,950 cm³"]))
     page.get_by_role("link", name="1 structure set was delivered with warnings").first.wait_for()
     icon, title = page.locator("#icon").get_attribute("href"), page.title()
-    found = told_by_axe(page)
+    found = axe_violations(page)
     page.get_by_role("link", name="1 structure set was delivered with warnings").first.click()
     page.get_by_role("link", name=warned.id).click()
     page.get_by_role("button", name="Mark as seen").click()

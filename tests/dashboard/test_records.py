@@ -49,7 +49,7 @@ def test_the_audit_log_is_listed_and_filtered_and_its_chain_is_judged(
     by_day = rows_of(client, f"/audit.csv?from={NOON:%Y-%m-%d}&to=nonsense")
     before = rows_of(client, "/audit.csv?to=2026-11-13")
 
-    assert "the log is whole" in whole
+    assert "the log is complete" in whole
     assert str(audited.audit.head()) in whole
     assert [row["what"] for row in actions] == ["edit-rules", "release", "release"]
     assert [row["who"] for row in actions][1:] == ["otto (page)", "anna (page)"]
@@ -148,7 +148,7 @@ def test_statistics_are_of_a_year_at_most(client: TestClient) -> None:
 def test_what_was_sent_is_shown_without_addresses(client: TestClient, site: Site) -> None:
     assert "Nothing was sent yet" in client.get("/notifications").text
     SentMessages(site.state).add(
-        SentMessage(NOON, "place 1 (mailto)", "<b>2 held</b>", "a body", is_taken=False)
+        SentMessage(NOON, "recipient 1 (mailto)", "<b>2 held</b>", "a body", is_taken=False)
     )
     path = site.state / FILE_NAME
     path.write_bytes(path.read_bytes() + b"{damaged\n")

@@ -15,7 +15,7 @@ from drawcli.dashboard.app import application
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from tests.conftest import Clock, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, put_on_hold
-from tests.dashboard.test_browser import DESK, PHONE, browser, pytestmark, serving, told_by_axe
+from tests.dashboard.test_browser import DESK, PHONE, axe_violations, browser, pytestmark, serving
 from tests.fake_draw import FakeDraw
 from tests.identity_provider import CLIENT, providing
 
@@ -76,7 +76,7 @@ def test_the_pages_of_the_site_are_in_order_for_axe_and_fit_a_phone_and_alarms_a
     page: "Page", address: str
 ) -> None:
     page.goto(f"{address}/login")
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.get_by_label("User").fill("vera")
     page.get_by_label("Password").fill(WORDS)
     page.keyboard.press("Enter")
@@ -92,7 +92,7 @@ def test_the_pages_of_the_site_are_in_order_for_axe_and_fit_a_phone_and_alarms_a
     for number, place in enumerate(PAGES):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
         page.goto(address + place)
-        assert told_by_axe(page) == [], place
+        assert axe_violations(page) == [], place
         page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), place
         page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise

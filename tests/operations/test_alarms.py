@@ -278,7 +278,7 @@ def test_in_a_silence_nothing_is_told_and_what_still_holds_at_its_end_is(
     assert "Alarms: silenced until" in words
     assert "we know" in words
     (sent,) = SentMessages(state_dir).newest_first(9)
-    assert (sent.place, sent.is_taken) == ("place 1 (ntfy)", True)
+    assert (sent.place, sent.is_taken) == ("recipient 1 (ntfy)", True)
 
 
 def test_each_place_is_told_once_also_where_another_takes_nothing(

@@ -43,7 +43,7 @@ class IncomingMessages:
         NodeTrouble
             If something else arrives, or nothing.
         """
-        phase = Phase("did not go on", seconds)
+        phase = Phase("did not continue", seconds)
         command, context, self._small = b"", -1, 0
         while True:
             fragment = self._next(phase)

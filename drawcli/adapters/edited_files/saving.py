@@ -104,7 +104,9 @@ def editing_lock(state_dir: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=_WAIT_SECONDS)
     except Timeout:
-        raise AnotherRun("another save is still going on", hint="Try again in a minute.") from None
+        raise AnotherRun(
+            "another save is still in progress", hint="Try again in a minute."
+        ) from None
     try:
         yield
     finally:

@@ -106,7 +106,7 @@ def _check_party(claims: Mapping[str, Any], expected: ExpectedLogin) -> None:
     ):
         raise _refused("it is of another login")
     if not isinstance(claims["sub"], str) or not claims["sub"]:
-        raise _refused("it names nobody")
+        raise _refused("it has no subject")
 
 
 def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
@@ -124,5 +124,5 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
 def _refused(why: str) -> LoginRefused:
     return LoginRefused(
         f"the ID token of the login is refused: {why}",
-        hint="Try again; if it stays so, the log of drawcli helps whoever set up single sign-on.",
+        hint="Try again. If it fails again, the administrator finds details in the log of drawcli.",
     )

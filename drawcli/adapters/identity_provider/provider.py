@@ -96,7 +96,7 @@ class IdentityProvider:
         OutOfReach, ConfigError
             If the provider, or the secret of the client, cannot be used.
         """
-        answer = exchange(self._redeeming(code, login), self.settings)
+        answer = exchange(self._token_request(code, login), self.settings)
         expected = ExpectedLogin(self.settings.issuer, self.settings.client_id, login.nonce)
         token = answer.get("id_token")
         claims = claims_in(token if isinstance(token, str) else "", expected, self._key, now)
@@ -108,7 +108,7 @@ class IdentityProvider:
             )
         return SignedOn(name, _groups(claims, self.settings.groups_claim))
 
-    def _redeeming(self, code: str, login: LoginRequest) -> ProviderRequest:
+    def _token_request(self, code: str, login: LoginRequest) -> ProviderRequest:
         metadata, secret = self.metadata(), client_secret(self.settings)
         form = {
             "grant_type": "authorization_code",

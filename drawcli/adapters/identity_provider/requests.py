@@ -6,13 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli import __version__
-from drawcli.errors import ConfigError, OutOfReach
+from drawcli.errors import OutOfReach
 from drawcli.system.addresses import is_loopback
-from drawcli.system.failures import in_words
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.network.client_tls import TlsFiles, client_context, empty_context, tls_failure
-from drawcli.system.platforms import is_readable_by_others
-from drawcli.system.programs import run_program
+from drawcli.system.network.secret_source import SecretSource
 from drawcli.system.threads import call_with_timeout
 
 if TYPE_CHECKING:
@@ -111,33 +109,11 @@ def client_secret(settings: "SingleSignOn") -> str:
     ConfigError
         If it cannot be read, or others can read the file.
     """
-    if settings.client_secret_command:
-        ended = run_program(settings.client_secret_command, EXCHANGES["token-command"])
-        if ended.code != 0:
-            why = ended.why or f"exited with {ended.code}"
-            raise ConfigError(
-                f"oidc.client_secret_command {why}", hint="Run it by hand to see its output."
-            )
-        return _secret(ended.output, "oidc.client_secret_command")
-    path = settings.client_secret_file
-    if path is None:
-        return ""
-    try:
-        if is_readable_by_others(path):
-            raise ConfigError(
-                f"{path}: others can read this secret", hint=f"Run 'chmod 600 {path}'."
-            )
-        with path.open("rb") as stream:
-            return _secret(stream.read(_LONGEST_SECRET + 2), str(path))
-    except OSError as err:
-        raise ConfigError(
-            f"{path}: cannot be read: {in_words(err)}",
-            hint="oidc.client_secret_file should name a file with the secret.",
-        ) from None
-
-
-def _secret(raw: bytes, where: str) -> str:
-    text = raw.decode("ascii", "replace").strip()
-    if not text or len(text) > _LONGEST_SECRET or not (text.isascii() and text.isprintable()):
-        raise ConfigError(f"{where}: there is no secret in it", hint="It should be one line.")
-    return text
+    return SecretSource(
+        settings.client_secret_file,
+        settings.client_secret_command,
+        "secret",
+        "oidc.client_secret_file",
+        "oidc.client_secret_command",
+        _LONGEST_SECRET,
+    ).read()

@@ -81,6 +81,10 @@ class Archive:
         self._lines = b""
         self._read_from: tuple[int, int, int] | None = None  # the index file as it was read
 
+    def reader(self) -> "Archive":
+        """Return another one of the same files, for another thread."""
+        return Archive(self._folder)
+
     def get(self, job_id: str) -> Job | None:
         """Return an archived job, or None."""
         entry = next((entry for entry in self._near(job_id) if entry.id == job_id), None)

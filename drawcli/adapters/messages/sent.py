@@ -22,7 +22,7 @@ class SentMessage(NamedTuple):
     """A message to a recipient. Times are UTC."""
 
     at: datetime
-    place: str  # such as "place 1 (mailto)"
+    place: str  # such as "recipient 1 (mailto)"
     title: str
     body: str
     is_taken: bool  # by the recipient

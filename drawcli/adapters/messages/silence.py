@@ -50,7 +50,7 @@ def new_silence(now: datetime, span: timedelta, by: str, reason: str) -> Silence
     if not words or len(words) > LONGEST_REASON:
         raise UsageError(
             f"a silence needs a reason of 1 to {LONGEST_REASON} characters",
-            hint="Say why nobody needs to be told; name no patient.",
+            hint="Give the reason, without patient data.",
         )
     if not timedelta() < span <= LONGEST:
         raise UsageError(f"a silence ends after {LONGEST.days} days at most")

@@ -109,11 +109,6 @@ class PullRecords:
         rows = self._database.execute("SELECT key FROM series WHERE changed > ?", (after,))
         return [row[0] for row in rows], last
 
-    def open_series(self) -> list[PullRecord]:
-        """Return the records of series that are not whole."""
-        query = f"SELECT {_COLUMNS} FROM series WHERE whole = 0"  # noqa: S608 - column names
-        return list(map(_record, self._database.execute(query)))
-
     def remove_old(self, now: float) -> None:
         """Remove records of series that no archive has named for more than a year."""
         before = now - _KEPT_SECONDS

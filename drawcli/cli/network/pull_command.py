@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most so many series.", metavar="N")
+    int | None, typer.Option("--limit", min=1, help="Pull at most N series.", metavar="N")
 ]
 MinutesOption = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0, help="Begin no further image after so long.", metavar="N"),
+    typer.Option("--max-minutes", min=0, help="Start no image after N minutes.", metavar="N"),
 ]
 
 
@@ -32,7 +32,7 @@ def pull(
     max_minutes: MinutesOption = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Retrieve series from the archives of the settings. With --dry-run, ask them only."""
+    """Retrieve series from the archives of the settings. With --dry-run, only list only."""
     from drawcli.cli.network.pull_result import errors_of, exit_code_of, lines_of
     from drawcli.cli.progress_bar import shown
     from drawcli.pipeline.pull.pull import pull as run

@@ -15,16 +15,16 @@ _IN_WORDS: Final = {
     "pulled": "pulled",
     "would-pull": "would be pulled",
     "complete": "complete before",
-    "known": "known, came by another way",
+    "known": "known already, not pulled",
     "waiting": "not complete yet",
     "refused": "refused",
-    "nothing": "without an image that is received",
+    "nothing": "without an image of a class that is received",
     "left": "left for the next pull",
 }
 _OF_SOURCES: Final = {
-    "outside-window": "not asked: it is outside its hours (pull, between)",
-    "waits": "not asked: it has failed, and is tried again later",
-    "no-time": "not asked: no time was left",
+    "outside-window": "skipped: outside its hours ('between')",
+    "waits": "skipped: it failed, and is tried again later",
+    "no-time": "skipped: no time was left",
 }
 
 
@@ -57,9 +57,9 @@ def _images(source: "PulledSource") -> str:
 
 
 def errors_of(report: "PullReport", *, only_new: bool = False) -> list[DrawcliError]:
-    """Return what went wrong; with `only_new` what needs a person is told once.
+    """Return what went wrong; with `only_new` what needs a person is reported once.
 
-    An archive that cannot be reached is told each time that it is tried.
+    An archive that cannot be reached is reported at each try.
     """
     errors = list[DrawcliError]()
     for source in report.sources:
@@ -74,12 +74,14 @@ def errors_of(report: "PullReport", *, only_new: bool = False) -> list[DrawcliEr
         errors += _together([one.error for one in refused if one.is_new or not only_new])
         if not only_new:
             errors += _together(source.problems)
-            errors += _together([one.error for one in source.series if _is_told(one.error, err)])
+            errors += _together(
+                [one.error for one in source.series if _is_reported(one.error, err)]
+            )
     return errors
 
 
-def _is_told(err: DrawcliError | None, of_source: DrawcliError | None) -> bool:
-    """Return whether a series that waits is told: not if its archive has failed, or time is up."""
+def _is_reported(err: DrawcliError | None, of_source: DrawcliError | None) -> bool:
+    """Return whether a waiting series is reported: not if its archive failed or time is up."""
     return isinstance(err, TryLater) and of_source is None and err.code != OUT_OF_TIME
 
 

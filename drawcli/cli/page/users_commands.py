@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drawcli.dashboard.access.users import Users
 
 NameArgument = Annotated[str, typer.Argument(help="The name of the user.", metavar="NAME")]
-_ROLES = "view, patients, act or edit; view is always one."
+_ROLES = "view, patients, act or edit; view is always included."
 
 
 def register(app: typer.Typer) -> None:
@@ -70,14 +70,14 @@ def role(
     name: NameArgument,
     roles: Annotated[list[str], typer.Argument(help=_ROLES, metavar="ROLE...")],
 ) -> Result:
-    """Change the roles of a user; they count at once."""
+    """Change the roles of a user; valid at once."""
     from drawcli.adapters.state.page_users import roles_of, user_name
 
     given = roles_of(roles)
     users, who = _known(door, user_name(name))
     _record(door, "set-roles", who, given)
     users.set_roles(who, given)
-    return _done(who, "may now", given)
+    return _done(who, "has new roles", given)
 
 
 def password(door: Door, name: NameArgument) -> Result:
@@ -92,7 +92,7 @@ def password(door: Door, name: NameArgument) -> Result:
 
 
 def logout(door: Door, name: NameArgument) -> Result:
-    """End all sessions of a user, also by single sign-on."""
+    """End all sessions of a user, including single sign-on."""
     from drawcli.adapters.state.page_users import user_name
 
     users, who = _users(door), user_name(name)

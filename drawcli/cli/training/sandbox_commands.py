@@ -183,7 +183,7 @@ def demo(
     try:
         from drawcli.sandbox.demo import run_demo
 
-        with _telling(door) as (tell, doing):
+        with _line_writers(door) as (tell, doing):
             done = run_demo(keep, tell, slices=slices, size=size, doing=doing)
     except ImportError:
         raise not_installed("the demo", "web") from None
@@ -204,11 +204,11 @@ def demo(
         ],
     }
     broken = any(delivery.dangling for delivery in done.delivered) or not done.last_run_silent
-    return Result(data=data, show=_story(done, keep), exit_code=1 if broken else 0)
+    return Result(data=data, show=_summary(done, keep), exit_code=1 if broken else 0)
 
 
 @contextmanager
-def _telling(door: Door) -> "Iterator[tuple[Callable[[str], None], Callable[[str], None]]]":
+def _line_writers(door: Door) -> "Iterator[tuple[Callable[[str], None], Callable[[str], None]]]":
     """Yield writers of lines, and of what is being done: on a terminal, in a line of its own."""
     if door.common.as_json or door.common.quiet:
         yield (lambda _: None), (lambda _: None)
@@ -241,7 +241,7 @@ def _picture(out: "Console", picture: "TextPicture") -> None:
         out.print(Text.assemble("   ", (mark.letter, f"bold {mark.color}"), f" {mark.name}"))
 
 
-def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
+def _summary(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         out.print("\n5. What was sent: one slice before and after.\n")
         render.columns(("element", "in the hospital", "as it was sent"), done.before_after)(out)

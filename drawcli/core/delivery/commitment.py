@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom.dimse import command_bytes, command_elements, number_in
+from drawcli.core.dicom.dimse import command_bytes, command_elements, number_in, us_bytes
 from drawcli.core.dicom.encoding import encode, encode_item
 from drawcli.core.dicom.header import Element, Incomplete, NotDicom, items, walk
 from drawcli.core.dicom.upper_layer import NodeTrouble
@@ -58,11 +58,11 @@ def action_command(message_id: int) -> bytes:
     return command_bytes(
         {
             _REQUESTED_CLASS: _uid(PUSH_MODEL),
-            _COMMAND: _us(ACTION),
-            _MESSAGE_ID: _us(message_id),
-            _DATA_SET_TYPE: _us(_DATA_SET),
+            _COMMAND: us_bytes(ACTION),
+            _MESSAGE_ID: us_bytes(message_id),
+            _DATA_SET_TYPE: us_bytes(_DATA_SET),
             _REQUESTED_INSTANCE: _uid(PUSH_INSTANCE),
-            _ACTION_TYPE: _us(_REQUEST),
+            _ACTION_TYPE: us_bytes(_REQUEST),
         }
     )
 
@@ -124,12 +124,12 @@ def report_response(report: ReportRequest, status: int) -> bytes:
     return command_bytes(
         {
             _AFFECTED_CLASS: _uid(PUSH_MODEL),
-            _COMMAND: _us(EVENT_REPORT | _RESPONSE),
-            _ANSWERED_ID: _us(report.message_id),
-            _DATA_SET_TYPE: _us(_NO_DATA_SET),
-            _STATUS: _us(status),
+            _COMMAND: us_bytes(EVENT_REPORT | _RESPONSE),
+            _ANSWERED_ID: us_bytes(report.message_id),
+            _DATA_SET_TYPE: us_bytes(_NO_DATA_SET),
+            _STATUS: us_bytes(status),
             _AFFECTED_INSTANCE: _uid(PUSH_INSTANCE),
-            _EVENT_TYPE: _us(report.event_type),
+            _EVENT_TYPE: us_bytes(report.event_type),
         }
     )
 
@@ -150,10 +150,6 @@ def _listed(data: bytes, sequence: Element | None, *, explicit: bool) -> dict[st
 
 def _uid(text: str) -> bytes:
     return text.encode("ascii")
-
-
-def _us(value: int) -> bytes:
-    return struct.pack("<H", value)
 
 
 def _unreadable() -> NodeTrouble:

@@ -126,5 +126,10 @@ def command_bytes(fields: Mapping[int, bytes]) -> bytes:
     return encode(0, b"UL", struct.pack("<I", len(whole)), explicit=False) + whole
 
 
+def us_bytes(value: int) -> bytes:
+    """Return a value of VR US (unsigned, 16 bits) in little endian."""
+    return struct.pack("<H", value)
+
+
 def _unreadable() -> NodeTrouble:
     return NodeTrouble("sends an answer that cannot be read")

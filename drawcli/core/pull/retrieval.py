@@ -1,9 +1,14 @@
 """Messages of C-FIND, C-GET and C-MOVE of the study root (PS3.7 9.1.2 to 9.1.4, PS3.4 C.4)."""
 
-import struct
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom.dimse import command_bytes, command_elements, is_success, number_in
+from drawcli.core.dicom.dimse import (
+    command_bytes,
+    command_elements,
+    is_success,
+    number_in,
+    us_bytes,
+)
 from drawcli.core.dicom.upper_layer import NodeTrouble
 
 FIND, GET, MOVE = 0x0020, 0x0010, 0x0021  # command fields
@@ -65,12 +70,12 @@ def query_command(command: int, message_id: int, destination: str = "") -> bytes
     """Return the command set of a request; `destination` is the AE title of a C-MOVE."""
     fields = {
         _CLASS: MODELS[command].encode("ascii"),
-        _COMMAND: _us(command),
-        _MESSAGE_ID: _us(message_id),
+        _COMMAND: us_bytes(command),
+        _MESSAGE_ID: us_bytes(message_id),
     }
     if destination:
         fields[_DESTINATION] = destination.encode("ascii").ljust(len(destination) + 1 & ~1)
-    fields |= {_PRIORITY: _us(0), _DATA_SET_TYPE: _us(_DATA_SET)}
+    fields |= {_PRIORITY: us_bytes(0), _DATA_SET_TYPE: us_bytes(_DATA_SET)}
     return command_bytes(fields)
 
 
@@ -117,7 +122,3 @@ def check_end(response: QueryResponse, command: int) -> None:
     """Raise QueryRefused if the last response is neither a success nor a warning."""
     if not is_success(response.status):
         raise QueryRefused(command, response.status)
-
-
-def _us(value: int) -> bytes:
-    return struct.pack("<H", value)

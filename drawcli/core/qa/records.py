@@ -122,10 +122,6 @@ class PairRecord:
         text = json.dumps(self.as_plain() | {"at": None}, sort_keys=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
-    def is_news_after(self, earlier: Self | None) -> bool:
-        """Return whether the record says more than its time, to the digits that are kept."""
-        return earlier is None or self.content_digest != earlier.content_digest
-
 
 def recordable(
     structures: Iterable[StructureComparison], aliases: Iterable[str] = ()

@@ -158,9 +158,7 @@ def check_pulled(verdict: Verdict, progress: PullProgress) -> Verdict:
     if missing:
         text = f"being pulled: {missing:,} of {expected:,} images of the archive are not here yet"
         return waiting(PULLING, text)
-    text = (
-        f"being pulled: the archive has not said yet that it has no more than {expected:,} images"
-    )
+    text = f"being pulled: the archive has not confirmed yet that {expected:,} images are all"
     return waiting(PULLING, text)
 
 

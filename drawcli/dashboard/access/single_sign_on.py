@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from asyncio import Semaphore
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ _VALUE: Final = re.compile(r"[A-Za-z0-9_-]{22}\.([0-9]{1,12})")
 _ERROR: Final = re.compile(r"[a-z_]{1,40}")
 _LONGEST_CODE: Final = 3072
 _MOST_USED: Final = 5000
+_AT_ONCE: Final = 3  # requests that keep a thread of the page
 
 
 class Entrant(NamedTuple):
@@ -53,6 +55,7 @@ class SingleSignOnLogin:
         self.settings = settings
         self.provider = IdentityProvider(settings)
         self._key = secrets.token_bytes(32)
+        self.turn = Semaphore(_AT_ONCE)  # for who waits for the provider
         self._lock = Lock()
         self._used: OrderedDict[str, None] = OrderedDict()
 
@@ -113,7 +116,7 @@ class SingleSignOnLogin:
         error, code = query.get("error"), query.get("code", "")
         if error is not None:
             said = error if _ERROR.fullmatch(error) else "an error"
-            raise LoginRefused(f"the identity provider let nobody in ({said})")
+            raise LoginRefused(f"the identity provider refused the login ({said})")
         if not code or len(code) > _LONGEST_CODE:
             raise LoginRefused("the answer has no code")
         signed_on = self.provider.user_of(code, self._login(request, head), datetime.now(UTC))
@@ -124,7 +127,7 @@ class SingleSignOnLogin:
         if not found:
             raise LoginRefused(
                 "none of the groups of your account has a role here",
-                hint="oidc.roles gives groups their roles; whoever runs drawcli can add yours.",
+                hint="oidc.roles maps groups to roles; the administrator of drawcli can add yours.",
             )
         return frozenset(found | {"view"})
 

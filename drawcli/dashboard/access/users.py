@@ -80,7 +80,7 @@ class Users:
         ConfigError
             If the file cannot be trusted.
         """
-        nobody, user = self._nobody, self.file.read().users.get(name)
+        nobody, user = self._dummy_hash, self.file.read().users.get(name)
         kept = nobody if user is None else user.password_hash
         try:
             self._hasher.verify(kept, words[:LONGEST])
@@ -89,7 +89,7 @@ class Users:
         return user is not None
 
     @cached_property
-    def _nobody(self) -> str:
+    def _dummy_hash(self) -> str:
         """The hash of a password that nobody has."""
         return self._hasher.hash(secrets.token_urlsafe(32))
 

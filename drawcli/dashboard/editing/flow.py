@@ -191,15 +191,15 @@ def _conflict(request: Request, form: FormData, what: Proposal) -> Response:
         "edit_conflict.html",
         status=_CONFLICT,
         what=what,
-        mine=[] if base is None else _mine(request, path, base, what),
-        theirs=[] if base is None else _theirs(request, path, base, now),
+        mine=[] if base is None else _own_diff(request, path, base, what),
+        theirs=[] if base is None else _other_diff(request, path, base, now),
         base=parts.seen.remember(now),
         is_known=base is not None,
         fields=carried(form),
     )
 
 
-def _mine(request: Request, path: Path, base: bytes, what: Proposal) -> list[str]:
+def _own_diff(request: Request, path: Path, base: bytes, what: Proposal) -> list[str]:
     """Return the change of a user as a diff; empty if it was not possible."""
     try:
         return draft_on(path, base, what.edit).diff(in_full=_sees(request))
@@ -207,7 +207,7 @@ def _mine(request: Request, path: Path, base: bytes, what: Proposal) -> list[str
         return []
 
 
-def _theirs(request: Request, path: Path, base: bytes, now: bytes) -> list[str]:
+def _other_diff(request: Request, path: Path, base: bytes, now: bytes) -> list[str]:
     """Return what somebody else changed as a diff; empty if nothing can be left out of it."""
     if _sees(request):
         return diff_of(base, now)

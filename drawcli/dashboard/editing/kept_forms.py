@@ -40,7 +40,7 @@ def editing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             if err.status_code != _FORBIDDEN:
                 raise
             fields = _typed(await request.form(max_files=0))
-            return _again(request, request.url.path, fields, status=_FORBIDDEN)
+            return _shown_again(request, request.url.path, fields, status=_FORBIDDEN)
         require(request, Right.EDIT)
         return await handler(request, form)
 
@@ -64,7 +64,7 @@ async def login_again(request: Request) -> Response:
     kept = str((await request.form(max_files=0)).get(_KEPT, ""))
     if refusal is None:
         path, fields = _read(kept)
-        answer = _again(request, path, fields)
+        answer = _shown_again(request, path, fields)
         entry.remember(request, answer)
         return answer
     trouble = refusal.trouble(named=entry.asks_name)
@@ -73,7 +73,7 @@ async def login_again(request: Request) -> Response:
     return answer
 
 
-def _again(request: Request, path: str, fields: _Fields, *, status: int = 200) -> Response:
+def _shown_again(request: Request, path: str, fields: _Fields, *, status: int = 200) -> Response:
     facts = {"action": path, "fields": fields, "csrf": form_token(request)}
     return bare_page(request, "edit_kept.html", status=status, **facts)
 

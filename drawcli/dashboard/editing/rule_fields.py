@@ -25,7 +25,6 @@ from drawcli.core.rules.conditions import OPTIONS
 from drawcli.errors import UsageError
 
 ADD: Final = "add"
-ADD_GROUP: Final = "group"
 REMOVE: Final = "remove"
 USE: Final = "use"  # an element of the series with its value
 _BUTTON: Final = re.compile(r"(add|group|remove|use):(.{1,300})", re.DOTALL)

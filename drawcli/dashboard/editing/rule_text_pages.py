@@ -39,8 +39,8 @@ ORDER: Final = "/edit/rules/order"
 _MOVES: Final[dict[str, tuple[str, Callable[[RulePlace], Edit]]]] = {
     "up": ("Move rule {} up", partial(rule_moved, by=-1)),
     "down": ("Move rule {} down", partial(rule_moved, by=1)),
-    "enable": ("Switch on rule {}", partial(rule_switched, on=True)),
-    "disable": ("Switch off rule {}", partial(rule_switched, on=False)),
+    "enable": ("Enable rule {}", partial(rule_switched, on=True)),
+    "disable": ("Disable rule {}", partial(rule_switched, on=False)),
     "delete": ("Delete rule {}", rule_deleted),
 }
 

@@ -53,7 +53,7 @@ def trial(request: Request) -> Response:
     require(request, Right.EDIT)
     run = parts_of(request).trials.get(request.path_params["trial"])
     if run is None:
-        raise HTTPException(404, "This trial is over. Look at the change again to try it anew.")
+        raise HTTPException(404, "This trial is over. Show the change again to repeat it.")
     facts: dict[str, Any] = {"trial": run, "why_not": "", "most": MOST_LISTED, "checked": None}
     return page(request, "edit_trial.html", **facts, unready=False)
 

@@ -98,7 +98,7 @@ def patient(request: Request) -> Response:
     require(request, Right.PATIENTS)
     parts = parts_of(request)
     parts.find.patients.follow()
-    return _story(
+    return _timeline_page(
         request, parts.find.patients.of_patient(request.path_params["patient"]), "patient"
     )
 
@@ -109,7 +109,7 @@ def study(request: Request) -> Response:
     parts = parts_of(request)
     parts.find.patients.follow()
     cases = parts.find.patients.of_study(request.path_params["study"])
-    return _story(request, cases, "study")
+    return _timeline_page(request, cases, "study")
 
 
 def _listed(
@@ -127,7 +127,7 @@ def _listed(
     )
 
 
-def _story(request: Request, cases: Sequence[PatientCase], what: str) -> Response:
+def _timeline_page(request: Request, cases: Sequence[PatientCase], what: str) -> Response:
     parts = parts_of(request)
     progress = parts.find.patients.progress
     if not cases and not progress.is_building:

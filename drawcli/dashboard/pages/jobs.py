@@ -59,6 +59,11 @@ def jobs(request: Request) -> Response:
     )
 
 
+def takes_long(request: Request) -> bool:
+    """Return whether the list of an address takes long."""
+    return JobQuery.of(request.query_params).takes_long
+
+
 def jobs_csv(request: Request) -> Response:
     """Return all jobs that match the query as CSV, with the columns of `status --csv`."""
     site = parts_of(request).site

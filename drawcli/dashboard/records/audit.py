@@ -1,4 +1,4 @@
-"""The audit log: what was sent, who did what, and whether the log is whole; also as CSV."""
+"""The audit log: what was sent, who did what, and whether the log is complete; also as CSV."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -55,7 +55,7 @@ def _tiles(found: Statistics) -> list[tuple[str, str, str]]:
     share = f"{found.warned / delivered:.0%} of them" if delivered else ""
     return [
         ("Delivered", f"{delivered:,}", f"{report.total('found'):,} series found"),
-        ("Found to delivered", _time(whole, "median"), _ninety(whole)),
+        ("Found to delivered", _time(whole, "median"), _percentile_note(whole)),
         ("With warnings", f"{found.warned:,}", share),
         ("Held", f"{held:,}", f"{report.held_now:,} at present"),
     ]
@@ -65,7 +65,7 @@ def _time(took: Took | None, what: str) -> str:
     return "none" if took is None else duration(timedelta(seconds=getattr(took, what)))
 
 
-def _ninety(took: Took | None) -> str:
+def _percentile_note(took: Took | None) -> str:
     return "" if took is None else f"the median; 90 % within {_time(took, 'ninetieth')}"
 
 
@@ -85,7 +85,7 @@ def _times(report: Report) -> Markup | None:
     if not report.took:
         return None
     rows = [
-        (one.step, one.median, one.ninetieth, f"{_time(one, 'median')}; {_ninety(one)}")
+        (one.step, one.median, one.ninetieth, f"{_time(one, 'median')}; {_percentile_note(one)}")
         for one in report.took
     ]
     plot = spans("How long each step took: median to 90th percentile", rows)

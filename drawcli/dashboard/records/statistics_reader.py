@@ -94,8 +94,7 @@ class StatisticsReader:
 
     def _computed(self, query: StatisticsQuery) -> Statistics:
         since, until = begin_of(query.first), end_of(query.last)
-        with self._site.lock:
-            every = list(self._site.ctx.ledger.all_jobs(f"{since:%Y-%m}"))
+        every = self._site.since(f"{since:%Y-%m}")
         scanners = {job.series_key: self._series.known(job).scanner or UNKNOWN for job in every}
         choices = {
             "template": sorted({job.template for job in every if job.template}),

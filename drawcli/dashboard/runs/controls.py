@@ -73,7 +73,7 @@ async def pause(request: Request) -> Response:
 
 
 async def resume(request: Request) -> Response:
-    """Send again."""
+    """Resume sending."""
     form = await verified_form(request)
     visitor = require(request, Right.ACT)
     await run_in_threadpool(_resume, parts_of(request).site, visitor.name)

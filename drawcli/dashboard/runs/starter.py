@@ -78,7 +78,7 @@ class RunStarter:
         runner = RunHealth.of_site(self._site.ctx.settings).runner
         if runner is not None and is_alive(runner.pid):  # without a lock table it may be dead
             since = duration(self._site.now - runner.since)
-            raise UsageError(f"another run has been at work for {since}", hint=_WAIT)
+            raise UsageError(f"another run has been active for {since}", hint=_WAIT)
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         code = process.wait()

@@ -53,9 +53,9 @@
         const answer = await fetch(form.action, { method: "POST", headers: html, body });
         if (number !== asked) return;
         if (answer.ok) show(await parsed(answer));
-        else say("It cannot be tried now; what you typed is kept.");
+        else say("No trial is possible now; what you typed is kept.");
         follow(number);
-      } catch { say("It cannot be tried now: no connection to the server."); }
+      } catch { say("No trial is possible now: no connection to the server."); }
     };
     form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(attempt, 600); });
     attempt();

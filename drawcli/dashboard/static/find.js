@@ -7,7 +7,7 @@
   if (!form || !count) return;
   const boxes = [...form.querySelectorAll("input[type=checkbox]")];
   const words = all.textContent;
-  const tell = () => {
+  const update = () => {
     const chosen = boxes.filter((box) => box.checked).length;
     count.textContent = `${chosen} selected.`;
     all.textContent = chosen === boxes.length ? "Select none" : words;
@@ -17,9 +17,9 @@
     event.preventDefault();
     const to = !boxes.every((box) => box.checked);
     for (const box of boxes) box.checked = to;
-    tell();
+    update();
   });
-  form.addEventListener("change", tell);
-  addEventListener("pageshow", tell);
-  tell();
+  form.addEventListener("change", update);
+  addEventListener("pageshow", update);
+  update();
 })();

@@ -56,7 +56,7 @@ export class Panel {
     box.querySelector("summary").textContent = `${empty.length} without contours`;
     box.querySelector("ul").replaceChildren(...empty.map(({ name }) => made("li", { textContent: name || "(no name)" })));
     if (app.facts.changed) {
-      this.tell(`${app.facts.changed} images changed after they were sent: contours may not fit.`);
+      this.addNote(`${app.facts.changed} images changed after they were sent: contours may not fit.`);
     }
     this.search.addEventListener("input", () => this.arrange());
     this.search.addEventListener("keydown", (event) => {
@@ -66,7 +66,7 @@ export class Panel {
     this.arrange();
   }
 
-  tell(text) {
+  addNote(text) {
     const box = document.getElementById("v-findings");
     box.hidden = false;
     box.querySelector("ul").prepend(made("li", { className: "block", textContent: text }));
@@ -83,7 +83,7 @@ export class Panel {
       made("span", { className: "v-name", textContent: one.name || "(no name)" }),
       made("span", { className: "v-volume", textContent: outcome + facts }));
     go.addEventListener("click", () => app.goTo(one.number));
-    go.title = app.facts.sets > 1 ? "Go to the largest difference" : "Go to where it is largest";
+    go.title = app.facts.sets > 1 ? "Go to the largest difference" : "Go to the slice with the largest area";
     const { color, dash } = app.look({ set: 0, number: one.number });
     const line = sample(app.facts.sets > 1 ? one.color : color, dash);
     return { box, go, item: made("li", {}, box, line, go) };
@@ -123,7 +123,7 @@ export class Panel {
     try {
       found = await json(`${app.base}/findings.json?of=${app.stamp}`);
     } catch (error) {
-      this.tell(`The findings cannot be read: ${error.message}`);
+      this.addNote(`The findings cannot be read: ${error.message}`);
       return;
     }
     if (!found.length) return;

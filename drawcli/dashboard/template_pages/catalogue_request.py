@@ -9,7 +9,7 @@ from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import DrawcliError
 
 _log = logging.getLogger(__name__)
-PATIENCE_SECONDS: Final = 5.0  # of the page; the request goes on for as long as its limits allow
+PATIENCE_SECONDS: Final = 5.0  # of the page; the request continues within its limits
 
 
 class CatalogueRequest:

@@ -35,7 +35,7 @@ def _disc(x: int, y: int, r: int) -> str:
     return f"M{x - r} {y}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0Z"
 
 
-_TOLD: Final = (
+_SHOWN: Final = (
     Operation(
         "union",
         "Union",
@@ -99,4 +99,4 @@ _TOLD: Final = (
         '<circle class="from" cx="57" cy="34" r="4"/>',
     ),
 )
-OPERATIONS_SHOWN: Final = {one.name: one for one in _TOLD}
+OPERATIONS_SHOWN: Final = {one.name: one for one in _SHOWN}

@@ -76,7 +76,7 @@ def token(site: CheckContext) -> CheckResult:
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh and store.can_renew:
         folder = store.path.parent if isinstance(store, TokenFile) else None
-        if folder and (trouble := _kept_from_renewing(folder, site)):
+        if folder and (trouble := _renewal_problem(folder, site)):
             return CheckResult.failed(
                 trouble, "Give the user running drawcli write access to that folder."
             )
@@ -91,7 +91,7 @@ def token(site: CheckContext) -> CheckResult:
     return CheckResult.warned(text, remedy) if left < _TOKEN_SOON else CheckResult.well(text)
 
 
-def _kept_from_renewing(folder: Path, site: CheckContext) -> str:
+def _renewal_problem(folder: Path, site: CheckContext) -> str:
     """Return why a renewed pair could not be stored; the server accepts the old one only once."""
     try:
         _check_open(folder, site)

@@ -11,8 +11,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
-from drawcli.adapters.state.qa_records import QaRecords
-from drawcli.config.load import Settings
 from drawcli.core.qa.charts import (
     Chart,
     ChartState,
@@ -24,8 +22,7 @@ from drawcli.core.qa.charts import (
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
 from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
-from drawcli.operations.commissioning.changes import golden_changes
-from drawcli.operations.commissioning.limits import GivenLimits, given_limits
+from drawcli.operations.commissioning.limits import GivenLimits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
 _ORDER: Final = tuple(ChartState)
@@ -201,19 +198,6 @@ def _differences(before: PairRecord, after: PairRecord) -> Iterator[tuple[str, s
         yield "catalogue", _of_catalogue(before.catalogue_digest, after.catalogue_digest)
     if before.drawcli.split(".")[:2] != after.drawcli.split(".")[:2]:
         yield "drawcli", f"drawcli {before.drawcli or 'unknown'} to {after.drawcli or 'unknown'}"
-
-
-def read_charts(settings: Settings) -> list[RoiCharts]:
-    """Return the charts of a site from its records.
-
-    Raises
-    ------
-    ConfigError
-        If the file of `qa.limits` is wrong.
-    """
-    records = QaRecords(settings.state_dir).by_job().values()
-    given, golden = given_limits(settings), golden_changes(settings.state_dir)
-    return site_charts(records, settings.qa.charts, settings.qa.baseline, given, golden)
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:

@@ -142,7 +142,7 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
 
 def _of_arrival(health: RunHealth) -> Iterator[SiteFinding]:
     """Yield why images do not arrive, and whether they are not sent."""
-    if health.is_deaf:
+    if health.listener_is_down:
         text = "'drawcli receive' is not running: scanners cannot send"
         do = "start its service, or 'drawcli receive'"
         yield SiteFinding(Level.BROKEN, "receive", text, do, "/server")

@@ -25,7 +25,7 @@ def no_room(err: NotStored) -> DiskFull:
     """Return the error for a folder without room."""
     return DiskFull(
         f"no pulled image can be stored: {err.outcome.comment}",
-        hint="Free some space: see receive.keep_free_gib. The next pull goes on.",
+        hint="Free some space: see receive.keep_free_gib. The next pull continues.",
     )
 
 

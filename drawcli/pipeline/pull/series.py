@@ -63,7 +63,7 @@ class SeriesPull:
         """Pull what is missing of a series; an error becomes part of the outcome."""
         key = self.ctx.stand_ins.series_key(series.series)
         record = self.records.get(key)
-        done = self._without_asking(series, key, record)
+        done = self._outcome_by_record(series, key, record)
         if done is not None:
             return done
         result = PulledSeries(key, WAITING)
@@ -80,7 +80,7 @@ class SeriesPull:
         """Return what would be pulled; nothing is written."""
         key = self.ctx.stand_ins.series_key(series.series)
         record = self.records.get(key)
-        done = self._without_asking(series, key, record, writes=False)
+        done = self._outcome_by_record(series, key, record, writes=False)
         if done is not None:
             return done
         found, _ = wanted_of(self.archive.find_instances(series), self.supported)
@@ -90,7 +90,7 @@ class SeriesPull:
         outcome = WOULD_PULL if missing else (COMPLETE if found else NOTHING)
         return PulledSeries(key, outcome, expected=len(found), missing=len(missing))
 
-    def _without_asking(
+    def _outcome_by_record(
         self,
         series: ArchivedSeries,
         key: str,
@@ -101,7 +101,7 @@ class SeriesPull:
         """Return the outcome of a series whose instances need not be asked for, or None."""
         now = self.ctx.now().timestamp()
         if record is None:
-            return PulledSeries(key, KNOWN) if self._came_otherwise(series) else None
+            return PulledSeries(key, KNOWN) if self._came_another_way(series) else None
         if record.whole and series.instances == record.total + record.others:
             if writes and now - record.asked > _ASKED_SECONDS:
                 self.records.touch(key, now)
@@ -112,7 +112,7 @@ class SeriesPull:
             return PulledSeries(key, outcome, record.total, code=record.code, text=record.text)
         return None
 
-    def _came_otherwise(self, series: ArchivedSeries) -> bool:
+    def _came_another_way(self, series: ArchivedSeries) -> bool:
         """Return whether the ledger has a series that no record knows.
 
         One that waits, with files of it in the folder, was being pulled when the record was lost.
@@ -139,7 +139,7 @@ class SeriesPull:
         raise TryLater(
             f"{self.archive.describe()} gets more of the series all the time",
             code="archive-growing",
-            hint="The next pull goes on.",
+            hint="The next pull continues.",
         )
 
     def _finish(self, series: ArchivedSeries, record: PullRecord, result: PulledSeries) -> None:
@@ -185,7 +185,7 @@ class SeriesPull:
     ) -> None:
         """Retrieve instances; raise TryLater if the archive does not send all of them."""
         if self.store is None:
-            self._let_send(series, missing, result)
+            self._move_by_archive(series, missing, result)
             return
         with self.ctx.progress.part("images pulled", of=len(missing)) as part:
             collector = Collector(
@@ -210,7 +210,7 @@ class SeriesPull:
         if left:
             raise incomplete(self.archive.describe(), len(left), len(missing), collector)
 
-    def _let_send(
+    def _move_by_archive(
         self, series: ArchivedSeries, missing: list[ArchivedInstance], result: PulledSeries
     ) -> None:
         """Let the archive send instances to `receive`, and wait until they are in its folder."""

@@ -118,7 +118,7 @@ def test_an_archive_that_drips_an_answer_is_left_in_time() -> None:
         talk.take()
         drip(talk)
 
-    assert "did not go on within" in str(asked(script))
+    assert "did not continue within" in str(asked(script))
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -129,7 +129,7 @@ def test_an_archive_that_answers_for_ever_is_left_in_time() -> None:
             answer(talk, identifier(sop=f"1.{number}"))
             time.sleep(SHORT / 10)
 
-    assert "did not go on within" in str(asked(script))
+    assert "did not continue within" in str(asked(script))
 
 
 def test_an_archive_with_millions_of_matches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

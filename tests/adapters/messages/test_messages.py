@@ -62,12 +62,12 @@ def test_a_silence_that_somebody_made_endless_silences_nothing(tmp_path: Path) -
 def test_messages_are_kept_within_bounds_and_the_newest_come_first(tmp_path: Path) -> None:
     sent = SentMessages(tmp_path)
     for number in range(1200):
-        sent.add(SentMessage(NOON, "place 1 (mailto)", str(number), "x" * 900, is_taken=True))
+        sent.add(SentMessage(NOON, "recipient 1 (mailto)", str(number), "x" * 900, is_taken=True))
 
     size = sum(path.stat().st_size for path in tmp_path.glob(f"{FILE_NAME}*"))
     assert size < 1_100_000
     assert [one.title for one in sent.newest_first(3)] == ["1199", "1198", "1197"]
-    sent.add(SentMessage(NOON, "place 1 (mailto)", "long", "y" * 100_000, is_taken=False))
+    sent.add(SentMessage(NOON, "recipient 1 (mailto)", "long", "y" * 100_000, is_taken=False))
     (last,) = sent.newest_first(1)
     assert (len(last.body), last.is_taken) == (4000, False)
 
@@ -75,9 +75,9 @@ def test_messages_are_kept_within_bounds_and_the_newest_come_first(tmp_path: Pat
 @pytest.mark.parametrize(
     ("url", "masked"),
     [
-        ("mailto://user:word@host", "place 3 (mailto)"),
-        ("json://10.0.0.1/secret", "place 3 (json)"),
-        ("secret-token-without-a-scheme" * 3, "place 3 (?)"),
+        ("mailto://user:word@host", "recipient 3 (mailto)"),
+        ("json://10.0.0.1/secret", "recipient 3 (json)"),
+        ("secret-token-without-a-scheme" * 3, "recipient 3 (?)"),
     ],
 )
 def test_a_recipient_is_named_by_number_and_kind(url: str, masked: str) -> None:

@@ -17,7 +17,7 @@ from tests.adapters.edited_files.conftest import git
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.editing.conftest import RULES
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, serving, told_by_axe
+from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, serving
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
@@ -87,7 +87,7 @@ def in_order(page: "Page") -> None:
     for scheme, size in (("light", DESK), ("dark", PHONE)):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type] # one
         page.set_viewport_size(size)  # type: ignore[arg-type] # likewise
-        assert told_by_axe(page) == []
+        assert axe_violations(page) == []
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
 
@@ -120,9 +120,9 @@ def test_from_an_unmatched_series_to_a_commit(browser: "Browser", edited: Edited
 
     somebody_else_saves(logged_in(browser, edited.url), edited.url)
     page.get_by_role("button", name="Save these lines").click()
-    page.get_by_text("Somebody saved this file meanwhile").wait_for()
+    page.get_by_text("Somebody else saved this file").wait_for()
     in_order(page)
-    page.get_by_role("button", name="Make my change in the present file").click()
+    page.get_by_role("button", name="Apply my change to the current file").click()
     page.get_by_role("button", name="Save these lines").click()
     page.get_by_text("Saved, as commit").wait_for()
     in_order(page)

@@ -51,7 +51,7 @@ def test_of_two_browsers_the_second_is_told_and_can_go_on(editor: TestClient, ru
     conflict = submitted(editor, mine, FORM, "save")
 
     assert conflict.status_code == 409
-    assert "Somebody saved this file meanwhile" in conflict.text
+    assert "Somebody else saved this file" in conflict.text
     assert "+    priority: 7" in conflict.text
     assert "ProtocolName: {contains: pelvis}" in conflict.text
     assert "contains: pelvis" not in rules.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, browser, serving, told_by_axe
+from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
@@ -110,11 +110,11 @@ def test_at_a_desk_a_patient_is_found_held_jobs_are_decided_and_a_run_is_started
 def find_patient(page: "Page", named: Named) -> None:
     """Search a patient, look at a study, and download the structure set."""
     searched(page, "ashok KULK")
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.get_by_role("link", name="Kulkarnee").click()
     page.get_by_role("link", name="Study of").click()
     page.get_by_role("heading", name="Timeline").wait_for()
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.get_by_role("link", name=named.home.id).first.click()
     with page.expect_download() as given:
         page.get_by_role("link", name="Structure set").click()
@@ -128,7 +128,7 @@ def decide_held_jobs(page: "Page", named: Named) -> None:
     page.get_by_role("link", name="Select all 4").click()
     page.get_by_label("Select job feedfacecaf3-1").uncheck()
     page.get_by_text("3 selected.").wait_for()
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.get_by_role("button", name="Retry").click()
     page.get_by_text("All done.").wait_for()
     assert held_jobs(named) == [False, False, False, True]
@@ -144,7 +144,7 @@ def save_filter(page: "Page", named: Named) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("link", name="CT of the month").wait_for()
     assert page.url == f"{named.url}/jobs?modality=CT&days=30"
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
 
 
 def pause_run_and_resume(page: "Page", named: Named) -> None:
@@ -157,9 +157,9 @@ def pause_run_and_resume(page: "Page", named: Named) -> None:
     assert read_pause(named.site.state) is not None
     page.get_by_role("button", name="Run now").click()
     page.get_by_text("The run that was started here has ended").wait_for(timeout=LONG_WAIT)
-    page.get_by_role("button", name="Send again").click()
+    page.get_by_role("button", name="Resume sending").click()
     page.get_by_text("Pause sending").wait_for()
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     assert read_pause(named.site.state) is None
 
 

@@ -46,7 +46,7 @@ def acted(client: TestClient, action: str, jobs: list[str], **more: str) -> str:
     answer = client.post("/held", data=form)
     assert answer.status_code == 303, answer.text
     place = answer.headers["location"]
-    while "It goes on if you leave" in (page := client.get(place).text):
+    while "It continues if you leave" in (page := client.get(place).text):
         time.sleep(0.01)
     return page
 
@@ -106,7 +106,7 @@ def test_each_job_has_its_own_outcome(client: TestClient, ctx: Context) -> None:
     with ctx.work.job_lock(jobs[1].id):
         page = acted(client, "release", [*drawn, "ffffffffffff-1 1"])
 
-    assert "3 left as they were" in page
+    assert "3 not changed" in page
     assert ", 2 done" in page
     assert "has changed since this page was loaded" in page
     assert "is being processed" in page

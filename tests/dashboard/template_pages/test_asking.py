@@ -40,7 +40,7 @@ def test_the_answer_is_stored_and_compared(editor: TestClient, draw: FakeDraw, s
     page = editor.get(answer.headers["location"]).text
 
     assert answer.headers["location"] == f"{PLACE}?asked=1#warnings"
-    assert "The server has answered" in page
+    assert "The current catalogue was fetched" in page
     assert "model 720 has config 2d at the server, not 3d_fullres" in page
     assert load_catalogue(site.state) is not None
 
@@ -51,7 +51,7 @@ def test_a_refusal_is_told_with_what_to_do(editor: TestClient, draw: FakeDraw) -
 
     page = editor.get(ask(editor).headers["location"]).text
 
-    assert "The server gave no catalogue: models: 503." in page
+    assert "The catalogue could not be fetched: models: 503." in page
 
 
 def test_a_slow_server_does_not_hold_the_page_and_is_asked_once(
@@ -66,11 +66,11 @@ def test_a_slow_server_does_not_hold_the_page_and_is_asked_once(
     first, second = ask(client), ask(client)
     waiting = client.get(PLACE).text
     answers.set()
-    while "The server is being asked" in client.get(PLACE).text:
+    while "The catalogue is being fetched" in client.get(PLACE).text:
         time.sleep(0.01)
 
     assert [first.status_code, second.status_code] == [303, 303]
-    assert "The server is being asked" in waiting
+    assert "The catalogue is being fetched" in waiting
     assert draw.asked.count("GET /api/models/") == 1
 
 

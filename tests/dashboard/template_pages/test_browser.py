@@ -17,7 +17,7 @@ from drawcli.sandbox.catalogue import as_json
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.template_pages.conftest import Received
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, browser, serving, told_by_axe
+from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
 from tests.fake_draw import FakeDraw
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def check(page: "Page", scheme: str = "dark") -> None:
     """See that axe finds nothing serious, and that the page fits a phone."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type] # one
     page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
 
@@ -80,12 +80,12 @@ def check(page: "Page", scheme: str = "dark") -> None:
 def test_a_template_is_made_from_the_server_s_catalogue(page: "Page", url: str, git: Path) -> None:
     page.goto(f"{url}/templates")
     page.get_by_role("link", name="New template").click()
-    page.get_by_role("button", name="Ask the server").click()
+    page.get_by_role("button", name="Fetch the catalogue").click()
     tick(page)
     page.locator("id=s0.high").fill("900")
     page.get_by_label("Colour of Bladder").fill("#00ff80")
     derive(page)
-    page.get_by_role("button", name="Show the changes").click()
+    page.get_by_role("button", name="Show the change").click()
     page.get_by_text("margin needs mm").wait_for()
     page.get_by_label("mm", exact=True).fill("5")
     save(page)
@@ -123,7 +123,7 @@ def derive(page: "Page") -> None:
 
 def save(page: "Page") -> None:
     """Look at the changed lines, then save them."""
-    page.get_by_role("button", name="Show the changes").click()
+    page.get_by_role("button", name="Show the change").click()
     check(page)
     page.get_by_role("button", name="Save these lines").click()
     page.get_by_text("The template is saved; commit").wait_for()

@@ -348,8 +348,8 @@ def test_without_a_catalogue_the_page_says_how_to_get_it(editor: TestClient, sit
     page = editor.get(PLACE).text
 
     assert "There is no copy of it yet" in page
-    assert "Ask the server" in page
-    assert "Show the changes" not in page
+    assert "Fetch the catalogue" in page
+    assert "Show the change" not in page
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_template_shows_everything_that_its_file_says(client: TestClient) -> N
         "Bladder ORGAN needs contours 20 to 1,500 cm³",
         "Femur_Head_L may be missing none limits set",
         "Crop of Rectum, outside of Bladder, 2 mm AVOIDANCE",
-        "Bladder_05 not delivered: a step on the way to others Margin of Bladder, 5 mm",
+        "Bladder_05 intermediate, not delivered Margin of Bladder, 5 mm",
         "PTV PTV",
         "720:2 Pelvis",
         "720 TSPrime 3d_fullres nnUNetTrainerNoMirroring none 4",

@@ -35,11 +35,11 @@ from tests.dashboard.conftest import WORDS
 from tests.dashboard.test_browser import (
     CHROMIUM,
     Served,
+    axe_violations,
     browser,
     logged_in,
     page,
     served,
-    told_by_axe,
 )
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
     page.get_by_role("link", name="Open the viewer").press("Enter")
     for plane in Plane:
         drawn(page, plane)
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
 
     before = shown_at(page, "axial")
     page.keyboard.press("ArrowDown" if before + 1 < SLICES else "ArrowUp")
@@ -218,7 +218,7 @@ def test_a_person_looks_through_a_job_with_the_keyboard_and_the_mouse(
     page.locator(".v-side").wait_for(state="hidden")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys and mouse").wait_for()
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.keyboard.press("Escape")
     page.keyboard.press("2")
     page.keyboard.press("t")
@@ -278,7 +278,7 @@ def test_two_structure_sets_are_compared_in_one_plane_and_side_by_side(
     )
     page.goto(f"{served.url}/qa/pair/{served.home.id}/viewer")
     drawn(page, "axial")
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     page.keyboard.press("x")  # no crosshair
     page.keyboard.press("n")  # to the largest difference
     page.locator(".v-list li.chosen").wait_for()
@@ -351,7 +351,7 @@ def test_fingers_go_through_the_slices_zoom_and_set_the_crosshair(
         FINGER - 0.5,
     )
     assert small == []
-    assert told_by_axe(phone) == []
+    assert axe_violations(phone) == []
 
     before = shown_at(phone, "axial")
     touched(phone, [(195, 300)], [(195, 310)], [(195, 330)], [(195, 360)])

@@ -71,12 +71,12 @@ def places(site: Site) -> Path:
 
 @apprise_loads
 def test_places_of_alarms_are_told_by_their_service(site: Site, ctx: Context, places: Path) -> None:
-    assert seen("notify", site, ctx) == (Grade.PASS, "place 1 (ntfy)")
+    assert seen("notify", site, ctx) == (Grade.PASS, "recipient 1 (ntfy)")
 
     places.write_text("ntfy://canary-topic\nfoo://canary\n")
     grade, text = seen("notify", site, ctx)
 
-    assert (grade, "place 2 of notify" in text, "canary" in text) == (Grade.FAIL, True, False)
+    assert (grade, "recipient 2 of notify" in text, "canary" in text) == (Grade.FAIL, True, False)
 
 
 @apprise_loads
@@ -91,7 +91,7 @@ def test_a_place_that_takes_nothing_is_told_with_how_long(
 
     grade, text = seen("notify", site, ctx)
 
-    assert (grade, text) == (Grade.WARN, "place 1 (ntfy) has accepted no message for 3 h")
+    assert (grade, text) == (Grade.WARN, "recipient 1 (ntfy) has accepted no message for 3 h")
 
 
 def test_where_nothing_is_set_up_all_is_well(site: Site, ctx: Context) -> None:

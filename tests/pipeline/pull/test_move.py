@@ -16,9 +16,9 @@ from drawcli.pipeline.pull import series as series_pull
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import PacsOptions
 from tests.conftest import SLICES, Clock, Site, opened
-from tests.dicom_sender import wait_until
 from tests.fake_draw import FakeDraw
 from tests.pipeline.pull.conftest import Hospital, Pacs, SwitchArchive, SwitchPanel, uids
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"

@@ -156,7 +156,7 @@ def test_a_series_that_grows_all_the_time_waits(
     assert (series.outcome, series.code) == ("waiting", "archive-growing")
     waiting = hospital.scan()
     assert waiting.reason_code == "pulling"
-    assert "no more than 6 images" in (waiting.reason or "")
+    assert "has not confirmed yet that 6 images are all" in (waiting.reason or "")
     assert hospital.pull().counts == {"complete": 1}
     assert hospital.scan().state is State.FOUND
 
