@@ -5,8 +5,7 @@ Bytes are made here by hand, by PS3.7 and PS3.8, and not by what is tested or by
 
 import socket
 import struct
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,13 +262,6 @@ def receiving(folder: Path, callers: Sequence[str] = (), **wanted: Any) -> Itera
         running.stop()
         thread.join(_LONGEST_TEST_SECONDS)
         assert not thread.is_alive()
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _fields(command: bytes) -> dict[int, Any]:

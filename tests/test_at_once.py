@@ -4,8 +4,7 @@ import hashlib
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +29,9 @@ from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 from tests.torture.test_processes import started
+from tests.waiting import PATIENCE, wait_until
 
 ALL = Selection()
-PATIENCE = 60.0  # seconds, for what takes milliseconds
 
 
 class Busy:
@@ -210,7 +209,7 @@ def test_ctrl_c_ends_uploads_that_would_never_end_and_the_next_run_says_so(
     with running(tmp_path / "sandbox", options=options) as server:
         at_sandbox(ward.site, server.url, server.token_file)
         process = started(ward.site, "upload")
-        until(lambda: server.requests["upload"] == 2)
+        wait_until(lambda: server.requests["upload"] == 2)
 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
@@ -226,11 +225,3 @@ def test_ctrl_c_ends_uploads_that_would_never_end_and_the_next_run_says_so(
         ("uploaded", 2, 1),
     ]
     assert server.requests["upload"] == len(ward.jobs) + 2
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)

@@ -17,10 +17,11 @@ from pydicom import dcmread
 from drawcli.adapters.datastore.walk import read_datastore
 from tests.cli.conftest import Run
 from tests.conftest import HEAD_NECK, PELVIS, Site
-from tests.dicom_sender import Sender, data_set, store_command, wait_until
+from tests.dicom_sender import Sender, data_set, store_command
 from tests.phantoms.planning import write_planning_ct
 from tests.scripted_peer import fragment, pdu
 from tests.tls import Authority
+from tests.waiting import wait_until
 
 SECONDS = 30.0
 dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")

@@ -27,10 +27,10 @@ from tests.dicom_sender import (
     data_set,
     site_that_receives,
     store_command,
-    wait_until,
 )
 from tests.scripted_peer import PDU_TYPES, fragment, pdu
 from tests.tls import Authority
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 ATTACKER, HONEST = "127.0.0.1", "127.0.0.2"

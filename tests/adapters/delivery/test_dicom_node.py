@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from io import BytesIO
@@ -28,6 +27,7 @@ from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, 
 from tests.adapters.delivery.structure_sets import PELVIS, rtstruct
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.scripted_peer import Talk, scripted
+from tests.waiting import wait_for_port
 
 __all__ = ["rtstruct"]
 # DCMTK's: pynetdicom puts a program of the same name beside the interpreter.
@@ -416,7 +416,7 @@ def storescp(folder: Path, *options: str) -> Iterator[int]:
     words = [str(STORESCP), "-aet", "TPS", "-od", str(folder), *options, str(port)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
         try:
-            _until_open(port)
+            wait_for_port(port)
             yield port
         finally:
             process.terminate()
@@ -455,12 +455,3 @@ def dumped(path: Path) -> list[str]:
     said = subprocess.run(words, capture_output=True, check=True, encoding="utf-8").stdout
     lines = [line for line in said.splitlines() if not line.startswith(("#", "(0002,"))]
     return [re.sub(r"(explicit length #=\d+\) +#) +\d+", r"\1", line) for line in lines]
-
-
-def _until_open(port: int) -> None:
-    for _ in range(600):
-        with socket.socket() as trial:
-            if not trial.connect_ex(("127.0.0.1", port)):
-                return
-        time.sleep(0.05)
-    pytest.fail("storescp does not listen")

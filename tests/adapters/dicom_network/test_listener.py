@@ -31,9 +31,9 @@ from tests.dicom_sender import (
     echo_command,
     receiving,
     store_command,
-    wait_until,
 )
 from tests.scripted_peer import LAST, OF_COMMAND, PDU_TYPES, fragment, item, pdu
+from tests.waiting import wait_until
 
 ACCEPT, REJECT, ABORT = PDU_TYPES["accept"], PDU_TYPES["reject"], PDU_TYPES["abort"]
 SOON = 25.0  # seconds, for what takes milliseconds; a sender waits 30
@@ -488,7 +488,7 @@ def test_thousands_of_silent_connections_keep_nobody_out(tmp_path: Path) -> None
                 assert is_served(running, f"1.2.{number}")
             if len(silent) > 400:
                 silent.pop(0).close()
-        wait_until(lambda: sum(map(is_open, silent)) <= limits.RECEIVE_WAITING, seconds=2.0)
+        wait_until(lambda: sum(map(is_open, silent)) <= limits.RECEIVE_WAITING, seconds=SOON)
         assert sum(map(is_open, silent)) > 100  # silence alone closes none so soon
         for one in silent:
             one.close()
@@ -510,7 +510,7 @@ def test_associations_that_ask_nothing_keep_nobody_out(tmp_path: Path) -> None:
         ExitStack() as own,
     ):
         idle = [own.enter_context(running.associated()) for _ in range(12)]
-        wait_until(lambda: sum(is_open(one.line) for one in idle) <= 4, seconds=2.0)
+        wait_until(lambda: sum(is_open(one.line) for one in idle) <= 4, seconds=SOON)
         assert is_served(running, "1.2.3")
 
 

@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import NOON, Site
+from tests.waiting import wait_until
 
 SECRET = "canary-eyJhbGciOi"
 PAIR = {"access_token": SECRET, "refresh_token": "canary-refresh"}
@@ -291,7 +291,7 @@ def test_a_command_leaves_no_process_behind_however_it_ends(
 
     assert time.monotonic() - begun < 60
     assert found == "token-1" if not said else said in found
-    assert wait_until(lambda: not running_with(mark))
+    wait_until(lambda: not running_with(mark))
 
 
 def running_with(mark: str) -> list[str]:
@@ -302,13 +302,6 @@ def running_with(mark: str) -> list[str]:
             if path.read_bytes().rstrip(b"\0").endswith(mark.encode()):
                 found.append(path.parent.name)
     return found
-
-
-def wait_until(is_so: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 60
-    while not is_so() and time.monotonic() < end:
-        time.sleep(0.02)
-    return is_so()
 
 
 def test_without_the_package_the_extra_is_named(

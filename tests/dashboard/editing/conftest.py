@@ -1,8 +1,6 @@
 """The page of a site whose rules can be edited, with a series that no rule matches."""
 
 import re
-import time
-from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -112,10 +110,4 @@ def submitted(client: TestClient, page: str, action: str, step: str, **changed: 
     return client.post(action, data=form_in(page, action) | {"step": step} | changed)
 
 
-def eventually(check: Callable[[], bool]) -> None:
-    """Wait until something is true; its own limit is that of the test run."""
-    while not check():
-        time.sleep(0.02)
-
-
-__all__ = ["RULES", "WORDS", "eventually", "form_in", "log_in", "submitted", "token_in"]
+__all__ = ["RULES", "WORDS", "form_in", "log_in", "submitted", "token_in"]

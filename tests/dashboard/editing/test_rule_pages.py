@@ -15,8 +15,9 @@ from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES
 from drawcli.system.yaml_read import read_yaml
 from tests.conftest import PELVIS, Clock, Site, opened
 from tests.dashboard.conftest import WORDS, Serve, log_in
-from tests.dashboard.editing.conftest import RULES, eventually, form_in, submitted
+from tests.dashboard.editing.conftest import RULES, form_in, submitted
 from tests.fake_draw import FakeDraw
+from tests.waiting import wait_until
 
 FORM, TEXT, ORDER = "/edit/rules/form", "/edit/rules/text", "/edit/rules/order"
 
@@ -79,7 +80,7 @@ def test_a_rule_is_written_from_a_header_and_the_next_run_matches(  # noqa: PLR0
     assert not [line for line in added if line.startswith("-")]
 
     trial = trial_in(shown.text)
-    eventually(lambda: "data-runs" not in editor.get(trial).text)
+    wait_until(lambda: "data-runs" not in editor.get(trial).text)
     effect = editor.get(trial).text
     assert "1 of 1 series would be decided differently" in effect
     assert unmatched.id in effect
@@ -202,6 +203,13 @@ def test_who_may_not_see_patients_cannot_ask_the_rules_for_them(
     assert "may identify a patient" in editor.post(TEXT, data=texts | {"step": step}).text
     present = {"w.1.e": element, "w.1.o": "exists", "w.1.v": "true"}
     assert "may identify" not in submitted(editor, page, FORM, "preview", **present).text
+
+
+@pytest.mark.parametrize("name", ["head\u200b", "\u202edaeh", "a\x1b[31m", "a\0b"])
+def test_a_rule_has_no_name_that_looks_like_another(editor: TestClient, name: str) -> None:
+    page = editor.get("/edit/rules/1").text
+    again = submitted(editor, page, FORM, "preview", name=name)
+    assert "It has characters that cannot be seen." in again.text
 
 
 @pytest.mark.parametrize("place", ["w." + "9" * 5000, "w.²", "w.-1"])
@@ -352,7 +360,7 @@ def test_what_cannot_be_tried_is_counted(
     page = submitted(editor, editor.get("/edit/rules/1").text, FORM, "preview", priority="3").text
 
     trial = trial_in(page)
-    eventually(lambda: "data-runs" not in editor.get(trial).text)
+    wait_until(lambda: "data-runs" not in editor.get(trial).text)
 
     assert "Not tried: 1 series; the images of 1 can no longer be read" in " ".join(
         editor.get(trial).text.split()
@@ -367,7 +375,7 @@ def test_the_form_is_tried_while_it_is_filled_in(editor: TestClient, unmatched: 
 
     assert "when all fields are filled in" in unready.text
     trial = trial_in(ready.text)
-    eventually(lambda: "data-runs" not in editor.get(trial).text)
+    wait_until(lambda: "data-runs" not in editor.get(trial).text)
     assert "1 of 1 series would be decided differently" in editor.get(trial).text
     assert unmatched.id in editor.get(trial).text
 

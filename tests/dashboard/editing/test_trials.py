@@ -12,8 +12,8 @@ from drawcli.dashboard.editing.trials import HeaderCache, TrialRuns
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.pipeline.context import Context
 from tests.conftest import Clock, Site, opened
-from tests.dashboard.editing.conftest import eventually
 from tests.fake_draw import FakeDraw
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_trial_is_stopped_and_a_new_one_ends_the_earlier(
     second.stop.set()
     slow.set()
 
-    eventually(lambda: not first.runs and not second.runs)
+    wait_until(lambda: not first.runs and not second.runs)
     assert (first.state, second.state) == ("stopped", "stopped")
     assert unmatched.id
 
@@ -57,7 +57,7 @@ def test_no_more_trials_than_the_limit(shown: SiteReader, unmatched: Job, slow: 
     slow.set()
 
     assert [one is not None for one in running] == [True, True, True, False]
-    eventually(lambda: all(one is None or not one.runs for one in running))
+    wait_until(lambda: all(one is None or not one.runs for one in running))
     assert unmatched.id
 
 
@@ -69,7 +69,7 @@ def test_older_series_than_the_limit_are_counted(
     run = TrialRuns(shown).start("ada", book, book)
     assert run is not None
 
-    eventually(lambda: not run.runs)
+    wait_until(lambda: not run.runs)
     assert (run.done, run.older, run.untried) == (0, 1, 1)
     assert unmatched.id
 

@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.raw_picture import raw_picture
-from drawcli.dashboard.viewer.pages import AT_ONCE, Viewer, facts_of
+from drawcli.dashboard.turns import AT_ONCE
+from drawcli.dashboard.viewer.pages import Viewer, facts_of
 from drawcli.dashboard.viewer.subject import LoadedSubject, of_job
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import preview_of

@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +20,7 @@ from tests.orthanc import Orthanc, free_port, needs_orthanc, orthanc
 from tests.phantoms.planning import write_planning_ct
 from tests.pipeline.pull.conftest import uids
 from tests.pipeline.pull.test_move import receiving
+from tests.waiting import wait_for_port
 
 pytestmark = pytest.mark.sweep
 needs_dcmtk = pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")
@@ -121,18 +120,10 @@ def dcmqrscp(folder: Path) -> Iterator[int]:
         ) as process,
     ):
         try:
-            until_open(port)
+            wait_for_port(port)
             yield port
         finally:
             process.terminate()
-
-
-def until_open(port: int) -> None:
-    for _ in range(300):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
-    pytest.fail("nothing listens")
 
 
 @needs_dcmtk
