@@ -131,6 +131,8 @@ class RuleForm:
             found["w"] = "Add a condition. To match every series, choose 'every series'."
         if not self.name.strip():
             found["name"] = "Give it a name; lists and reasons show it."
+        elif not self.name.isprintable():
+            found["name"] = "It has characters that cannot be seen."
         elif self.name in others:
             found["name"] = "Another rule has this name."
         if not self.exclude and not self.templates:

@@ -70,6 +70,9 @@ def of_job(job: Job, visitor: Visitor, *, has_pictures: bool) -> list[NextStep]:
         found.append(NextStep("Write a rule", f"/edit/rules/new?job={job.id}"))
     if job.held and job.template and job.reason_code in _BY_TEMPLATE:
         name = quote(job.template)
-        to = f"/edit/templates?template={name}" if visitor.may(Right.EDIT) else f"/templates/{name}"
-        found.append(NextStep(f"Template {job.template}", to))
+        if visitor.may(Right.EDIT):
+            to = f"/edit/templates?template={name}"
+            found.append(NextStep(f"Change template {job.template}", to))
+        else:
+            found.append(NextStep(f"Template {job.template}", f"/templates/{name}"))
     return found

@@ -73,12 +73,13 @@ def test_who_asks_for_much_at_once_keeps_nobody_out(
     client = serve(password=WORDS)
     log_in(client)
 
-    asyncio.run(_asked(client, slow, address.format(home.id, home.revision)))
+    asyncio.run(asked(client, slow, address.format(home.id, home.revision)))
 
     assert slow.begun == MANY  # each had its turn
 
 
-async def _asked(client: TestClient, slow: Slow, address: str) -> None:
+async def asked(client: TestClient, slow: Slow, address: str, other_page: str = "/health") -> None:
+    """Ask for a slow page often, and meanwhile for another one."""
     app: ASGIApp = client.app
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
@@ -86,7 +87,7 @@ async def _asked(client: TestClient, slow: Slow, address: str) -> None:
     ) as browser:
         many = [asyncio.create_task(browser.get(address)) for _ in range(MANY)]
         await asyncio.to_thread(slow.wait_until_begun)
-        other = await browser.get("/health")
+        other = await browser.get(other_page)
         ended = slow.ended
         slow.let_go.set()
         answers = await asyncio.gather(*many)

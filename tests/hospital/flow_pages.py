@@ -1,6 +1,7 @@
 """The data flow of a site, as a page with a table and as a picture, from `flows`."""
 
 import re
+from collections.abc import Iterable
 from html import escape
 from typing import Final
 
@@ -45,35 +46,43 @@ Statement](../reference/conformance.md).
 
 def data_flow_table() -> str:
     """Return the body of the page: the picture, the table, what a firewall has to allow."""
-    titles = (
-        "connection",
-        "what goes where",
-        "opened by",
-        "protocol",
-        "port",
-        "encrypted by",
-        "patient data",
-        "setting",
-        "limits",
-    )
+    titles = ("what goes where", "opened by", "protocol", "port", "encrypted by", "patient data")
     rows = [
-        " | ".join(
-            (
-                f"{number}. {flow.peer}",
-                flow.content,
-                flow.opens,
-                flow.protocol,
-                flow.port,
-                flow.protection,
-                _WORDS[flow.data],
-                ("always; " if flow.is_always else "") + flow.setting,
-                ", ".join(re.split("[,;]", EXCHANGES[key].content)[0] for key in flow.exchanges),
-            )
+        (
+            f"{number}. {flow.peer}",
+            flow.content,
+            flow.opens,
+            flow.protocol,
+            flow.port,
+            flow.protection,
+            _WORDS[flow.data],
         )
         for number, flow in enumerate(FLOWS, 1)
     ]
-    head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
-    return "\n".join([_WHAT, head, *(f"| {row} |" for row in rows), _RULES.rstrip(), ""])
+    limits = [
+        (
+            f"{number}. {flow.peer}",
+            ("always; " if flow.is_always else "") + flow.setting,
+            ", ".join(re.split("[,;]", EXCHANGES[key].content)[0] for key in flow.exchanges),
+        )
+        for number, flow in enumerate(FLOWS, 1)
+    ]
+    return "\n".join(
+        [
+            _WHAT,
+            *table(("connection", *titles), rows),
+            "\n## Where each is set, and what is limited\n",
+            *table(("connection", "setting", "exchanges with limits"), limits),
+            _RULES.rstrip(),
+            "",
+        ]
+    )
+
+
+def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    made = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
+    return [made[0], "|---" * len(titles) + "|", *made[1:]]
 
 
 _WIDTH: Final = 980

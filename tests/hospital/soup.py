@@ -10,6 +10,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.hospital.flow_pages import table
 from tests.test_architecture import OUTSIDE
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -31,6 +32,9 @@ BY_OTHERS: Final = {  # not imported by drawcli
     "pylibjpeg": "by pydicom",
     "python-multipart": "by starlette",
 }
+_SAME_DECODER: Final = (
+    "images of known pixels in tests; the gate decodes by the same library, unless gdcm is there"
+)
 REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it does not do it
     "argon2-cffi": ("a password is kept as its argon2id hash", "an error refuses the login"),
     "apprise": (
@@ -60,7 +64,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "itsdangerous": (
         "a signed cookie cannot be forged",
-        "sessions also need a key on the server side",
+        "forged cookies in tests; sessions of users also need a key that the site keeps",
     ),
     "jinja2": (
         "escapes every text on a page",
@@ -69,7 +73,10 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "keyring": ("keeps a token pair", "read back before the old pair is given up"),
     "numpy": ("arithmetic of arrays", "volumes and crossings against formulas and shapely"),
     "orjson": ("exact JSON", "digest of the ledger; records are checked when read"),
-    "pillow": ("draws PNG", "pictures only; no foreign image is opened by it"),
+    "pillow": (
+        "draws PNG; decodes JPEG and JPEG 2000 for previews (by pydicom)",
+        "pictures only; nothing delivered depends on it",
+    ),
     "platformdirs": ("the folder of settings", "settings not found is an error"),
     "pydicom": (
         "reads DICOM for the gate, apart from the engine",
@@ -77,20 +84,20 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "pyjpegls": (
         "decodes JPEG-LS without loss",
-        "the gate decodes by another library and compares pixels",
+        "the gate decodes again, by pylibjpeg-libjpeg, and compares pixels",
     ),
     "pyjwt": ("verifies ID tokens", "forged, expired and foreign tokens in tests"),
     "pylibjpeg": ("offers decoders to pydicom", "the gate refuses what it cannot decode"),
-    "pylibjpeg-libjpeg": (
-        "decodes JPEG lossless and extended",
-        "the gate compares pixels; GPL-3.0: see the licence column of its page",
-    ),
-    "pylibjpeg-openjpeg": ("decodes HT-J2K without loss", "the gate compares pixels"),
+    "pylibjpeg-libjpeg": ("decodes JPEG lossless and extended", _SAME_DECODER),
+    "pylibjpeg-openjpeg": ("decodes HT-J2K without loss", _SAME_DECODER),
     "pynetdicom": (
         "encodes requests of C-STORE",
         "answers are read by our own code; statuses decide",
     ),
-    "python-multipart": ("reads forms of the sandbox", "training only"),
+    "python-multipart": (
+        "reads forms of the page, and uploads of the sandbox",
+        "own limits of size before it; a form token; hostile forms in tests",
+    ),
     "pyyaml": (
         "safe loading of settings, rules, templates",
         "own limits of size, depth and aliases",
@@ -99,7 +106,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "rich": ("tables at a terminal", "texts are made printable before"),
     "scipy": (
         "distances of surfaces",
-        "figures against other programs; nothing delivered depends on it",
+        "figures against formulas and other programs; nothing delivered depends on it",
     ),
     "shapely": ("areas and crossings of contours", "cylinders and rings against formulas"),
     "starlette": (
@@ -130,7 +137,7 @@ part of its own system. No software safety class is assigned. Names, versions an
 test enforces; a test fails when this page differs.
 
 **Hardware and software that it needs**: Python 3.11 to 3.13 of the system, on Linux (tested),
-macOS or Windows; wheels for each package exist for these. Licences and latest releases: [what
+macOS or Windows; each package must offer wheels for these. Licences and latest releases: [what
 drawcli is built on](../dependencies.md).
 """
 _ANOMALIES: Final = """
@@ -162,28 +169,21 @@ class Package:
 
 def soup_list() -> str:
     """Return the body of the page."""
-    titles = (
-        "package",
-        "asked for",
-        "locked",
-        "installed with",
-        "purpose",
-        "required of it",
-        "imported in",
-        "who notices",
-    )
+    titles = ("package", "asked for: locked", "with", "purpose", "required of it", "who notices")
     rows = [
-        " | ".join(
-            (
-                f"`{one.name}`",
-                f"`{one.asked}`",
-                one.locked,
-                ", ".join(f"`{extra}`" for extra in one.extras) or "always",
-                one.purpose,
-                REQUIREMENTS[one.name][0],
-                ", ".join(f"`{place}`" for place in one.places) or BY_OTHERS[one.name],
-                REQUIREMENTS[one.name][1],
-            )
+        (
+            f"`{one.name}`",
+            f"`{one.asked}`: {one.locked}",
+            ", ".join(f"`{extra}`" for extra in one.extras) or "always",
+            one.purpose,
+            *REQUIREMENTS[one.name],
+        )
+        for one in packages()
+    ]
+    places = [
+        (
+            f"`{one.name}`",
+            ", ".join(f"`{place}`" for place in one.places) or f"used {BY_OTHERS[one.name]}",
         )
         for one in packages()
     ]
@@ -192,10 +192,11 @@ def soup_list() -> str:
     return "\n".join(
         [
             _WHAT,
-            f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|",
-            *(f"| {row} |" for row in rows),
+            *table(titles, rows),
             _ANOMALIES,
-            "## What these bring along",
+            "## Where each is imported\n\nPaths are below `drawcli/`.\n",
+            *table(("package", "imported in"), places),
+            "\n## What these bring along",
             f"\nNot asked for by drawcli itself, and pinned too: {', '.join(others)}.",
             "",
         ]

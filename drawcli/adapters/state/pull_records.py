@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import randbits
 from typing import Final, NamedTuple, cast
 
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, DiskFull, DrawcliError, OutOfReach
 from drawcli.system.files import make_private
 
 FOLDER: Final = "pull"
@@ -22,6 +22,14 @@ _FORMAT: Final = 1
 _KEPT_SECONDS: Final = 400 * 86_400.0  # after the archive last named a series
 _WAIT_SECONDS: Final = 30.0
 _IDENTITY_BITS: Final = 31
+_OF_THE_DISK: Final = {  # errors that are no damage of the file
+    sqlite3.SQLITE_BUSY: "another process holds it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_IOERR: "input/output error",
+    sqlite3.SQLITE_LOCKED: "another process holds it",
+    sqlite3.SQLITE_PERM: "not permitted",
+    sqlite3.SQLITE_READONLY: "it is read-only",
+}
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS series (
   key TEXT PRIMARY KEY, source TEXT, total INTEGER, others INTEGER, whole INTEGER, asked REAL,
@@ -115,7 +123,8 @@ class PullRecords:
         try:
             yield
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk has ended it
+                self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
 
@@ -128,6 +137,8 @@ def open_records(state_dir: Path, *, throwaway: bool = False) -> Iterator[PullRe
     ------
     ConfigError
         If the file is damaged or of a later version of drawcli.
+    DiskFull, OutOfReach
+        If the disk is full, or does not read or write.
     """
     path = state_dir / FOLDER / FILE_NAME
     if not throwaway:
@@ -145,7 +156,7 @@ def open_records(state_dir: Path, *, throwaway: bool = False) -> Iterator[PullRe
                 database = copy
             yield PullRecords(cast("sqlite3.Connection", database))
     except sqlite3.DatabaseError as err:
-        raise _unusable(path, f"cannot be used ({type(err).__name__})") from None
+        raise _failure(err, path) from None
 
 
 @contextmanager
@@ -180,6 +191,19 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
         marks = f"PRAGMA application_id = {randbits(_IDENTITY_BITS)};"
         marks += f"PRAGMA user_version = {_FORMAT};"
         database.executescript(f"BEGIN;{_SCHEMA}{marks}COMMIT;")
+
+
+def _failure(err: sqlite3.DatabaseError, path: Path) -> DrawcliError:
+    """Return the error for a file that is damaged, or for a disk that is at fault."""
+    code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull(f"{path}: the disk is full", hint="Free some space; the next run goes on.")
+    if code in _OF_THE_DISK:
+        return OutOfReach(
+            f"{path}: cannot be read or written now ({_OF_THE_DISK[code]})",
+            hint="Check the disk of state_dir and the rights on this file; the next run goes on.",
+        )
+    return _unusable(path, f"cannot be used ({type(err).__name__})")
 
 
 def _unusable(path: Path, why: str) -> ConfigError:

@@ -278,7 +278,8 @@ async def sign_on(request: Request, entry: Authenticator, login: SingleSignOnLog
         refusal = await entry.reserve_attempt(counted)
         if refusal is not None:
             raise LoginRefused(refusal.trouble(named=True))
-        entrant = await run_in_threadpool(login.entrant, request, head)
+        async with login.turn:
+            entrant = await run_in_threadpool(login.entrant, request, head)
         stamp = entry.stamp(entrant.name, by_file=False)
         if stamp is None:
             raise LoginRefused("your name is also that of a user with a password here")

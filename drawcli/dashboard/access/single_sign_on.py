@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from asyncio import Semaphore
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ _VALUE: Final = re.compile(r"[A-Za-z0-9_-]{22}\.([0-9]{1,12})")
 _ERROR: Final = re.compile(r"[a-z_]{1,40}")
 _LONGEST_CODE: Final = 3072
 _MOST_USED: Final = 5000
+_AT_ONCE: Final = 3  # requests that keep a thread of the page
 
 
 class Entrant(NamedTuple):
@@ -53,6 +55,7 @@ class SingleSignOnLogin:
         self.settings = settings
         self.provider = IdentityProvider(settings)
         self._key = secrets.token_bytes(32)
+        self.turn = Semaphore(_AT_ONCE)  # for who waits for the provider
         self._lock = Lock()
         self._used: OrderedDict[str, None] = OrderedDict()
 

@@ -17,6 +17,7 @@ from drawcli.dashboard.editing.flow import Proposal
 from drawcli.dashboard.editing.trial_pages import effect_of
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
+from drawcli.system.printable import plain
 from drawcli.system.yaml_read import Document, read_yaml
 
 _HIDDEN: Final = (
@@ -30,7 +31,7 @@ def proposal_of(request: Request, edit: Edit, summary: str, action: str) -> Prop
     return Proposal(
         file=RULES,
         edit=edit,
-        summary=" ".join(summary.split()),
+        summary=plain(" ".join(summary.split())),
         action=action,
         back=RULES.page,
         template="edit_rule_preview.html",

@@ -35,7 +35,7 @@ def saved_filters(request: Request) -> list[SavedFilter]:
     try:
         raw = base64.urlsafe_b64decode(request.cookies.get(_cookie(request), ""))
         pairs = [(str(name), str(query)) for name, query in json.loads(raw or b"[]")]
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         return []
     return [SavedFilter(name[:_LONGEST_NAME], _address(query)) for name, query in pairs[:MOST]]
 

@@ -45,7 +45,8 @@ async def submit_login(request: Request) -> Response:
 async def start_login(request: Request) -> Response:
     """Send the browser to the identity provider."""
     login = _single_sign_on(request)
-    address, cookie = await run_in_threadpool(login.start, request)
+    async with login.turn:
+        address, cookie = await run_in_threadpool(login.start, request)
     answer = RedirectResponse(address, SEE_OTHER)
     login.set_cookie(request, answer, cookie)
     return answer

@@ -1,5 +1,6 @@
 """Single sign-on: who comes back from the provider is let in, and nobody by a forged answer."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -15,11 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.testclient import TestClient
 
 from drawcli.adapters.identity_provider import requests
+from drawcli.dashboard.access.single_sign_on import SingleSignOnLogin
 from drawcli.dashboard.access.users import Users
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import HERE, QUICK, WORDS, token_in
+from tests.dashboard.test_turns import MANY, Slow, asked
 from tests.fake_draw import FakeDraw
 from tests.identity_provider import CLIENT, CODE, FakeProvider, providing, query_of, rsa_key
 
@@ -397,6 +400,17 @@ def test_a_provider_that_is_out_of_reach_is_no_bug(page: TestClient) -> None:
 
     with pytest.raises(OutOfReach, match="cannot be reached"):
         entry.single_sign_on.provider.metadata()
+
+
+def test_who_begins_many_logins_at_a_silent_provider_keeps_nobody_out(
+    page: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(SingleSignOnLogin, "start", slow)
+
+    asyncio.run(asked(page, slow, "/login/start", "/login"))
+
+    assert slow.begun == MANY
 
 
 def test_a_provider_that_drips_is_given_up(

@@ -206,6 +206,13 @@ def test_who_may_not_see_patients_cannot_ask_the_rules_for_them(
     assert "may identify" not in submitted(editor, page, FORM, "preview", **present).text
 
 
+@pytest.mark.parametrize("name", ["head\u200b", "\u202edaeh", "a\x1b[31m", "a\0b"])
+def test_a_rule_has_no_name_that_looks_like_another(editor: TestClient, name: str) -> None:
+    page = editor.get("/edit/rules/1").text
+    again = submitted(editor, page, FORM, "preview", name=name)
+    assert "It has characters that cannot be seen." in again.text
+
+
 @pytest.mark.parametrize("place", ["w." + "9" * 5000, "w.²", "w.-1"])
 def test_the_number_of_a_condition_may_be_anything(editor: TestClient, place: str) -> None:
     page = editor.get("/edit/rules/1").text

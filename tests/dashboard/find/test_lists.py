@@ -1,5 +1,6 @@
 """The list of jobs: by day, modality and saved filter, as CSV, with words to recognise a case."""
 
+import base64
 import csv
 import io
 from base64 import urlsafe_b64decode
@@ -138,7 +139,10 @@ def test_saved_filters_are_few_and_damaged_ones_are_left_out(serve: Serve) -> No
 
     statuses = [saved(client, f"filter {n}", "/jobs?days=7") for n in range(MOST + 1)]
     without_name = saved(client, "  ", "/jobs?days=7")
-    client.cookies.set("drawcli-filters-8043", "bm9uc2Vuc2U=", path="/jobs")
+    for damaged in (b"nonsense", b"[" * 2000):
+        value = base64.urlsafe_b64encode(damaged).decode()
+        client.cookies.set("drawcli-filters-8043", value, path="/jobs")
+        assert client.get("/jobs").status_code == 200
 
     assert statuses == [303] * MOST + [409]
     assert without_name == 409

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -58,6 +58,7 @@ class Pacs:
     panel: SwitchPanel
     port: int
     folder: Path = Path()
+    nodes: dict[str, tuple[str, int]] = field(default_factory=dict)  # where it sends by C-MOVE
 
     def faults(self, text: str) -> None:
         self.panel.current = Panel(read_faults(text))
