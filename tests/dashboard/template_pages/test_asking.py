@@ -45,7 +45,7 @@ def test_the_answer_is_stored_and_compared(editor: TestClient, draw: FakeDraw, s
     assert load_catalogue(site.state) is not None
 
 
-def test_a_refusal_is_told_with_what_to_do(editor: TestClient, draw: FakeDraw) -> None:
+def test_a_refusal_is_reported_with_what_to_do(editor: TestClient, draw: FakeDraw) -> None:
     draw.models = as_json()
     draw.answers = [503] * 9
 
