@@ -83,7 +83,7 @@ def test_the_pages_of_the_site_are_in_order_for_axe_and_fit_a_phone_and_alarms_a
     page.wait_for_url(f"{address}/")
 
     page.goto(f"{address}/notifications")
-    page.get_by_label("Why").fill("the server moves")
+    page.get_by_label("Reason").fill("the server moves")
     page.get_by_role("button", name="Silence alarms").click()
     page.get_by_text("Alarms are silenced until").wait_for()
     page.goto(f"{address}/jobs/feedfacecafe-1")

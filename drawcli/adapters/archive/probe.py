@@ -1,9 +1,8 @@
 """Look at an archive: connection, TLS, association, services, a query; nothing is retrieved."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.dicom_network.association import Association
 from drawcli.adapters.dicom_network.connection import connected
@@ -72,6 +71,8 @@ def probe_node(archive: "DimseArchive", retrieval: int) -> SourceProbe:
 
 def probe_web(archive: "WebArchive") -> SourceProbe:
     """Send a DICOMweb archive a query for one study."""
+    from drawcli.system.network.client_tls import expiry_of
+
     try:
         answer = archive.ask()
     except JobError as err:
@@ -81,17 +82,10 @@ def probe_web(archive: "WebArchive") -> SourceProbe:
     return SourceProbe(
         reachable=True,
         tls=answer.tls or None,
-        certificate_until=_until(answer.certificate),
+        certificate_until=expiry_of(answer.certificate),
         services=("QIDO-RS",),
     )
 
 
 def _predicate(err: JobError, archive: "DimseArchive | WebArchive") -> str:
     return str(err).removeprefix(f"{archive.describe()} ")
-
-
-def _until(certificate: Mapping[str, Any] | None) -> datetime | None:
-    import ssl
-
-    text = (certificate or {}).get("notAfter")
-    return None if text is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

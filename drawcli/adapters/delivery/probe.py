@@ -1,9 +1,8 @@
 """Look at a DICOM target step by step: connection, TLS, association, contexts, commitment, STOW."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from drawcli.adapters.delivery.dicom_node import DEFAULT, ECHO, EXPLICIT, KEEPING
 from drawcli.adapters.dicom_network.association import Association
@@ -57,6 +56,7 @@ def probe_node(node: "DicomNode") -> TargetProbe:
 def probe_archive(target: "StowTarget") -> TargetProbe:
     """Send a DICOMweb archive requests that store nothing."""
     from drawcli.adapters.dicom_web.web_client import WebFailure
+    from drawcli.system.network.client_tls import expiry_of
 
     try:
         answer = target.ask()
@@ -65,7 +65,7 @@ def probe_archive(target: "StowTarget") -> TargetProbe:
     found = TargetProbe(
         reachable=True,
         tls=answer.tls or None,
-        certificate_until=_until(answer.certificate),
+        certificate_until=expiry_of(answer.certificate),
         stow=True,
     )
     try:
@@ -92,10 +92,3 @@ def _lacks(found: TargetProbe, *, needs_commitment: bool) -> str:
     if not found.echo:
         return "does not answer a C-ECHO"
     return "does not offer storage commitment" * (needs_commitment and not found.commitment)
-
-
-def _until(certificate: Mapping[str, Any] | None) -> datetime | None:
-    import ssl
-
-    text = (certificate or {}).get("notAfter")
-    return None if text is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

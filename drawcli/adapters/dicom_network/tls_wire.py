@@ -7,16 +7,16 @@ arrives is decrypted before it counts as one.
 import socket
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from selectors import EVENT_READ
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 from drawcli.adapters.dicom_network.connection import Phase, Wire
 from drawcli.core.dicom.upper_layer import NodeTrouble
 from drawcli.system.failures import in_words
-from drawcli.system.network.client_tls import TlsFailure, tls_failure
+from drawcli.system.network.client_tls import TlsFailure, expiry_of, tls_failure
 
 _T = TypeVar("_T")
 _LEAST_SECONDS: Final = 0.01  # 0 would not wait
@@ -46,11 +46,7 @@ class TlsWire(Wire):
     @property
     def secured(self) -> Secured:
         """What secures the connection."""
-        until = cast("dict[str, Any]", self._secure.getpeercert() or {}).get("notAfter")
-        end = None if until is None else ssl.cert_time_to_seconds(until)
-        return Secured(
-            str(self._secure.version()), None if end is None else datetime.fromtimestamp(end, UTC)
-        )
+        return Secured(str(self._secure.version()), expiry_of(self._secure.getpeercert()))
 
     def _received(self, size: int) -> bytes | None:
         """Return up to `size` decrypted bytes; b"" at the end, None if there are none now."""

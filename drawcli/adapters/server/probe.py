@@ -3,18 +3,18 @@
 The request carries no token and no client id.
 """
 
-import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from drawcli.adapters.server.responses import convert_http2_errors, convert_transport_errors
 from drawcli.adapters.server.tls import open_client
+from drawcli.system.network.client_tls import expiry_of
 from drawcli.system.pacing import Deadline, with_deadline
 
 if TYPE_CHECKING:
@@ -79,13 +79,8 @@ def _probe(client: httpx.Client, url: str) -> ServerProbe:
             clock=_moment(answer.headers.get("date", "")),
             seen_at=datetime.now(UTC),
             tls="" if secured is None else str(secured.version()),
-            certificate_until=None if secured is None else _until(secured.getpeercert()),
+            certificate_until=None if secured is None else expiry_of(secured.getpeercert()),
         )
-
-
-def _until(certificate: Any) -> datetime | None:
-    text = (certificate or {}).get("notAfter")
-    return None if text is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
 
 
 def _moment(text: str) -> datetime | None:

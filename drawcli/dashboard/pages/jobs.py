@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.columns import STATUS, as_plain, facts, waits_text
@@ -16,6 +16,7 @@ from drawcli.core.jobs.warned import unseen_warnings
 from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.access.rights import Right, visitor_of
 from drawcli.dashboard.actions import available_actions, completed_action
+from drawcli.dashboard.csv_download import csv_download
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.find.cases import case_of_job
 from drawcli.dashboard.find.downloads import downloads_of
@@ -28,7 +29,6 @@ from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
-from drawcli.operations.ledger_copies import as_csv
 from drawcli.pipeline.identity import private_facts
 from drawcli.pipeline.stored_explanation import read_explanation
 
@@ -70,10 +70,8 @@ def jobs_csv(request: Request) -> Response:
     query = JobQuery.of(request.query_params)
     among = _among(query, site)
     found = Listing.select(replace(query, page=1, rows=max(len(among), 1)), among).jobs
-    rows = [as_plain(one, site.now, STATUS) for one in found]
-    text = as_csv(rows, [column.name for column in STATUS])
-    headers = {"content-disposition": 'attachment; filename="drawcli-jobs.csv"'}
-    return PlainTextResponse(text, media_type="text/csv", headers=headers)
+    rows = (as_plain(one, site.now, STATUS).values() for one in found)
+    return csv_download("drawcli-jobs.csv", [column.name for column in STATUS], map(tuple, rows))
 
 
 def _among(query: JobQuery, site: SiteReader) -> Sequence[Job]:

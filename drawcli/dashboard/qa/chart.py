@@ -1,7 +1,5 @@
 """One control chart: picture, signals in words, monthly means, cases as table and CSV."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +8,7 @@ from typing import Final
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from drawcli.core.pictures.chart import chart_picture
 from drawcli.core.pictures.chart_months import months_picture
@@ -24,6 +22,7 @@ from drawcli.core.qa.charts import (
     VersionShift,
     compare_versions,
 )
+from drawcli.dashboard.csv_download import csv_download
 from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.qa.words import (
     STATE_BADGES,
@@ -131,20 +130,16 @@ def chart_csv(request: Request) -> Response:
     qa = parts_of(request).qa
     query = ChartQuery.of(request, qa.metrics)
     found = _found(query, qa)
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["delivered_at", "job", "version", query.metric, "changed", "signals"])
+    columns = ["delivered_at", "job", "version", query.metric, "changed", "signals"]
+    rows = []
     for row in _rows(found, _shown(found, query), None):
         version = found.charts[row.version - 1].version
         rules = " ".join(
             f"{'better' if signal.better else signal.state}:{signal.rule}" for signal in row.signals
         )
         case = row.case
-        table.writerow(
-            [case.at.isoformat(), case.job, version, case.value, int(row.changed), rules]
-        )
-    headers = {"content-disposition": 'attachment; filename="chart.csv"'}
-    return PlainTextResponse(out.getvalue(), media_type="text/csv", headers=headers)
+        rows.append([case.at.isoformat(), case.job, version, case.value, int(row.changed), rules])
+    return csv_download("chart.csv", columns, rows)
 
 
 def _found(query: ChartQuery, qa: QaReader) -> RoiCharts:

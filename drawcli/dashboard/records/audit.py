@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from drawcli.adapters.state.audit_log import ACTION, AuditLog, who_in_words
 from drawcli.adapters.state.hash_chain import ChainLine
-from drawcli.dashboard.records.listing import begin_of, csv_answer, day_in, end_of, page_in
+from drawcli.dashboard.csv_download import csv_download
+from drawcli.dashboard.records.listing import begin_of, day_in, end_of, page_in
 from drawcli.dashboard.view import page, parts_of
 
 ROWS: Final = 100
@@ -96,7 +97,7 @@ def audit_csv(request: Request) -> Response:
     """Return the list as CSV, newest first."""
     found = _found(parts_of(request).site.ctx.audit, AuditQuery.of(request))
     rows = ((row.number, row.at and row.at.isoformat(), *row[2:]) for row in found)
-    return csv_answer("audit.csv", COLUMNS, islice(rows, _MOST_CSV))
+    return csv_download("audit.csv", COLUMNS, islice(rows, _MOST_CSV))
 
 
 def _found(log: AuditLog, query: AuditQuery) -> Iterator[AuditRow]:

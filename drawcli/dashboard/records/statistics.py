@@ -7,7 +7,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.dashboard.records.listing import csv_answer
+from drawcli.dashboard.csv_download import csv_download
 from drawcli.dashboard.records.statistics_reader import LONGEST, Statistics, StatisticsQuery
 from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.report import COLUMNS, WHOLE, Report, Took
@@ -42,7 +42,7 @@ def statistics_csv(request: Request) -> Response:
             for measure in ("delivered", "warned", "held", "median", "ninetieth"):
                 value, unit = getattr(one, measure), "s" if measure in _SECONDS else ""
                 rows.append([kind, one.name, measure, "" if value is None else value, unit])
-    return csv_answer("statistics.csv", COLUMNS, rows)
+    return csv_download("statistics.csv", COLUMNS, rows)
 
 
 _SECONDS: Final = ("median", "ninetieth")

@@ -6,8 +6,10 @@ authorities, or with a file of the settings. TLS is at least 1.2.
 
 import os
 import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from drawcli.errors import ConfigError
 from drawcli.system.failures import in_words
@@ -153,3 +155,9 @@ def _load_client_cert(
 
 def _no_password() -> str:
     raise ValueError("the key has a password")  # else OpenSSL would ask at the terminal
+
+
+def expiry_of(certificate: Mapping[str, Any] | None) -> datetime | None:
+    """Return when a certificate of `getpeercert` expires; None if there is none."""
+    text = (certificate or {}).get("notAfter")
+    return None if text is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
