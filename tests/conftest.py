@@ -47,6 +47,7 @@ SWEEPS = tuple(
         *"pipeline/survey/test_fuzz test_round_trip test_server_faults cli/test_real_data".split(),
         *"core/rules/test_prefilter core/test_identity cli/test_start_up".split(),
         *"test_home_and_away core/qa/test_chart_year core/qa/test_chart_peers".split(),
+        "dashboard/test_user_browser",
         "adapters/delivery/test_orthanc",
     )
 )

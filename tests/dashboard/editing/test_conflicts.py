@@ -20,7 +20,8 @@ from drawcli.system.yaml_read import read_yaml
 from tests.adapters.edited_files.conftest import git, hook
 from tests.conftest import Site
 from tests.dashboard.conftest import QUICK, WORDS, Serve, log_in, token_in
-from tests.dashboard.editing.conftest import RULES, form_in, submitted
+from tests.dashboard.editing.conftest import RULES
+from tests.dashboard.forms import form_in, submitted
 
 FORM = "/edit/rules/form"
 PELVIS = {"w.1.v": "pelvis"}

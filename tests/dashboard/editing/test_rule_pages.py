@@ -15,7 +15,8 @@ from drawcli.system.limits import PAGE_EDIT_BYTES, PAGE_FORM_BYTES
 from drawcli.system.yaml_read import read_yaml
 from tests.conftest import PELVIS, Clock, Site, opened
 from tests.dashboard.conftest import WORDS, Serve, log_in
-from tests.dashboard.editing.conftest import RULES, form_in, submitted
+from tests.dashboard.editing.conftest import RULES
+from tests.dashboard.forms import form_in, submitted
 from tests.fake_draw import FakeDraw
 from tests.waiting import wait_until
 

@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import html5lib
 import pytest
 import yaml
 from starlette.testclient import TestClient
@@ -13,13 +12,12 @@ from drawcli.adapters.server.catalogue_cache import save_catalogue
 from drawcli.sandbox.catalogue import as_json
 from tests.conftest import NOON, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
+from tests.dashboard.forms import form_in
 from tests.dashboard.template_pages.conftest import Received
 from tests.dashboard.template_pages.test_pages import words_of
 from tests.dashboard.test_html import check_headings, check_names, read
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
     from httpx2 import Response
 
 PLACE = "/edit/templates"
@@ -40,30 +38,11 @@ def file(site: Site) -> Path:
     return site.folder / "templates.yaml"
 
 
-def fields_of(page: str) -> dict[str, str]:
-    """Return what a browser would send of the form in the page, without a button."""
-    root: Element = html5lib.HTMLParser(namespaceHTMLElements=False).parse(page)
-    form = next(one for one in root.iter("form") if one.get("action") == PLACE)
-    found = {}
-    for one in form.iter():
-        name = one.get("name", "")
-        kind = one.get("type", "text")
-        if one.tag == "textarea":
-            found[name] = one.text or ""
-        elif one.tag == "select" and name:
-            options = list(one.iter("option"))
-            chosen = next((o for o in options if o.get("selected") is not None), options[0])
-            found[name] = chosen.get("value", chosen.text or "")
-        elif one.tag == "input" and name and (kind != "checkbox" or one.get("checked") is not None):
-            found[name] = one.get("value", "on")
-    return found
-
-
 def send(client: TestClient, page: "Response | str", step: str, **typed: str) -> "Response":
     """Type into the form of a page, and press a button."""
     text = page if isinstance(page, str) else page.text
     changes = {name.replace("_", ".", 1): value for name, value in typed.items()}
-    return client.post(PLACE, data=fields_of(text) | changes | {"step": step})
+    return client.post(PLACE, data=form_in(text, PLACE) | changes | {"step": step})
 
 
 def test_a_template_that_nobody_changed_is_not_changed(editor: TestClient, file: Path) -> None:
@@ -162,7 +141,7 @@ def test_what_is_ticked_is_added_without_the_button_for_it(editor: TestClient) -
 def test_ticks_stay_while_one_searches(editor: TestClient) -> None:
     ticked = send(editor, editor.get(PLACE), "search", search="lung", **{"pick_720:1": "yes"})
 
-    assert fields_of(ticked.text)["pick.720:1"] == "yes"
+    assert form_in(ticked.text, PLACE)["pick.720:1"] == "yes"
     assert "Brain" not in words_of(ticked.text).partition("structure region model Dice")[2]
 
 
@@ -218,7 +197,7 @@ def test_errors_are_shown_and_what_was_typed_is_kept(
     assert problem in answer.text
     for name, value in typed.items():
         if name not in ("s0_type", "d0_operation", "s0_color"):
-            assert fields_of(answer.text)[name.replace("_", ".", 1)].strip() == value.strip()
+            assert form_in(answer.text, PLACE)[name.replace("_", ".", 1)].strip() == value.strip()
     assert file.read_bytes() == before
 
 
@@ -283,7 +262,7 @@ def test_what_was_typed_survives_a_file_that_somebody_broke(
 
     assert answer.status_code == 422
     assert problem in answer.text
-    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert form_in(answer.text, PLACE)["s0.high"] == "1200"
     assert file.read_bytes() == before
 
 
@@ -300,7 +279,7 @@ def test_a_refusing_hook_is_reported_and_what_was_typed_stays(
     answer = send(editor, shown, "save")
 
     assert "no limits above 1000" in answer.text
-    assert fields_of(answer.text)["s0.high"] == "1200"
+    assert form_in(answer.text, PLACE)["s0.high"] == "1200"
     assert file.read_bytes() == before
 
 
