@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 PLACE = "/templates/Prostate_OAR"
 
 
-@pytest.fixture
-def editor(serve: Serve) -> TestClient:
-    """Return the page for a user who may edit."""
-    client = serve(password=WORDS, allow_editing=True)
-    log_in(client)
-    return client
-
-
 def ask(client: TestClient, **more: str) -> "Response":
     form = {"csrf": token_in(client.get(PLACE).text), "template": "Prostate_OAR"}
     return client.post("/templates/+ask", data=form | more)

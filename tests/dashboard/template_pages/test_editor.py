@@ -26,14 +26,6 @@ pytestmark = pytest.mark.usefixtures("full", "catalogue")
 
 
 @pytest.fixture
-def editor(serve: Serve) -> TestClient:
-    """Return the page for a user who may edit."""
-    client = serve(password=WORDS, allow_editing=True)
-    log_in(client)
-    return client
-
-
-@pytest.fixture
 def file(site: Site) -> Path:
     return site.folder / "templates.yaml"
 
