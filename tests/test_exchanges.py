@@ -896,7 +896,7 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "login": (
         f"{_SIGN_ON}: test_a_provider_that_drips_is_given_up",
         f"{_SIGN_ON}: test_a_provider_that_answers_something_else_is_not_asked_at_once_again",
-        f"{_SIGN_ON}: test_a_token_that_says_something_else_lets_nobody_in",
+        f"{_SIGN_ON}: test_a_token_with_a_wrong_claim_is_refused",
     ),
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",

@@ -112,7 +112,7 @@ def test_storescu_with_its_options(
         ("-aet OTHER", "Calling AE Title Not Recognized"),
     ],
 )
-def test_storescu_with_options_that_do_not_fit_is_told_why(
+def test_storescu_with_options_that_do_not_fit_gets_the_reason(
     running: Receiving, scanner: list[Path], options: str, said: str
 ) -> None:
     code, text, got = push(running, "+II", *options.split(), files=scanner)

@@ -98,8 +98,8 @@ def test_what_a_rule_asks_of_a_patient_is_neither_kept_nor_told(
     said += [drawcli("report"), drawcli("ledger", "export", "--csv")]
 
     told = "".join(one.out + one.err for one in said)
-    assert "PatientName contains (not told)" in told
-    assert "InstitutionName equals (not told)" in told
+    assert "PatientName contains (hidden)" in told
+    assert "InstitutionName equals (hidden)" in told
     with zipfile.ZipFile(site.folder / "b.zip") as bundle:
         told += "".join(bundle.read(name).decode() for name in bundle.namelist())
     for text in (told, everything_kept(site)):
@@ -124,9 +124,9 @@ def test_who_may_see_patients_reads_it_again_from_the_rules(drawcli: Run, site: 
     for said in (shown, explained):
         assert "PatientName contains Canary" in said
         assert "InstitutionName equals Canary Hospital" in said
-    assert "PatientName contains (not told)" in of_other_rules
+    assert "PatientName contains (hidden)" in of_other_rules
     assert "SeriesDescription contains nowhere" in of_other_rules  # as it was asked then
-    assert "PatientName contains (not told)" in without_rules
+    assert "PatientName contains (hidden)" in without_rules
 
 
 @pytest.mark.usefixtures("pelvis")
@@ -147,7 +147,7 @@ def test_what_an_earlier_drawcli_kept_in_clear_is_not_told(drawcli: Run, site: S
     damaged = drawcli("show", job)
 
     assert "Canary" not in said
-    assert said.count("PatientName contains (not told)") == 2
+    assert said.count("PatientName contains (hidden)") == 2
     assert damaged.code == 0
 
 

@@ -84,7 +84,7 @@ def test_nothing_that_is_served_names_the_patient_or_holds_a_token(
 
     assert len(wanted) > 30
     assert "one-patient" in pages["/rules"]
-    assert "PatientID equals (not told)" in pages["/rules"]
+    assert "PatientID equals (hidden)" in pages["/rules"]
     assert "Bladder" in pages[f"/jobs/{home.id}"]  # the report of the gate is there
     for place, text in pages.items():
         found = [value for value in wanted if value in text]
@@ -128,6 +128,6 @@ def test_a_series_that_nearly_fits_a_rule_of_another_patient_does_not_tell_who_t
 
     pages = served(client, job) | {"ledger": str(job)}
 
-    assert "nearest is one-patient (excludes; PatientID equals (not told)" in pages["/unmatched"]
+    assert "nearest is one-patient (excludes; PatientID equals (hidden)" in pages["/unmatched"]
     for place, page in pages.items():
         assert HEAD_NECK.patient_id not in page, place

@@ -254,7 +254,7 @@ def test_what_a_site_does_not_ask_for_is_not_told(ctx: Context, post: Post) -> N
     assert post.titles() == []
 
 
-def test_in_a_silence_nothing_is_told_and_what_still_holds_at_its_end_is(
+def test_in_a_silence_no_alarm_is_sent_and_lasting_ones_are_sent_at_its_end(
     ctx: Context, clock: Clock, post: Post
 ) -> None:
     state_dir = ctx.settings.state_dir

@@ -16,6 +16,7 @@ from drawcli.system.files import PRIVATE, make_private, write_durably
 STATE: Final = "state.json"
 _LOCK: Final = "lock"
 _FORMAT: Final = 1
+_MOST: Final = {int: 1 << 60, float: 1e11}  # of counts and bytes; of times
 
 
 class SourceState(NamedTuple):
@@ -40,7 +41,7 @@ def read_sources(state_dir: Path) -> dict[str, SourceState]:
     try:
         plain = json.loads((state_dir / FOLDER / STATE).read_bytes())
         return {str(one["name"]): _source(one) for one in plain["sources"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return {}
 
 
@@ -72,4 +73,7 @@ def _source(plain: Mapping[str, Any]) -> SourceState:
     values = {
         name: type(default)(plain.get(name, default)) for name, default in empty._asdict().items()
     }
+    numbers = (value for value in values.values() if not isinstance(value, str))
+    if not all(0 <= number < _MOST[type(number)] for number in numbers):
+        raise ValueError("a number that no pull has written")
     return SourceState(**values)

@@ -12,7 +12,7 @@ from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.gate.text_traces import Traces, days, fold, has_long_number, has_mail
 from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, ValueKind, kind_of
 
-INSTEAD: Final = "(not told)"
+INSTEAD: Final = "(hidden)"
 _OF_ONE_PATIENT: Final = frozenset({"PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "UR"})
 _HARMLESS: Final = frozenset({"PatientSex", "PatientAge", "SOPClassUID"})
 _OF_ONE_STUDY: Final = ("ID", "IDs", "UID", "Number", "Address", "Comments", "Telephone")
@@ -83,11 +83,11 @@ def mask_condition(condition: str) -> str:
     """Return the text of a condition, with a value on a patient or a hospital hidden.
 
     >>> mask_condition("PatientID equals X17"), mask_condition("KVP equals 120")
-    ('PatientID equals (not told)', 'KVP equals 120')
+    ('PatientID equals (hidden)', 'KVP equals 120')
     >>> mask_condition("ProtocolName contains 773402199"), mask_condition("PatientID exists True")
-    ('ProtocolName contains (not told)', 'PatientID exists True')
+    ('ProtocolName contains (hidden)', 'PatientID exists True')
     >>> mask_condition("(0029,MY MAKER,10) starts with X17")
-    '(0029,MY MAKER,10) starts with (not told)'
+    '(0029,MY MAKER,10) starts with (hidden)'
     """
     found = _CONDITION.fullmatch(condition)
     if found is None:

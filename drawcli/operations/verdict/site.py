@@ -74,9 +74,9 @@ def setup_of_new_site(
 ) -> list[SetupStep]:
     """Return the steps of setting up a site that has no job yet, or nothing to decide by.
 
-    None for a site that has delivered a structure set, or whose jobs can go on.
+    None for a site that has delivered a structure set, or whose rules have matched a job.
     """
-    if len(ctx.ledger.archive) or any(job.state in _HOME for job in jobs):
+    if len(ctx.ledger.archive) or any(job.state in _HOME or job.template for job in jobs):
         return []
     from drawcli.operations.verdict.setup import DECIDE, setup_steps
 

@@ -175,28 +175,28 @@ def test_a_hook_that_changes_the_file_is_reported(kept: Path, tmp_path: Path) ->
     assert "changed by another program" in failed(kept, tmp_path)
 
 
-def test_no_branch(kept: Path, tmp_path: Path) -> None:
+def test_a_save_without_a_branch_is_refused(kept: Path, tmp_path: Path) -> None:
     git(kept.parent, "checkout", "--quiet", "--detach")
 
     assert "is on no branch" in failed(kept, tmp_path)
     assert kept.read_bytes() == TEXT
 
 
-def test_a_lock_of_git(kept: Path, tmp_path: Path) -> None:
+def test_a_save_into_a_locked_repository_is_refused(kept: Path, tmp_path: Path) -> None:
     (kept.parent / ".git" / "index.lock").touch()
 
     assert "index.lock" in failed(kept, tmp_path)
     assert kept.read_bytes() == TEXT
 
 
-def test_a_bare_repository(kept: Path, tmp_path: Path) -> None:
+def test_a_save_into_a_bare_repository_is_refused(kept: Path, tmp_path: Path) -> None:
     git(kept.parent, "config", "core.bare", "true")
 
     assert "git does not open the repository" in failed(kept, tmp_path)
     assert kept.read_bytes() == TEXT
 
 
-def test_a_repository_of_somebody_else(
+def test_a_save_into_a_repository_of_another_user_is_refused(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
@@ -205,20 +205,22 @@ def test_a_repository_of_somebody_else(
     assert kept.read_bytes() == TEXT
 
 
-def test_no_git(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_without_git_is_refused(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert "cannot be started" in failed(kept, tmp_path)
     assert kept.read_bytes() == TEXT
 
 
-def test_a_damaged_git_folder_is_none(file: Path, tmp_path: Path) -> None:
+def test_a_damaged_git_folder_is_ignored(file: Path, tmp_path: Path) -> None:
     (file.parent / ".git").mkdir()
 
     assert save(file, tmp_path).commit == ""
 
 
-def test_a_merge_that_is_not_finished(kept: Path, tmp_path: Path) -> None:
+def test_a_save_during_a_merge_is_refused(kept: Path, tmp_path: Path) -> None:
     git(kept.parent, "switch", "--quiet", "--create", "side")
     git(kept.parent, "commit", "--quiet", "--allow-empty", "--message=side")
     git(kept.parent, "switch", "--quiet", "main")
@@ -251,7 +253,7 @@ def test_a_full_disk(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert git(kept.parent, "status", "--porcelain") == ""
 
 
-def test_too_large(file: Path, tmp_path: Path) -> None:
+def test_a_text_that_is_too_large_is_refused(file: Path, tmp_path: Path) -> None:
     assert "larger than" in failed(file, tmp_path, source=b"#" * 1_000_001)
 
 

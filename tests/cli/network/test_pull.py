@@ -27,7 +27,7 @@ def test_what_would_be_pulled_is_listed_and_then_pulled(drawcli: Run) -> None:
     assert "Kowalski" not in listed.out + pulled.out + str(again.answer)
 
 
-def test_a_site_without_archives_is_told_what_to_do(drawcli: Run) -> None:
+def test_a_site_without_archives_is_shown_what_to_do(drawcli: Run) -> None:
     told = drawcli("pull")
 
     assert told.code == 3
@@ -56,7 +56,7 @@ def test_failures_have_their_exit_codes(
 
 
 @pytest.mark.usefixtures("pelvic", "pulling_site", "pelvis")
-def test_a_run_tells_a_refusal_once_and_goes_on(drawcli: Run, pacs: Pacs) -> None:
+def test_a_run_reports_a_refusal_once_and_continues(drawcli: Run, pacs: Pacs) -> None:
     pacs.faults("find:0124*2")
 
     first = drawcli("run-once", "--json")

@@ -124,7 +124,7 @@ def test_the_cookies_are_for_the_browser_alone_and_the_policy_stays_strict(
     assert "samesite=strict" in session.lower()
 
 
-def test_an_answer_of_another_login_or_browser_or_used_twice_lets_nobody_in(
+def test_an_answer_of_another_login_or_browser_or_used_twice_is_refused(
     page: TestClient, provider: FakeProvider
 ) -> None:
     first = begun(page, provider)
@@ -201,7 +201,7 @@ def changed(claims: dict[str, Any]) -> str:
     "signed",
     [unsigned, by_public_key, by_another_key, with_own_key, changed, lambda _: "x", lambda _: ""],
 )
-def test_a_token_that_the_provider_did_not_sign_lets_nobody_in(
+def test_a_token_that_the_provider_did_not_sign_is_refused(
     page: TestClient, provider: FakeProvider, signed: Callable[[dict[str, Any]], str]
 ) -> None:
     provider.signed = signed
@@ -237,7 +237,7 @@ NOW = int(time())
         ({"preferred_username": "a b<script>"}, "cannot be used"),
     ],
 )
-def test_a_token_that_says_something_else_lets_nobody_in(
+def test_a_token_with_a_wrong_claim_is_refused(
     page: TestClient, provider: FakeProvider, claims: dict[str, Any], said: str
 ) -> None:
     provider.claims = claims
@@ -274,7 +274,7 @@ def test_an_answer_of_another_provider_is_not_taken_for_one_of_ours(
 
 
 @pytest.mark.parametrize("error", ["access_denied", "<script>alert(1)</script>", "x" * 500])
-def test_a_refusal_of_the_provider_is_told_without_its_words(
+def test_a_refusal_of_the_provider_is_reported_without_its_words(
     page: TestClient, provider: FakeProvider, error: str
 ) -> None:
     answer = come_back(page, begun(page, provider), error=error, code=None)
@@ -334,7 +334,7 @@ def test_a_document_that_is_too_large_is_not_read(page: TestClient, provider: Fa
     assert (answer.status_code, "more than 262,144 bytes" in answer.text) == (503, True)
 
 
-def test_a_token_endpoint_that_fails_lets_nobody_in(
+def test_a_failing_token_endpoint_refuses_the_login(
     page: TestClient, provider: FakeProvider
 ) -> None:
     provider.answers["/token"] = (400, b'{"error": "invalid_grant"}')

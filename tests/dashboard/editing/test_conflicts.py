@@ -44,7 +44,9 @@ def previewed(client: TestClient, **changed: str) -> str:
     return str(page.text)
 
 
-def test_of_two_browsers_the_second_is_told_and_can_go_on(editor: TestClient, rules: Path) -> None:
+def test_of_two_browsers_the_second_sees_the_conflict_and_can_continue(
+    editor: TestClient, rules: Path
+) -> None:
     mine = previewed(editor, **PELVIS)
     other = submitted(editor, previewed(editor, priority="7"), FORM, "save")
     assert other.status_code == 303

@@ -344,7 +344,7 @@ def test_a_rule_with_patient_values_is_not_shown_without_identify(
         guess = {"text": "- name: pelvis", "w.kind": "all", "w.0.e": "PatientID", "w.0.v": "X17-4"}
         assert editor.post(address, data=fields | guess | {"step": "preview"}).status_code == 403
     shown = editor.post(ORDER, data=fields).text
-    assert any(line.startswith("-        - PatientID: (not told)") for line in diff_in(shown))
+    assert any(line.startswith("-        - PatientID: (hidden)") for line in diff_in(shown))
     assert "X17" not in shown
 
     sees = serve(password=WORDS, allow_editing=True, identify=True)

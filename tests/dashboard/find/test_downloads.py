@@ -68,7 +68,7 @@ def test_the_structure_set_is_as_it_was_delivered_and_each_download_is_in_the_au
     assert PELVIS.patient_id not in json.dumps(last)
 
 
-def test_one_that_was_moved_is_made_again_and_one_that_cannot_be_is_told(
+def test_a_moved_structure_set_is_made_again_or_reported(
     serve: Serve, home: Job, ctx: Context
 ) -> None:
     client = logged_in(serve, identify=True)
@@ -117,7 +117,7 @@ def test_what_a_job_does_not_have_is_not_there(serve: Serve, home: Job, held: Jo
     assert other.status_code == 404
 
 
-def test_a_folder_that_does_not_answer_is_told(
+def test_a_folder_that_does_not_answer_is_reported(
     serve: Serve, home: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang(*_: object) -> None:

@@ -161,7 +161,7 @@ def test_its_form_may_be_larger_than_others_and_is_bounded(client: TestClient) -
     assert len(largest) < PAGE_MANY_BYTES - 1000
 
 
-def test_what_could_not_be_tried_is_told(
+def test_jobs_that_were_not_tried_are_reported(
     client: TestClient, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = put_held(ctx, 2)

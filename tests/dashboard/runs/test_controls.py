@@ -126,9 +126,7 @@ def test_a_real_run_works_on_the_series_and_outlives_the_request(
     assert [job.state for job in ctx.ledger.jobs()] == [State.PACKAGED]
 
 
-def test_a_program_that_is_not_there_is_told(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_program_is_reported(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drawcli.dashboard.runs.starter.program", lambda: ("/nowhere/drawcli",))
 
     status, text = posted(client, "/run")

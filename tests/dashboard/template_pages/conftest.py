@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 
 import pytest
+from starlette.testclient import TestClient
 
 from drawcli.adapters.server.catalogue_cache import save_catalogue
 from drawcli.adapters.state.workdir import REPORT, TEMPLATE
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.catalogue import as_json
 from tests.conftest import NOON, Site
+from tests.dashboard.conftest import WORDS, Serve, log_in
 
 FULL = """    structures:                # our looks
       # agreed in March
@@ -22,6 +24,14 @@ FULL = """    structures:                # our looks
       PTV: {type: PTV, color: [255, 0, 0]}
 """  # noqa: E501 - one line of a file
 Received = Callable[..., None]
+
+
+@pytest.fixture
+def editor(serve: Serve) -> TestClient:
+    """Return the page for a user who may edit."""
+    client = serve(password=WORDS, allow_editing=True)
+    log_in(client)
+    return client
 
 
 @pytest.fixture

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 PLACE = "/templates/Prostate_OAR"
 
 
-@pytest.fixture
-def editor(serve: Serve) -> TestClient:
-    """Return the page for a user who may edit."""
-    client = serve(password=WORDS, allow_editing=True)
-    log_in(client)
-    return client
-
-
 def ask(client: TestClient, **more: str) -> "Response":
     form = {"csrf": token_in(client.get(PLACE).text), "template": "Prostate_OAR"}
     return client.post("/templates/+ask", data=form | more)
@@ -45,7 +37,7 @@ def test_the_answer_is_stored_and_compared(editor: TestClient, draw: FakeDraw, s
     assert load_catalogue(site.state) is not None
 
 
-def test_a_refusal_is_told_with_what_to_do(editor: TestClient, draw: FakeDraw) -> None:
+def test_a_refusal_is_reported_with_what_to_do(editor: TestClient, draw: FakeDraw) -> None:
     draw.models = as_json()
     draw.answers = [503] * 9
 

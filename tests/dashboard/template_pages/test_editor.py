@@ -26,14 +26,6 @@ pytestmark = pytest.mark.usefixtures("full", "catalogue")
 
 
 @pytest.fixture
-def editor(serve: Serve) -> TestClient:
-    """Return the page for a user who may edit."""
-    client = serve(password=WORDS, allow_editing=True)
-    log_in(client)
-    return client
-
-
-@pytest.fixture
 def file(site: Site) -> Path:
     return site.folder / "templates.yaml"
 
@@ -145,7 +137,7 @@ def test_ticks_stay_while_one_searches(editor: TestClient) -> None:
     assert "Brain" not in words_of(ticked.text).partition("structure region model Dice")[2]
 
 
-def test_of_models_that_draw_the_same_the_better_one_is_first_and_the_other_is_told(
+def test_of_models_that_draw_the_same_the_better_one_is_first(
     editor: TestClient, site: Site
 ) -> None:
     models = as_json()
@@ -186,7 +178,7 @@ def test_of_models_that_draw_the_same_the_better_one_is_first_and_the_other_is_t
         ({"s0_label": "Blädder"}, "only ASCII characters"),
     ],
 )
-def test_what_is_wrong_is_told_and_what_was_typed_is_kept(
+def test_errors_are_shown_and_what_was_typed_is_kept(
     editor: TestClient, file: Path, typed: dict[str, str], problem: str
 ) -> None:
     before = file.read_bytes()
@@ -266,7 +258,7 @@ def test_what_was_typed_survives_a_file_that_somebody_broke(
     assert file.read_bytes() == before
 
 
-def test_a_hook_that_refuses_is_told_and_what_was_typed_stays(
+def test_a_refusing_hook_is_reported_and_what_was_typed_stays(
     editor: TestClient, file: Path
 ) -> None:
     before = file.read_bytes()

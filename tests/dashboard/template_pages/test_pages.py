@@ -136,7 +136,7 @@ def test_a_damaged_report_is_passed_over(client: TestClient, received: Received)
     assert page.count('class="dot"') == 1
 
 
-def test_invalid_templates_are_told_on_the_list(client: TestClient, site: Site) -> None:
+def test_invalid_templates_are_reported_on_the_list(client: TestClient, site: Site) -> None:
     path = site.folder / "templates.yaml"
     path.write_text(path.read_text().replace("config: 3d_fullres", "confg: 3d_fullres"))
 

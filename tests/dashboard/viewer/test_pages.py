@@ -113,7 +113,9 @@ def test_versions_of_a_job_are_never_mixed(logged_in: TestClient, home: Job) -> 
             assert logged_in.get(place).status_code == 409, place
 
 
-def test_what_is_none_is_not_drawn(logged_in: TestClient, home: Job, held: Job) -> None:
+def test_an_unknown_picture_or_job_is_not_found(
+    logged_in: TestClient, home: Job, held: Job
+) -> None:
     there = ("oblique/0.bin", f"axial/{SLICES}.bin", "axial/x.bin", "structures/99.json")
     for place in there:
         assert logged_in.get(address(home, f"/{place}{of(home)}")).status_code == 404, place

@@ -39,7 +39,7 @@ def test_old_results_results_of_tomorrow_and_damaged_files_say_nothing(tmp_path:
         assert read_outcomes(tmp_path, NOON) == []
 
 
-def test_doctor_keeps_its_results_and_status_tells_those_that_failed(
+def test_doctor_keeps_its_results_and_status_shows_those_that_failed(
     drawcli: Run,  # noqa: F811 - the fixture
     site: Site,
 ) -> None:

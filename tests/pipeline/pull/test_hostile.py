@@ -20,7 +20,8 @@ from drawcli.pipeline.pull.source import PullOptions
 from drawcli.pipeline.runner import Selection, run_once, run_step
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import PacsOptions
-from tests.conftest import SLICES
+from tests.conftest import SLICES, only_job
+from tests.fake_draw import FakeDraw
 from tests.pipeline.pull.conftest import (
     Hospital,
     Pacs,
@@ -257,3 +258,41 @@ def test_an_archive_with_the_whole_series_completes_what_another_has_begun(
 
     assert outcomes == [{"waiting": 1}, {"pulled": 1}]
     assert (hospital.scan().state, hospital.scan().slices) == (State.FOUND, SLICES)
+
+
+@pytest.mark.usefixtures("pelvic")
+def test_what_was_sent_stays_as_it_is_when_the_records_are_lost(
+    hospital: Hospital, draw: FakeDraw
+) -> None:
+    hospital.pull()
+    for _ in range(3):
+        list(run_once(hospital.ctx, Selection()))
+        hospital.clock.advance(hours=1)
+    before = only_job(hospital.ctx)
+    remove(hospital.site.state / "pull" / "series.sqlite")
+    hospital.change("quiet_minutes: 60", "quiet_minutes: 50")  # every series is judged again
+    hospital.pacs.faults("associate:reject*9")
+    for _ in range(3):
+        list(run_once(hospital.ctx, Selection()))
+        hospital.clock.advance(hours=26)
+
+    assert before.state is State.DONE
+    assert list(hospital.ctx.ledger.jobs()) in ([], [before])  # after a day it is in the archive
+    assert len(draw.confirmed) == 1
+
+
+@pytest.mark.usefixtures("pelvic")
+def test_a_series_that_is_begun_at_the_end_of_the_hours_waits_for_the_next_ones(
+    hospital: Hospital,
+) -> None:
+    hour = hospital.clock.now().astimezone().hour
+    hospital.change("keys:", f"between: '{hour}:00-{(hour + 1) % 24}:00', keys:")
+    hospital.pacs.panel.meanwhile["get"] = lambda: hospital.clock.advance(hours=2)
+
+    source = hospital.pull()
+    waiting, outside = len(hospital.stored), hospital.pull().outcome
+    hospital.clock.advance(hours=22)
+
+    assert (source.counts, source.error, outside) == ({"waiting": 1}, None, "outside-window")
+    assert waiting < SLICES
+    assert hospital.pull().counts == {"pulled": 1}
