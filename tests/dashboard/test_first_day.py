@@ -24,7 +24,7 @@ from drawcli.sandbox.server import running
 from tests.adapters.edited_files.conftest import git
 from tests.conftest import Site, made_site
 from tests.dashboard.conftest import QUICK, WORDS
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, browser, serving, told_by_axe
+from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -95,7 +95,7 @@ def page(browser: "Browser", new: NewSite) -> "Iterator[Page]":
 def in_order(page: "Page") -> None:
     """See that axe finds nothing serious, and that the page fits a phone."""
     page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
-    assert told_by_axe(page) == []
+    assert axe_violations(page) == []
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
 

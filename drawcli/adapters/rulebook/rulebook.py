@@ -18,7 +18,6 @@ from drawcli.core.templates.appearance import LONGEST_ROI_NAME
 from drawcli.core.templates.template import NAME_PATTERN, Template
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.programs import run_program
 from drawcli.system.records import Invalid, message, suggest
 from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
@@ -243,6 +242,8 @@ def _is_under_git(folder: Path) -> bool:
 
 def _git(folder: Path, *words: str) -> str | None:
     """Return the output of git, None if it fails."""
+    from drawcli.system.programs import run_program  # its threads cost each start some milliseconds
+
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
     ended = run_program(command, EXCHANGES["git"])
     return ended.output.decode("utf-8", "replace").strip() if ended.code == 0 else None

@@ -1,7 +1,5 @@
 """Checks of `doctor` on this machine: one for each thing that a run needs; all are read-only."""
 
-import errno
-import os
 import platform
 import shlex
 from datetime import UTC, datetime, timedelta
@@ -10,16 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from drawcli import __version__
-from drawcli.adapters.delivery.folder import closed
 from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.state.pause import read_pause
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.workdir import WorkDir
-from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
 from drawcli.operations.doctor.old_studies import old_studies
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
-from drawcli.operations.doctor.quick import free_space, state_folder, token
+from drawcli.operations.doctor.quick import datastore, free_space, state_folder, token
 from drawcli.operations.doctor.site_keys import key_backup, site_key
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RUNS_STOPPED, RunHealth
@@ -44,29 +40,6 @@ def settings_file(site: CheckContext) -> CheckResult:
             f"other users can change {names}", f"chmod o-w {shlex.join(map(str, loose))}"
         )
     return CheckResult.well(str(site.config))
-
-
-def datastore(site: CheckContext) -> CheckResult:
-    """Check that each datastore exists, is readable and is not empty."""
-    for folder in site.settings.datastore:
-        try:
-            with os.scandir(folder) as entries:
-                is_empty = next(entries, None) is None
-        except OSError as err:
-            what = "is not readable" if err.errno in (errno.EACCES, errno.EPERM) else closed(err)
-            return CheckResult.failed(
-                f"{folder} {what}", f"Mount it, or correct datastore in {site.config}."
-            )
-        if is_empty:
-            return CheckResult.warned(
-                f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}"
-            )
-    jobs = () if site.ctx is None else site.ctx.ledger.jobs([State.WAITING])
-    if unread := sum(job.of_folder and job.held for job in jobs):
-        return CheckResult.warned(
-            f"{unread} folders contain files that cannot be read", "drawcli quarantine"
-        )
-    return CheckResult.well(", ".join(map(str, site.settings.datastore)))
 
 
 def run_lock(site: CheckContext) -> CheckResult:

@@ -10,6 +10,7 @@ from typing import Final
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.outcome import CheckContext, CheckResult
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import remote_disk
@@ -50,6 +51,29 @@ def _check_open(folder: Path, site: CheckContext) -> None:
         check_writable(folder)
     elif not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written")
+
+
+def datastore(site: CheckContext) -> CheckResult:
+    """Check that each datastore exists, is readable and is not empty."""
+    for folder in site.settings.datastore:
+        try:
+            with os.scandir(folder) as entries:
+                is_empty = next(entries, None) is None
+        except OSError as err:
+            what = "is not readable" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
+            return CheckResult.failed(
+                f"{folder} {what}", f"Mount it, or correct datastore in {site.config}."
+            )
+        if is_empty:
+            return CheckResult.warned(
+                f"{folder} is empty: is the share mounted?", f"ls {shlex.quote(str(folder))}"
+            )
+    jobs = () if site.ctx is None else site.ctx.ledger.jobs([State.WAITING])
+    if unread := sum(job.of_folder and job.held for job in jobs):
+        return CheckResult.warned(
+            f"{unread} folders contain files that cannot be read", "drawcli quarantine"
+        )
+    return CheckResult.well(", ".join(map(str, site.settings.datastore)))
 
 
 def free_space(site: CheckContext) -> CheckResult:

@@ -8,7 +8,6 @@ from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.errors import DrawcliError
-from drawcli.operations.doctor.local import datastore
 from drawcli.operations.doctor.outcome import (
     Check,
     CheckContext,
@@ -17,7 +16,7 @@ from drawcli.operations.doctor.outcome import (
     of_share,
     run_checks,
 )
-from drawcli.operations.doctor.quick import token
+from drawcli.operations.doctor.quick import datastore, token
 from drawcli.operations.doctor.site_keys import site_key
 from drawcli.operations.verdict.findings import SetupStep
 

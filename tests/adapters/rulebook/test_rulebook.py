@@ -448,7 +448,7 @@ def test_the_commit_is_found_from_where_git_finds_it(
 def test_where_there_is_no_repository_git_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawcli.adapters.rulebook.rulebook.run_program", pytest.fail)
+    monkeypatch.setattr("drawcli.system.programs.run_program", pytest.fail)
 
     assert book(tmp_path).commit is None
 

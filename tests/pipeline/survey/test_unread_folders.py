@@ -13,7 +13,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.errors import UsageError
 from drawcli.operations.alarm_conditions import AlarmKind, AlarmLimits, Facts, alarms_of
-from drawcli.operations.doctor.local import datastore
+from drawcli.operations.doctor.quick import datastore
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.identity import patient_of
