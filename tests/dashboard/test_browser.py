@@ -101,14 +101,19 @@ def browser() -> "Iterator[Browser]":
         yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+def enter(page: "Page", url: str) -> None:
+    """Log in as a person does."""
+    page.goto(f"{url}/login")
+    page.get_by_label("Password or token").fill(WORDS)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{url}/")
+
+
 @pytest.fixture(scope="module")
 def logged_in(browser: "Browser", served: Served) -> "Page":
     """Log in as a person does, once for all tests here."""
     page = browser.new_page()
-    page.goto(f"{served.url}/login")
-    page.get_by_label("Password or token").fill(WORDS)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{served.url}/")
+    enter(page, served.url)
     return page
 
 

@@ -24,7 +24,15 @@ from drawcli.sandbox.server import running
 from tests.adapters.edited_files.conftest import git
 from tests.conftest import Site, made_site
 from tests.dashboard.conftest import QUICK, WORDS
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
+from tests.dashboard.test_browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    axe_violations,
+    browser,
+    enter,
+    serving,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -82,10 +90,7 @@ def page(browser: "Browser", new: NewSite) -> "Iterator[Page]":
     one.on("pageerror", lambda err: troubles.append(str(err)))
     one.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     one.on("request", lambda request: asked.add(request.url))
-    one.goto(f"{new.url}/login")
-    one.get_by_label("Password or token").fill(WORDS)
-    one.keyboard.press("Enter")
-    one.wait_for_url(f"{new.url}/")
+    enter(one, new.url)
     yield one
     one.close()
     assert troubles == []

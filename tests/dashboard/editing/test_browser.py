@@ -1,7 +1,6 @@
 """A rule in a real browser: from an unmatched series to a commit, with a second browser between."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,22 @@ from tests.adapters.edited_files.conftest import git
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.editing.conftest import RULES
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, serving
+from tests.dashboard.test_browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    axe_violations,
+    browser,
+    enter,
+    serving,
+)
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+__all__ = ["browser"]  # a fixture
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH"),
     pytest.mark.sweep,
@@ -64,21 +71,10 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
             yield Edited(url, site, draw, clock, job)
 
 
-@pytest.fixture
-def browser() -> "Iterator[Browser]":
-    """Start the browser."""
-    with ExitStack() as ends:
-        started = ends.enter_context(playwright.sync_playwright())
-        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
 def logged_in(browser: "Browser", url: str) -> "Page":
     """Return a page of a browser of its own, logged in."""
     page = browser.new_context().new_page()
-    page.goto(f"{url}/login")
-    page.get_by_label("Password or token").fill(WORDS)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{url}/")
+    enter(page, url)
     return page
 
 

@@ -17,7 +17,15 @@ from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
+from tests.dashboard.test_browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    axe_violations,
+    browser,
+    enter,
+    serving,
+)
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
@@ -65,10 +73,7 @@ def entered(browser: "Browser", named: Named, *, size: dict[str, int], script: b
     """Log in as a person does."""
     context = browser.new_context(viewport=size, java_script_enabled=script)  # type: ignore[arg-type] # it is one
     page = context.new_page()
-    page.goto(f"{named.url}/login")
-    page.get_by_label("Password or token").fill(WORDS)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{named.url}/")
+    enter(page, named.url)
     return page
 
 

@@ -17,7 +17,15 @@ from drawcli.sandbox.catalogue import as_json
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.template_pages.conftest import Received
-from tests.dashboard.test_browser import CHROMIUM, DESK, PHONE, axe_violations, browser, serving
+from tests.dashboard.test_browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    axe_violations,
+    browser,
+    enter,
+    serving,
+)
 from tests.fake_draw import FakeDraw
 
 if TYPE_CHECKING:
@@ -59,10 +67,7 @@ def page(browser: "Browser", url: str) -> "Iterator[Page]":
     one = browser.new_page()
     one.on("pageerror", lambda err: troubles.append(str(err)))
     one.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-    one.goto(f"{url}/login")
-    one.get_by_label("Password or token").fill(WORDS)
-    one.keyboard.press("Enter")
-    one.wait_for_url(f"{url}/")
+    enter(one, url)
     yield one
     one.close()
     assert [trouble for trouble in troubles if "422" not in trouble] == []

@@ -31,12 +31,12 @@ from tests.core.pictures.phantoms import (
     slices,
 )
 from tests.core.pictures.phantoms import SLICES as SLICES_OF_PHANTOM
-from tests.dashboard.conftest import WORDS
 from tests.dashboard.test_browser import (
     CHROMIUM,
     Served,
     axe_violations,
     browser,
+    enter,
     logged_in,
     page,
     served,
@@ -306,10 +306,7 @@ def phone(browser: "Browser", served: Served) -> "Iterator[Page]":
         is_mobile=True,
     )
     page = context.new_page()
-    page.goto(f"{served.url}/login")
-    page.get_by_label("Password or token").fill(WORDS)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{served.url}/")
+    enter(page, served.url)
     yield page
     context.close()
 
