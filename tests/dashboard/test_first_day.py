@@ -150,13 +150,13 @@ def test_from_an_empty_site_to_contours_a_solved_case_and_a_changed_rule(
 def make_template(page: "Page") -> None:
     """Follow the headline; ask for a bladder that is larger than any."""
     page.get_by_role("link", name="New template").first.click()
-    page.get_by_role("button", name="Ask the server").click()
+    page.get_by_role("button", name="Fetch the catalogue").click()
     page.get_by_label("name of the template").fill("Pelvis_OAR")
     page.get_by_label("Bladder", exact=True).check()
     page.get_by_role("button", name="Add what is ticked").click()
     page.locator("id=s0.low").fill("5000")
     page.locator("id=s0.high").fill("9999")
-    save(page, "Show the changes")
+    save(page, "Show the change")
     page.get_by_text("5,000 to 9,999 cm³").wait_for()
 
 
@@ -187,7 +187,7 @@ def solve(page: "Page", new: NewSite) -> None:
     page.get_by_role("link", name="Template Pelvis_OAR").click()
     page.locator("id=s0.low").fill("1")
     page.locator("id=s0.high").fill("1500")
-    save(page, "Show the changes")
+    save(page, "Show the change")
     page.goto(f"{new.url}/jobs/{job.id}")
     page.get_by_role("button", name="Retry").click()
     page.get_by_text("Done: retry").wait_for()
