@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty, Queue
 from typing import Any
 
@@ -8,6 +8,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 
 from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
@@ -39,13 +40,24 @@ def request(*headers: Dataset) -> Dataset:
     return asked
 
 
-def taking(reports: Reports) -> tuple[Any, Callable[[evt.Event], tuple[int, None]]]:
+def taking(reports: Reports) -> list[tuple[Any, ...]]:
+    """Return handlers that take reports; each is passed on once its response is sent.
+
+    An association that is released before could no longer send the response.
+    """
+    taken: Reports = Queue()
+
     def take(event: evt.Event) -> tuple[int, None]:
         request: Any = event.request
-        reports.put((request.EventTypeID, event.event_information))
+        taken.put((request.EventTypeID, event.event_information))
         return 0x0000, None
 
-    return evt.EVT_N_EVENT_REPORT, take
+    def pass_on(event: evt.Event) -> None:
+        if isinstance(event.pdu, P_DATA_TF):
+            with suppress(Empty):
+                reports.put(taken.get_nowait())
+
+    return [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, pass_on)]
 
 
 @contextmanager
@@ -53,7 +65,7 @@ def reported_to(reports: Reports) -> Iterator[int]:
     """Run a node that takes reports; yields its port."""
     ae = AE("CLIENT")
     ae.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[taking(reports)])
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=taking(reports))
     assert server is not None
     try:
         yield server.server_address[1]
@@ -76,7 +88,7 @@ def test_what_is_stored_is_reported_in_the_same_association(
     reports: Reports = Queue()
     asked = request(*archive.headers()[:2])
 
-    with serve_archive() as server, associate(server, taking(reports)) as association:
+    with serve_archive() as server, associate(server, *taking(reports)) as association:
         status = ask(association, asked)
         event_type, report = reports.get(timeout=5)
 
@@ -95,7 +107,7 @@ def test_what_is_not_stored_has_failed(
     other = Dataset()  # of another class than the stored one
     other.SOPClassUID, other.SOPInstanceUID = "1.2.4", archive.headers()[1].SOPInstanceUID
 
-    with serve_archive() as server, associate(server, taking(reports)) as association:
+    with serve_archive() as server, associate(server, *taking(reports)) as association:
         ask(association, request(archive.headers()[0], unknown, other))
         event_type, report = reports.get(timeout=5)
 
@@ -131,7 +143,7 @@ def test_a_report_is_wrong(
 
     with (
         serve_archive(f"commit:{fault}") as server,
-        associate(server, taking(reports)) as association,
+        associate(server, *taking(reports)) as association,
     ):
         ask(association, asked)
         event_type, report = reports.get(timeout=5)
@@ -156,7 +168,7 @@ def test_a_report_does_not_come(
 
     with (
         serve_archive(f"commit:{fault}") as server,
-        associate(server, taking(reports)) as association,
+        associate(server, *taking(reports)) as association,
     ):
         answer = ask(association, request(archive.headers()[0]))
         with pytest.raises(Empty):
