@@ -15,11 +15,13 @@ from drawcli.pipeline.pull.pull import pull
 from drawcli.pipeline.pull.source import PullOptions
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, Clock, Site, only_job, opened
+from tests.dicom_tls import tls_before
 from tests.fake_draw import FakeDraw
 from tests.orthanc import Orthanc, free_port, needs_orthanc, orthanc
 from tests.phantoms.planning import write_planning_ct
 from tests.pipeline.pull.conftest import uids
 from tests.pipeline.pull.test_move import receiving
+from tests.tls import Authority, context
 from tests.waiting import wait_for_port
 
 pytestmark = pytest.mark.sweep
@@ -138,5 +140,40 @@ def test_a_series_comes_from_dcmqrscp(
         )
         node = f"node: 'ARCHIVE@127.0.0.1:{port}', folder: store/pulled, keys: {{Modality: CT}}"
         stored = pull_and_scan(site, draw, clock, node)
+
+    assert uids(stored) == uids(images)
+
+
+@needs_dcmtk
+def test_a_series_comes_by_dicom_tls_with_a_certificate_of_ours(
+    site: Site, draw: FakeDraw, clock: Clock, images: list[Path]
+) -> None:
+    authority = Authority(site.folder)
+    server = context(authority.certificate("127.0.0.1"), clients=authority.file)
+    cert, key = authority.certificate("drawcli.example")
+    ours = f"tls: {{ca_file: '{authority.file}', cert: '{cert}', key: '{key}'}}"
+    with dcmqrscp(site.folder / "dcmtk") as plain, tls_before(plain, server) as port:
+        store = ["storescu", "-aec", "ARCHIVE", "127.0.0.1", str(plain), *map(str, images)]
+        subprocess.run(store, check=True, env=os.environ | {"TCP_NODELAY": "1"})
+        node = f"node: 'ARCHIVE@127.0.0.1:{port}', folder: store/pulled, keys: {{Modality: CT}}"
+        stored = pull_and_scan(site, draw, clock, f"{node}, {ours}")
+
+    assert uids(stored) == uids(images)
+
+
+@needs_orthanc
+def test_a_series_comes_from_dicomweb_by_https(
+    site: Site, draw: FakeDraw, clock: Clock, images: list[Path]
+) -> None:
+    authority = Authority(site.folder)
+    server = context(authority.certificate("127.0.0.1"))
+    with orthanc(site.folder / "orthanc") as archive, tls_before(archive.http, server) as port:
+        put(archive, images)
+        web = (
+            f"dicomweb: 'https://127.0.0.1:{port}/dicom-web', tls: {{ca_file: '{authority.file}'}}"
+        )
+        stored = pull_and_scan(
+            site, draw, clock, f"{web}, folder: store/pulled, keys: {{Modality: CT}}"
+        )
 
     assert uids(stored) == uids(images)
