@@ -24,7 +24,11 @@ from tests.pipeline.pull.test_move import receiving
 from tests.tls import Authority, context
 from tests.waiting import wait_for_port
 
-pytestmark = pytest.mark.sweep
+# A socket that a peer has closed may be collected in a test of another archive.
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 needs_dcmtk = pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")
 SLICES = 40
 
@@ -43,7 +47,7 @@ def pull_and_scan(site: Site, draw: FakeDraw, clock: Clock, source: str) -> list
         first, again = (pull(ctx, PullOptions()).sources[0] for _ in range(2))
         run_step("scan", ctx, Selection())
 
-        assert (first.error, dict(first.counts)) == (None, {"pulled": 1})
+        assert (first.error, dict(first.counts)) == (None, {"pulled": 1}), first.series
         assert (again.error, dict(again.counts)) == (None, {"complete": 1})
         assert only_job(ctx).state is State.FOUND
     return list((site.store / "pulled").glob("1*/*.dcm"))
@@ -140,23 +144,6 @@ def test_a_series_comes_from_dcmqrscp(
         )
         node = f"node: 'ARCHIVE@127.0.0.1:{port}', folder: store/pulled, keys: {{Modality: CT}}"
         stored = pull_and_scan(site, draw, clock, node)
-
-    assert uids(stored) == uids(images)
-
-
-@needs_dcmtk
-def test_a_series_comes_by_dicom_tls_with_a_certificate_of_ours(
-    site: Site, draw: FakeDraw, clock: Clock, images: list[Path]
-) -> None:
-    authority = Authority(site.folder)
-    server = context(authority.certificate("127.0.0.1"), clients=authority.file)
-    cert, key = authority.certificate("drawcli.example")
-    ours = f"tls: {{ca_file: '{authority.file}', cert: '{cert}', key: '{key}'}}"
-    with dcmqrscp(site.folder / "dcmtk") as plain, tls_before(plain, server) as port:
-        store = ["storescu", "-aec", "ARCHIVE", "127.0.0.1", str(plain), *map(str, images)]
-        subprocess.run(store, check=True, env=os.environ | {"TCP_NODELAY": "1"})
-        node = f"node: 'ARCHIVE@127.0.0.1:{port}', folder: store/pulled, keys: {{Modality: CT}}"
-        stored = pull_and_scan(site, draw, clock, f"{node}, {ours}")
 
     assert uids(stored) == uids(images)
 
