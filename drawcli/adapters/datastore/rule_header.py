@@ -11,7 +11,7 @@ from datetime import date
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from drawcli.adapters.datastore.element_texts import (
     Texts,
@@ -29,6 +29,7 @@ from drawcli.core.series.differing import HeaderModel
 from drawcli.core.series.facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
 
+_Value = TypeVar("_Value")
 _MORE: Final = 4096  # bytes that the header of another slice may be longer
 # What the decoding of other elements depends on: SpecificCharacterSet, BitsAllocated,
 # PixelRepresentation, LUTDescriptor.
@@ -67,7 +68,9 @@ def shared_elements(paths: Iterable[str]) -> RuleHeader:
     model = _Model(texts, header)
     files = [_read_slice(path, model) for path in others]
     elements = _Elements(model, files)
-    return RuleHeader(_Shared(elements), _Mixed(elements))
+    return RuleHeader(
+        _ByPath(elements.first, elements.shared), _ByPath(elements.differing, elements.mixed)
+    )
 
 
 def header_of_file(path: str) -> Header:
@@ -204,35 +207,27 @@ class _Elements:
         return self._compared[head]
 
 
-class _Shared(Mapping[str, tuple[str, ...]]):
-    """The shared elements; see `RuleHeader.values`."""
+class _ByPath(Mapping[str, _Value]):
+    """Elements by path, found by the head of the path.
 
-    def __init__(self, elements: _Elements) -> None:
-        self._elements = elements
+    Parameters
+    ----------
+    heads
+        Every head.
+    having
+        Returns the elements with a head.
+    """
 
-    def __getitem__(self, path: str) -> tuple[str, ...]:
-        return self._elements.shared(head_in(path))[path]
+    def __init__(self, heads: Iterable[str], having: Callable[[str], Mapping[str, _Value]]) -> None:
+        self._heads = heads
+        self._having = having
 
-    def __iter__(self) -> Iterator[str]:
-        for head in self._elements.first:
-            yield from self._elements.shared(head)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class _Mixed(Mapping[str, list[tuple[str, ...]]]):
-    """The elements that differ between files; see `RuleHeader.mixed`."""
-
-    def __init__(self, elements: _Elements) -> None:
-        self._elements = elements
-
-    def __getitem__(self, path: str) -> list[tuple[str, ...]]:
-        return self._elements.mixed(head_in(path))[path]
+    def __getitem__(self, path: str) -> _Value:
+        return self._having(head_in(path))[path]
 
     def __iter__(self) -> Iterator[str]:
-        for head in self._elements.differing:
-            yield from self._elements.mixed(head)
+        for head in self._heads:
+            yield from self._having(head)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
