@@ -6,8 +6,8 @@ Skipped where there is no Chromium, or no Playwright to drive it.
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from drawcli.dashboard.app import application
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.operations.qa.summarize import update_summary
 from drawcli.pipeline.context import Context
-from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
+from tests.conftest import NOON, PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
 from tests.dashboard.qa.conftest import shifting
 from tests.fake_draw import FakeDraw
@@ -43,6 +43,7 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 PATIENCE = 60_000  # ms: a sign of life, not a speed
 WIDE = "W" * 64  # a name without a place to break it
+Reopen = Callable[[], AbstractContextManager[Context]]
 CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
 
 
@@ -72,24 +73,30 @@ def serving(app: ASGIApp, ending: list[bool]) -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def serving_site(ctx: Context, site: Site, reopen: Reopen, **options: bool) -> Iterator[str]:
+    """Serve the page of a site to who has the password; say where."""
+    secret, ending = Secret(site.state, QUICK), list[bool]()
+    secret.store(WORDS)
+    shown = Shown(ctx, reopen, site.config)
+    app = application(shown, DashboardOptions(**options), secret, lambda: bool(ending))  # type: ignore[arg-type] # switches
+    with serving(app, ending) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve one site for all tests here, to who has the password, with actions."""
     site = made_site(tmp_path_factory.mktemp("served") / "site")
     write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
     draw, clock = FakeDraw(), Clock()
-    secret = Secret(site.state, QUICK)
-    secret.store(WORDS)
-    ending: list[bool] = []
     with opened(site, draw, clock) as ctx:
         home = brought_home(ctx, draw)
         pair = replace(record(0, edited("Bladder", 0.9)), job=home.id)
         wide = record(2000, edited(WIDE, 0.9), template=WIDE)
         QaRecords(site.state).add([pair, wide, *shifting()])
         update_summary(ctx.settings, ctx.now())
-        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        app = application(shown, DashboardOptions(allow_actions=True), secret, lambda: bool(ending))
-        with serving(app, ending) as url:
+        with serving_site(ctx, site, lambda: opened(site, draw, clock), allow_actions=True) as url:
             yield Served(url, ctx, home)
 
 

@@ -13,17 +13,12 @@ import pytest
 
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
-from drawcli.dashboard.access.options import DashboardOptions
-from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.app import application
-from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context, open_context
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.adapters.edited_files.conftest import git
 from tests.conftest import Site, made_site
-from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.test_browser import (
     CHROMIUM,
     DESK,
@@ -31,7 +26,7 @@ from tests.dashboard.test_browser import (
     axe_violations,
     browser,
     enter,
-    serving,
+    serving_site,
 )
 
 if TYPE_CHECKING:
@@ -68,18 +63,21 @@ def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewSite]:
     git(site.folder, "init", "--quiet", "--initial-branch=main")
     git(site.folder, "add", "rules.yaml", "templates.yaml")
     git(site.folder, "commit", "--quiet", "--message=first")
-    secret, ending = Secret(site.state, QUICK), list[bool]()
-    secret.store(WORDS)
     with running(tmp_path / "sandbox") as server:
         text = site.config.read_text(encoding="utf-8").replace("http://127.0.0.1:9", server.url)
         site.config.write_text(text, encoding="utf-8")
         (site.folder / "token.json").write_bytes(server.token_file.read_bytes())
-        with open_context(site.settings()) as ctx:
-            shown = Shown(ctx, lambda: open_context(ctx.settings), site.config)
-            options = DashboardOptions(allow_actions=True, allow_editing=True)
-            app = application(shown, options, secret, lambda: bool(ending))
-            with serving(app, ending) as url:
-                yield NewSite(url, site, ctx)
+        with (
+            open_context(site.settings()) as ctx,
+            serving_site(
+                ctx,
+                site,
+                lambda: open_context(ctx.settings),
+                allow_actions=True,
+                allow_editing=True,
+            ) as url,
+        ):
+            yield NewSite(url, site, ctx)
 
 
 @pytest.fixture

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.dashboard.access.options import DashboardOptions
-from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.app import application
-from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.runner import Selection, run_step
 from tests.adapters.edited_files.conftest import git
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
-from tests.dashboard.conftest import QUICK, WORDS
+from tests.dashboard.conftest import WORDS
 from tests.dashboard.editing.conftest import RULES
 from tests.dashboard.test_browser import (
     CHROMIUM,
@@ -23,7 +19,7 @@ from tests.dashboard.test_browser import (
     axe_violations,
     browser,
     enter,
-    serving,
+    serving_site,
 )
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
@@ -58,16 +54,12 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
     git(site.folder, "init", "--quiet", "--initial-branch=main")
     git(site.folder, "add", "rules.yaml", "templates.yaml")
     git(site.folder, "commit", "--quiet", "--message=first")
-    draw, clock, ending = FakeDraw(), Clock(), list[bool]()
-    secret = Secret(site.state, QUICK)
-    secret.store(WORDS)
+    draw, clock = FakeDraw(), Clock()
     with opened(site, draw, clock) as ctx:
         for step in ("scan", "match"):
             run_step(step, ctx, Selection())
         (job,) = ctx.ledger.jobs()
-        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        options = DashboardOptions(allow_editing=True)
-        with serving(application(shown, options, secret, lambda: bool(ending)), ending) as url:
+        with serving_site(ctx, site, lambda: opened(site, draw, clock), allow_editing=True) as url:
             yield Edited(url, site, draw, clock, job)
 
 

@@ -10,13 +10,9 @@ from PIL import Image
 
 from drawcli.adapters.state.pause import read_pause
 from drawcli.core.jobs.job import Job, State
-from drawcli.dashboard.access.options import DashboardOptions
-from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.app import application
-from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
-from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
+from tests.dashboard.conftest import brought_home, put_on_hold
 from tests.dashboard.test_browser import (
     CHROMIUM,
     DESK,
@@ -24,7 +20,7 @@ from tests.dashboard.test_browser import (
     axe_violations,
     browser,
     enter,
-    serving,
+    serving_site,
 )
 from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
@@ -55,17 +51,14 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
     """Serve a site with a delivered job and four held ones."""
     site = made_site(tmp_path_factory.mktemp("named") / "site")
     write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
-    draw, clock, ending = FakeDraw(), Clock(), list[bool]()
-    secret = Secret(site.state, QUICK)
-    secret.store(WORDS)
+    draw, clock = FakeDraw(), Clock()
     with opened(site, draw, clock) as ctx:
         home = brought_home(ctx, draw)
         for number in range(4):
             put_on_hold(ctx, f"feedfacecaf{number}-1")
-        options = DashboardOptions(allow_actions=True, identify=True)
-        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        app = application(shown, options, secret, lambda: bool(ending))
-        with serving(app, ending) as url:
+        with serving_site(
+            ctx, site, lambda: opened(site, draw, clock), allow_actions=True, identify=True
+        ) as url:
             yield Named(url, ctx, site, home)
 
 

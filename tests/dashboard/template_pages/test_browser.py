@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from drawcli.dashboard.access.options import DashboardOptions
-from drawcli.dashboard.access.password import Secret
-from drawcli.dashboard.app import application
-from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.catalogue import as_json
 from tests.conftest import Clock, Site, opened
-from tests.dashboard.conftest import QUICK, WORDS
 from tests.dashboard.template_pages.conftest import Received
 from tests.dashboard.test_browser import (
     CHROMIUM,
@@ -24,7 +19,7 @@ from tests.dashboard.test_browser import (
     axe_violations,
     browser,
     enter,
-    serving,
+    serving_site,
 )
 from tests.fake_draw import FakeDraw
 
@@ -51,12 +46,7 @@ def git(full: Site) -> Path:
 def url(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Iterator[str]:
     """Serve the site to who may edit; its server has the sandbox's catalogue."""
     draw.models = as_json()
-    secret = Secret(site.state, QUICK)
-    secret.store(WORDS)
-    ending: list[bool] = []
-    shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-    app = application(shown, DashboardOptions(allow_editing=True), secret, lambda: bool(ending))
-    with serving(app, ending) as address:
+    with serving_site(ctx, site, lambda: opened(site, draw, clock), allow_editing=True) as address:
         yield address
 
 
