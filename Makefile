@@ -18,12 +18,13 @@ define install
 $(PIP) install uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(1)' \
   || $(PIP) install --editable '$(1)'
 endef
-PYTESTS := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+COMPILED := $(BIN)/python -m compileall -q drawcli tests
+PYTESTS := $(COMPILED) && $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test types units coverage sweep torture fuzz cron audit lock release vex sign bench docs format clean
+.PHONY: demo test types units coverage sweep torture fuzz mutants cron audit lock release vex sign bench docs format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -50,16 +51,23 @@ sweep: $(VENV)/.ready-test
 # effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them;
 # at the end ten minutes of fuzzing for each target.
 torture: $(VENV)/.ready-test
-	RANDOM=1 TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/deidentification tests/test_server_faults.py tests/test_bad_network.py tests/fuzz
+	RANDOM=1 TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/leases tests/deidentification tests/test_server_faults.py tests/test_bad_network.py tests/fuzz
 	$(BIN)/python -m tests.torture.mutations
 	DOCS=long $(BIN)/pytest -q tests/documents
 	$(MAKE) --no-print-directory fuzz
 
-# Every reader of bytes from the network is given inputs that reach more and more of its code. FUZZ names
-# targets and other options, such as FUZZ="association --seconds 60".
+# Every reader of bytes from outside (network, images, zips, edited files, exports) is given inputs that
+# reach more and more of its code. FUZZ names targets and other options, such as FUZZ="association --seconds 60".
 fuzz: $(VENV)/.ready-test
 	$(call install,.[dev$(,)fuzz])
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+# Each small change in the code of core/deid, core/gate, core/rtstruct and core/jobs must be refused by
+# the tests or by mypy, or have a reason in tests/mutation/survivors; it takes hours. MUTANTS names
+# packages and options, such as MUTANTS="jobs --keep".
+mutants: $(VENV)/.ready-test
+	$(call install,.[dev$(,)mutation])
+	$(BIN)/python -m tests.mutation $(MUTANTS)
 
 # Debian's cron runs a site, from the first scan to the structure set, then mails what is wrong: three
 # minutes of waiting. It needs root and cron, and leaves the machine's own crontabs alone.
@@ -77,7 +85,7 @@ audit: $(VENV)/.ready-release
 lock: $(VENV)/.ready-release
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --extra web --extra follow --extra keyring --extra notify --extra dicom-net --extra decompress \
-	  --extra qa \
+	  --extra qa --extra cluster \
 	  pyproject.toml --output-file packaging/requirements.lock
 
 # All that a release consists of, in dist/: wheel, sdist, SBOM, the site of documents (zipped), and the

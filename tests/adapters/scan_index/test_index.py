@@ -197,3 +197,23 @@ def test_files_read_before_a_kill_are_not_read_again(
     assert len(opened) == SLICES - 4
     assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
     assert pelvis
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ulimit -f")
+@pytest.mark.usefixtures("pelvis")
+def test_a_limit_of_the_size_of_files_is_no_failing_disk(site: Site) -> None:
+    """SQLite calls both an input or output error."""
+    import resource
+
+    done = subprocess.run(
+        [sys.executable, "-m", "drawcli", "-c", str(site.config), "scan"],
+        # The limit would cut the compiled modules that every other test loads.
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000)),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert done.returncode == 12, done.stderr
+    assert "no space left" in done.stderr
