@@ -6,9 +6,11 @@
     ├── LedgerError               exit 4   the ledger is unreadable
     ├── ServerRefused             exit 5   the server refuses our token: no job can go on
     ├── OutOfReach                exit 7   server or datastore does not answer: try later
+    │   └── LeaseLost                      the claim of a job ended; another machine may have it
     ├── AnotherRun                exit 11  another run holds the lock
     ├── DiskFull                  exit 12  not enough disk space
     ├── OutOfMemory               exit 12  not enough memory, whatever the job
+    │   └── OutOfResources                 no more files, threads or processes
     └── JobError                  exit 6   one job failed; the run goes on with the next
         ├── TryLater                       the job keeps its state and is tried again
         │   ├── ServerUnavailable
@@ -26,7 +28,6 @@ itself, DICOM keywords and counts; never a value read from a dataset, nor a path
 """
 
 from copy import copy
-from errno import ENOMEM
 from typing import Any, ClassVar, Final, Self
 
 
@@ -92,6 +93,21 @@ class OutOfReach(DrawcliError):
     code = "out-of-reach"
 
 
+class LeaseLost(OutOfReach):
+    """The claim of a job ended during a step; another machine may have the job."""
+
+    code = "lease-lost"
+    hint = "Nothing: the job goes on by itself. If it lasts, check the network to the database."
+
+    @classmethod
+    def of(cls, job_id: str) -> Self:
+        """Return the error of a job."""
+        return cls(
+            f"the claim of job {job_id} ended before this step did: the machine was suspended, or "
+            "had no connection to the database; another machine may have taken the job over"
+        )
+
+
 class AnotherRun(DrawcliError):
     """Another run holds the lock."""
 
@@ -114,39 +130,14 @@ class OutOfMemory(DrawcliError):
     hint = "Nothing is lost; the next run goes on. Check which programs use the memory."
 
 
-# Errors that a shortage of memory may cause; see `is_memory_shortage`.
-SHORTAGES: Final = (MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError)
-_PROBE_BYTES: Final = 64 << 20
+class OutOfResources(OutOfMemory):
+    """The system gives this process no more files, threads or processes."""
+
+    code = "out-of-resources"
+    hint = "Nothing is lost; the next run goes on. Check 'ulimit -n', 'ulimit -u' and the memory."
 
 
-def is_memory_shortage(err: BaseException) -> bool:
-    """Return whether an error was caused by a shortage of memory.
-
-    A library that was only partly loaded can fail later with any error. So after an unexpected
-    error this tries to allocate memory.
-    """
-    if isinstance(err, MemoryError):
-        return True
-    if isinstance(err, OSError):
-        return err.errno == ENOMEM
-    if isinstance(err, DrawcliError):
-        return False
-    if isinstance(err, RuntimeError) and "start new thread" in str(err):
-        return True
-    try:
-        bytearray(_PROBE_BYTES)
-    except MemoryError:
-        return True
-    return False
-
-
-def as_run_error(err: Exception) -> DrawcliError:
-    """Return the DrawcliError that ends a run; raise any other error but a memory shortage."""
-    if isinstance(err, DrawcliError):
-        return err
-    if is_memory_shortage(err):
-        return OutOfMemory("not enough memory")
-    raise err
+SHORT: Final = frozenset({OutOfMemory.code, OutOfResources.code})  # of jobs, too
 
 
 class JobError(DrawcliError):
@@ -203,21 +194,13 @@ UNDELIVERED: Final = frozenset({DELIVERY, NODE, COMMITMENT})
 SILENT: Final = "datastore-silent"  # the file server of the images does not answer
 MODEL_CHANGED: Final = "model-changed"  # a golden case of the template has come back different
 FIRST_RUN: Final = "first-run"  # a new site would send more than match.first_run_limit
+HOST_AWAY: Final = "host-away"  # another machine has the images, and is away
 LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds the lock
 AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # unreachable, other than the server
 RENEWAL: Final = "token-renewal"  # the tokens could not be refreshed for now
 # Codes of ServerUnavailable for the whole server: unreachable, not ready, or no token. It took
 # nothing of the request, and the next job would fail too.
 SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
-
-
-def as_machine_error(err: Exception, step: str) -> TryLater | None:
-    """Return the error of a job for a disk error or a memory shortage; None for other errors."""
-    if is_memory_shortage(err):
-        return TryLater("not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)
-    if isinstance(err, OSError):
-        return TryLater(f"{step}: {err.strerror or 'the disk reports an error'}", code="io")
-    return None
 
 
 class NeedsPerson(JobError):

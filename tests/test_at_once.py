@@ -63,7 +63,7 @@ class Ward:
         plain = yaml.safe_load(self.site.config.read_text())
         plain["server"]["parallel"] = parallel
         self.site.config.write_text(yaml.safe_dump(plain))
-        with opened(self.site, server, self.clock) as ctx:  # type: ignore[arg-type] # it answers
+        with opened(self.site, server, self.clock) as ctx:
             yield ctx
 
 
@@ -153,7 +153,7 @@ def test_the_urgent_go_first_and_then_the_longest_there(ward: Ward) -> None:
         ctx.ledger.commit(replace(third, priority=5))
         ctx.ledger.commit(replace(first, priority=-1))
 
-        order = [job.id for job in due_jobs(State.PACKAGED, ctx, ALL)]
+        order = [job.id for job in due_jobs(State.PACKAGED, ctx)]
         run_step("upload", ctx, ALL)
         sent = sorted(ctx.ledger.jobs(), key=lambda job: int(str(job.task_id).split("-")[1]))
 

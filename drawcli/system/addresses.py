@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def split_command(value: object) -> object:
@@ -32,7 +32,7 @@ def parse_web_address(text: str) -> SplitResult:
 
 def is_loopback(url: str) -> bool:
     """Return whether an address is on this machine, so that nothing crosses a network."""
-    return urlsplit(url).hostname in _LOOPBACK
+    return urlsplit(url).hostname in LOOPBACK
 
 
 def check_token_source(command: list[str], store_command: list[str], keyring: str) -> None:

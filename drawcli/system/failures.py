@@ -1,8 +1,27 @@
-"""Errors of Python and its libraries in words, without their texts, which may quote data."""
+"""Errors of Python and its libraries in words, without their texts, which may quote data.
 
+Shortages of memory, open files, threads and processes are recognised here wherever they come up:
+they are no fault of the job or the file at hand. A run ends with 12 and one message; the job waits.
+"""
+
+import sys
 from collections.abc import Iterator
-from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPIPE, ETIMEDOUT
+from errno import (
+    ECONNREFUSED,
+    ECONNRESET,
+    EHOSTUNREACH,
+    EMFILE,
+    ENETUNREACH,
+    ENFILE,
+    ENOMEM,
+    EPIPE,
+    ETIMEDOUT,
+)
+from mmap import mmap
+from pathlib import Path
 from typing import Final
+
+from drawcli.errors import DrawcliError, OutOfMemory, OutOfResources, TryLater
 
 _BY_NUMBER: Final = {
     ECONNREFUSED: "the connection is refused: no program listens there",
@@ -27,6 +46,17 @@ _BY_KIND: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (LookupError, "a part is missing"),
     (ImportError, "a package is not installed, or not whole"),
 )
+# Errors that a shortage may cause; see `shortage_behind`.
+SHORTAGES: Final = (
+    *(MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError),
+    *(EOFError, ValueError, TypeError),  # of a compiled module that was cut short
+)
+_FILES: Final = frozenset({EMFILE, ENFILE})
+_NO_MEMORY: Final = "not enough memory"
+_PROBE_BYTES: Final = 64 << 20
+# Libraries that end the process if there is not so much memory when they are loaded.
+_MEMORY_TO_LOAD: Final = {"numpy": 128 << 20, "scipy": 128 << 20}  # OpenBLAS
+_RESERVE_BYTES: Final = 64 << 20  # a library of 20 MB is loaded, and works
 
 
 def in_words(err: BaseException) -> str:
@@ -72,3 +102,127 @@ def _causes(err: BaseException) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             todo += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def shortage_behind(err: BaseException) -> OutOfMemory | None:
+    """Return the shortage of memory, files or threads that caused an error; None if none did.
+
+    The cause of an error of drawcli is among those that it replaced. A library that was only partly
+    loaded can fail later with any error: so after an unexpected one this tries to get memory.
+    """
+    cause: BaseException | None = err
+    seen: set[int] = set()
+    found: OutOfMemory | None = None
+    while cause is not None and id(cause) not in seen:
+        found = _shortage(cause) or found  # the first cause knows best
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    if found is None and not isinstance(err, DrawcliError) and _has_no_memory():
+        return OutOfMemory(_NO_MEMORY)
+    return found
+
+
+def raise_if_short(err: Exception) -> None:
+    """Raise the shortage that caused an error, if one did; see `shortage_behind`."""
+    if (shortage := shortage_behind(err)) is not None:
+        raise shortage from err
+
+
+def raise_shortage(err: Exception) -> None:
+    """Raise a shortage again; call it before an error is taken for a property of a file."""
+    if _shortage(err) is not None:
+        raise err
+
+
+def check_memory(size: int = _RESERVE_BYTES) -> None:
+    """Raise MemoryError unless so many bytes are left, 64 MiB by default; none of it is used.
+
+    Call it before a library that ends the process where it gets no memory, as those in Rust do.
+    """
+    try:
+        mmap(-1, size).close()
+    except OSError as err:
+        raise MemoryError from err
+
+
+class _MemoryCheck:
+    """A finder of `sys.meta_path` that finds nothing, and raises MemoryError instead."""
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Look whether there is enough memory for a library, before it is loaded."""
+        if name in _MEMORY_TO_LOAD:
+            check_memory(_MEMORY_TO_LOAD[name])
+
+
+def refuse_libraries_without_memory() -> None:
+    """Let the import of a library that would end the process raise MemoryError, from now on."""
+    if not any(isinstance(finder, _MemoryCheck) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _MemoryCheck())
+
+
+def _shortage(err: BaseException) -> OutOfMemory | None:
+    if _is_memory_error(err):
+        return OutOfMemory(_NO_MEMORY)
+    if isinstance(err, OSError) and err.errno in _FILES:
+        return OutOfResources("too many open files")
+    if isinstance(err, RuntimeError) and "start new thread" in str(err):
+        if _has_no_memory():
+            return OutOfMemory(_NO_MEMORY)
+        return OutOfResources("the system starts no further thread")
+    if isinstance(err, EOFError | ValueError | TypeError):
+        return _cut_short(err)
+    return None
+
+
+def _is_memory_error(err: BaseException) -> bool:
+    if isinstance(err, RuntimeError):
+        return "can't allocate" in str(err)  # the lock of a file
+    return isinstance(err, MemoryError) or (isinstance(err, OSError) and err.errno == ENOMEM)
+
+
+def _cut_short(err: BaseException) -> OutOfResources | None:
+    """Return the error for a compiled module that is not whole, and remove it; None for others.
+
+    Where the disk is full Python writes the beginning of a module that it compiles, and fails to
+    load it ever after. It compiles a module that has no such file again.
+    """
+    trace = err.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_name != "_compile_bytecode":
+        trace = trace.tb_next
+    path = trace.tb_frame.f_locals.get("bytecode_path") if trace is not None else None
+    if not isinstance(path, str):
+        return None
+    text = f"{path} is not whole: the disk was full when Python wrote it"
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError:
+        return OutOfResources(text, hint="Delete this file; nothing is lost.")
+    return OutOfResources(f"{text}; it was removed", hint="Nothing is lost; run drawcli again.")
+
+
+def _has_no_memory() -> bool:
+    try:
+        check_memory(_PROBE_BYTES)
+    except MemoryError:
+        return True
+    return False
+
+
+def as_run_error(err: Exception) -> DrawcliError:
+    """Return the DrawcliError that ends a run; raise any other error but a shortage."""
+    if (shortage := shortage_behind(err)) is not None:
+        return shortage
+    if isinstance(err, DrawcliError):
+        return err
+    raise err
+
+
+def as_machine_error(err: Exception, step: str) -> TryLater | None:
+    """Return the error of a job for a disk error or a shortage; None for other errors."""
+    if (shortage := shortage_behind(err)) is not None:
+        return TryLater(str(shortage), code=shortage.code, hint=shortage.hint)
+    if isinstance(err, DrawcliError):
+        return None
+    if isinstance(err, OSError):
+        return TryLater(f"{step}: {err.strerror or 'the disk reports an error'}", code="io")
+    return None

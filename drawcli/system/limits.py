@@ -7,6 +7,7 @@ a byte now and then never exceeds the timeouts of single reads and writes.
 
 from typing import Final
 
+from drawcli.system.network.cluster_limits import CLUSTER_EXCHANGES
 from drawcli.system.network.limit import KB, MB, Limit
 
 REQUEST_TIMEOUTS: Final = 2.0  # times server.timeout_seconds: one to send, one for the answer
@@ -104,7 +105,8 @@ EXCHANGES: Final[dict[str, Limit]] = {
     ),
     "token-command": Limit(
         peer="program of the site",
-        content="`server.token_command`, `token_store_command`",
+        content="`server.token_command`, `token_store_command`, and each other command in the "
+        "settings that prints a secret",
         seconds=30.0,
         largest=128 * KB,
         consequence="the program and its child processes are killed; the run exits with 3",
@@ -239,6 +241,13 @@ EXCHANGES: Final[dict[str, Limit]] = {
         largest=2 * KB * MB,
         consequence="the association is aborted; the series waits and the next run goes on",
     ),
+    "group-site": Limit(
+        peer="page of another site",
+        content="its summary for the group view (`group.sites`), or its file in `group.folder`",
+        seconds=10.0,
+        largest=4 * MB,
+        consequence="the site is shown as unknown, with the reason",
+    ),
     "textfile": Limit(
         peer="file server",
         content="`metrics.textfile`",
@@ -277,4 +286,5 @@ EXCHANGES: Final[dict[str, Limit]] = {
         consequence=f"it ends, and the page opens another; above {PAGE_STREAMS} streams the page "
         "says that it is not live",
     ),
+    **CLUSTER_EXCHANGES,
 }

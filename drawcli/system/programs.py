@@ -15,7 +15,8 @@ from functools import partial
 from time import monotonic
 from typing import IO, Any, Final, NamedTuple, cast
 
-from drawcli.system.failures import in_words
+from drawcli.errors import OutOfMemory, OutOfResources
+from drawcli.system.failures import in_words, shortage_behind
 from drawcli.system.network.limit import Limit, bytes_in_words
 from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
@@ -30,6 +31,7 @@ class ProgramResult(NamedTuple):
     code: int | None = None  # None: it could not be started, or was killed
     output: bytes = b""
     why: str = ""  # the reason where code is None: "did not end within 30 s"
+    shortage: OutOfMemory | None = None  # why it could not be started: no fault of the program
 
 
 def run_program(
@@ -66,11 +68,19 @@ def run_program(
             start_new_session=True,
         )
     except (OSError, ValueError) as err:
-        return ProgramResult(why=f"cannot be started: {in_words(err)}")
+        why = f"cannot be started: {in_words(err)}"
+        return ProgramResult(why=why, shortage=_shortage(err))
     try:
         return _wait_for(process, limit, given)
     finally:
         end_session(process)
+
+
+def _shortage(err: Exception) -> OutOfMemory | None:
+    """Return the shortage for which a program could not be started; None if there is none."""
+    if isinstance(err, BlockingIOError):  # EAGAIN: the process table is full
+        return OutOfResources("the system starts no further process")
+    return shortage_behind(err)
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> ProgramResult:

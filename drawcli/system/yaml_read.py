@@ -9,17 +9,27 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from drawcli.errors import ConfigError
+from drawcli.system.failures import raise_shortage
+from drawcli.system.printable import counted
 from drawcli.system.records import Location
 from drawcli.system.yaml_problems import INDENT_HINT, yaml_problem
 
 _LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistake
 _MOST_VALUES: Final = 100_000  # with aliases expanded
+_DEEPEST: Final = 100  # lists and mappings within each other; a rule has some ten
+_LONGEST_NUMBER: Final = 400  # characters; the largest float has some 310
+_MOST_PROBLEMS: Final = 50  # in one message: the others have the same cause, or are found next
+_LONGEST_VALUE: Final = 80  # characters of a number or date in a message
+_LONGEST_PROBLEM: Final = 1_000  # characters: it quotes keys and values
 _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = _TAG + "merge"
 _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
 # Without the surrogates with which os.fsdecode escapes a byte of a folder's name.
 _NO_TEXT: Final = "[\x00\ud800-\udc7f\udd00-\udfff]"
 _DATE: Final = _TAG + "timestamp"
+_BOOL: Final = _TAG + "bool"
+# Raised by PyYAML where a text is no number, date or truth value, as its form or '!!' tag says.
+_OTHER_THAN_TAG: Final = (ValueError, LookupError, AttributeError)
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _LIBYAML: Final[Any] = getattr(yaml, "CSafeLoader", None)
 # Texts that libyaml accepts and PyYAML does not, or reads at another position.
@@ -69,9 +79,13 @@ def parse_yaml(path: Path, source: bytes) -> Document:
 
 
 def raise_problems(problems: Iterable[str], *, hint: str = "") -> None:
-    """Raise one ConfigError that names every problem, if there is any."""
-    if unique := list(dict.fromkeys(problems)):
-        raise ConfigError("\n".join(unique), hint=hint)
+    """Raise one ConfigError that names the problems, if there is any; of very many the first."""
+    unique = list(dict.fromkeys(problems))
+    lines = [_shortened(problem, _LONGEST_PROBLEM) for problem in unique[:_MOST_PROBLEMS]]
+    if more := len(unique) - len(lines):
+        lines.append(f"and {counted(more, 'further error')}")
+    if lines:
+        raise ConfigError("\n".join(lines), hint=hint)
 
 
 def _bytes(path: Path) -> bytes:
@@ -79,6 +93,7 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             source = stream.read(_LARGEST_FILE + 1)
     except OSError as err:
+        raise_shortage(err)
         raise ConfigError(
             f"{path}: {err.strerror}", hint="Run 'drawcli init' to create the files of a site."
         ) from None
@@ -132,6 +147,8 @@ class _PlaceReader:
     def read(self, node: yaml.Node, location: tuple[str, ...]) -> int:
         """Record the position of a node and all below it; return the number of values."""
         self.places.setdefault(location, _place(node))
+        if len(location) > _DEEPEST:
+            raise RecursionError
         if id(node) in self.sizes:
             if not self.sizes[id(node)]:
                 self._add(node, "'*' refers to a value that contains it")
@@ -170,13 +187,14 @@ class _PlaceReader:
         value = str(node.value)
         if not value.isprintable() and re.search(_NO_TEXT, value):
             self._add(node, "contains a NUL or half of a surrogate pair")
-        if node.tag not in _NUMBERS | {_DATE}:
-            return self.loader.construct_object(node)
         try:
+            if node.tag in _NUMBERS and len(value) > _LONGEST_NUMBER:  # a square of time for some
+                raise ValueError
             value = self.loader.construct_object(node)
-        except ValueError:
-            text = _shown(node.value, location)
-            self._add(node, f"{text} is neither a number nor a date; put a text in quotes")
+        except _OTHER_THAN_TAG:
+            is_bool, text = node.tag == _BOOL, _shown(node.value, location)
+            what = "not true or false" if is_bool else "neither a number nor a date"
+            self._add(node, f"{text} is {what}; put a text in quotes")
             return node.value
         if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value.lower()):
             text, value_shown = _shown(node.value, location), _shown(value, location, "another")
@@ -194,4 +212,8 @@ def _place(node: yaml.Node) -> tuple[int, int]:
 
 def _shown(value: Any, location: tuple[str, ...], instead: str = "this value") -> str:
     """Return a value for a message, unless a rule or a test compares it with patient data."""
-    return str(value) if _COMPARED.isdisjoint(location) else instead
+    return _shortened(str(value), _LONGEST_VALUE) if _COMPARED.isdisjoint(location) else instead
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"

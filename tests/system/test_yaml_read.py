@@ -166,6 +166,34 @@ def test_indentation_comes_with_advice(tmp_path: Path) -> None:
     assert "not tabs" in caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["abc", "''", "'-'", "_"])
+@pytest.mark.parametrize("tag", ["bool", "int", "float", "timestamp"])
+def test_a_text_that_is_not_what_its_tag_says_is_told(tmp_path: Path, tag: str, text: str) -> None:
+    (found,) = problems(tmp_path, f"a: !!{tag} {text}\n")
+
+    assert found.startswith("rules.yaml:1:4: ")
+    assert found.endswith("put a text in quotes")
+
+
+@pytest.mark.parametrize("begin", ["", "0x", "0b1", "0", "1:", "0.", "-"])
+def test_a_number_without_end_is_told_in_short(tmp_path: Path, begin: str) -> None:
+    again = begin if ":" in begin else "11"
+    (found,) = problems(tmp_path, f"a: {begin}{again * 5_000}1\n")
+
+    assert found.endswith("is neither a number nor a date; put a text in quotes")
+    assert len(found) < 200
+
+
+def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
+    found = problems(tmp_path, "a: 1\n" * 1000)
+
+    assert len(found) == 51
+    assert found[-1] == "and 949 further errors"
+    with pytest.raises(ConfigError) as caught:
+        raise_problems(["x" * 100_000])
+    assert len(str(caught.value)) < 2000
+
+
 def test_a_problem_is_told_once() -> None:
     with pytest.raises(ConfigError) as caught:
         raise_problems(["b", "a", "b"], hint="do")

@@ -11,6 +11,16 @@ from drawcli.errors import ConfigError
 from drawcli.system.pacing import after_abandoned_calls
 
 
+def read_at_most(response: httpx.Response, most: int) -> bytes | None:
+    """Return the body of a streamed response as it was sent; None if it has more bytes."""
+    body = bytearray()
+    for piece in response.iter_raw():
+        body += piece
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
 @contextmanager
 def open_http_client(
     timeout: httpx.Timeout,

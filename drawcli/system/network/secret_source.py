@@ -61,6 +61,8 @@ class SecretSource(NamedTuple):
         ended = run_program(self.command, EXCHANGES["token-command"])
         if ended.code == 0:
             return ended.output
+        if ended.shortage is not None:
+            raise ended.shortage
         raise ConfigError(
             f"{self.command_setting} {ended.why or f'exited with {ended.code}'}",
             code="token-command",
