@@ -136,6 +136,7 @@ class Job:
     posts: int = 0  # uploads started, counted before the first byte
     unanswered: int = 0  # of these, without an answer: the server may have a copy
     attested: int = 0  # uploads started that are in the audit log; never decreases
+    attested_at: tuple[str, ...] = ()  # hosts with the logs of these, where several share a ledger
     task_id: str | None = None  # the server's name for the job
     replaced: tuple[str, ...] = ()  # tasks of earlier uploads that the server has not deleted yet
     uploaded_at: datetime | None = None
@@ -206,6 +207,7 @@ class Job:
             posts=0,
             unanswered=0,
             attested=0,
+            attested_at=(),
             task_id=None,
             replaced=(),
             uploaded_at=None,

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from drawcli.core.jobs.backoff import GIVE_UP_AFTER, failed_too_long, wait_after
+from drawcli.core.jobs.backoff import GIVE_UP_AFTER, backoff, failed_too_long, wait_after
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ServerUnavailable, TryLater
 from tests.conftest import NOON
@@ -22,6 +22,12 @@ def test_waits_grow_and_those_for_the_server_end_at_a_quarter_of_an_hour() -> No
     assert own[:3] == servers[:3] == sorted(own[:3])
     assert timedelta(hours=4.5) <= own[-1] <= timedelta(hours=6)
     assert max(servers) <= timedelta(minutes=15)
+
+
+def test_the_wait_doubles_from_a_minute_to_six_hours() -> None:
+    waits = [backoff(tries) / timedelta(minutes=1) for tries in (0, 1, 2, 3, 8, 9, 1_000)]
+
+    assert waits == [1, 2, 4, 8, 256, 360, 360]
 
 
 def test_jobs_that_failed_together_are_not_tried_again_together() -> None:
@@ -61,6 +67,18 @@ def test_what_fails_here_is_given_up_after_some_tries() -> None:
     ]
 
 
+@pytest.mark.parametrize("hint", ["Ask the physicist.", ""])
+def test_what_is_given_up_keeps_code_and_hint_of_its_error(hint: str) -> None:
+    err = TryLater("a file is gone", code="io", hint=hint)
+
+    told = failed_too_long(JOB, err, GIVE_UP_AFTER - 1, now=NOON, deadline=FOUR_HOURS)
+
+    assert told is not None
+    assert (str(told), told.code) == ("gave up after 12 tries: a file is gone", "io")
+    again = "'drawcli retry 0123456789ab-1' tries again; the log has each failure."
+    assert told.hint == (hint or again)
+
+
 @pytest.mark.parametrize("state", [State.UPLOADED, State.SEGMENTED, State.DELIVERED])
 def test_a_server_that_answers_and_does_not_do_its_part_is_told_at_the_deadline(
     state: State,
@@ -75,7 +93,7 @@ def test_a_server_that_answers_and_does_not_do_its_part_is_told_at_the_deadline(
     assert first is None  # a person who released it, or a clock that jumped: some more tries
     assert told is not None
     assert told.code == "deadline"
-    assert "status: 500" in str(told)
+    assert str(told) == "no result from the server within 4 hours; the last answer: status: 500"
     assert job.id in told.hint
 
 

@@ -1,7 +1,11 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from drawcli.core.jobs.columns import BUNDLE, DETAILS, STATUS, TABLE, as_plain, facts
+import pytest
+
+from drawcli.core.jobs.columns import BUNDLE, DETAILS, STATUS, TABLE, as_plain, facts, waits_text
 from drawcli.core.jobs.job import Job, State
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -51,6 +55,71 @@ def test_what_is_not_known_of_a_job_is_no_fact() -> None:
         ("template", "Pelvis"),
         ("rule", "assigned by a user"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact", "text"),
+    [
+        ({"modality": "CT", "slices": 1}, "series", "CT, 1 file"),
+        ({"slices": None}, "series", "?, ? files"),
+        ({"one_off": True}, "series", "?, 12 files, one-off"),
+        ({"of_folder": True}, "folder", "12 files that cannot be read"),
+        ({"rule": "pelvis"}, "rule", "pelvis"),
+        (
+            {"zip_sha256": "ab", "zip_bytes": 2_000_000},
+            "package",
+            "1.9 MiB, sha256 ab",
+        ),
+        (
+            {"unanswered": 1},
+            "unanswered",
+            "1 upload was started without an answer; the server may have copies",
+        ),
+        (
+            {"unanswered": 2},
+            "unanswered",
+            "2 uploads were started without an answer; the server may have copies",
+        ),
+        (
+            {"replaced": ("t",)},
+            "replaced",
+            "1 copy of earlier uploads at the server, until this is done",
+        ),
+        (
+            {"replaced": ("t", "u"), "state": State.DONE},
+            "replaced",
+            "2 copies of earlier uploads at the server, the server is asked to delete them",
+        ),
+        (
+            {"source_digest": "d", "source_stamp": "s", "let_pass": "d s missing-slices,crooked"},
+            "let pass",
+            "crooked, missing-slices",
+        ),
+    ],
+)
+def test_a_fact_has_its_text(changes: dict[str, Any], fact: str, text: str) -> None:
+    assert dict(facts(replace(JOB, **changes), LATER))[fact] == text
+
+
+def test_a_series_whose_size_is_known_has_it() -> None:
+    assert facts(JOB, LATER, 2_000_000)[0] == ("series", "?, 12 files, 1.9 MiB")
+
+
+def test_a_job_without_template_has_no_rule_and_one_without_release_none() -> None:
+    assert "rule" not in dict(facts(replace(JOB, template=None), LATER))
+    assert as_plain(JOB, LATER, DETAILS)["let_pass"] is None
+    changed = replace(JOB, let_pass="d s crooked", source_digest="e", source_stamp="s")
+    assert as_plain(changed, LATER, DETAILS)["let_pass"] is None
+
+
+def test_a_finished_job_shows_its_delivery_or_what_nobody_has_looked_at() -> None:
+    done = replace(JOB, state=State.DONE)
+    warned = done.noted(NOON, "warning: one").noted(NOON, "warning: two")
+
+    assert waits_text(done, LATER) == "nothing: delivered 2 h ago"
+    assert waits_text(warned, LATER) == "a look at its warnings: one; two"
+    delivered = replace(JOB, state=State.DELIVERED)
+    assert waits_text(delivered, LATER) == "the confirmation to the server"
 
 
 def test_no_digest_is_in_the_bundle() -> None:

@@ -1,9 +1,19 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
-from drawcli.core.jobs.job import BEFORE_UPLOAD, FINISHED, Job, State
+from drawcli.core.jobs.job import (
+    BEFORE_UPLOAD,
+    FARTHEST_WAIT,
+    FINISHED,
+    Event,
+    EventKind,
+    Job,
+    State,
+)
 from drawcli.errors import DrawcliError
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -146,6 +156,74 @@ def test_a_released_job_is_due_at_once_and_keeps_its_state() -> None:
 
 def test_a_released_series_that_waits_is_waited_for_anew() -> None:
     assert in_trouble(State.WAITING).released(at=LATER).since == LATER
+
+
+def test_a_task_is_remembered_until_the_server_has_deleted_its_copy() -> None:
+    sent = job_in(State.UPLOADED, task_id="t-2", replaced=("t-1",))
+
+    again = sent.to(State.PACKAGED, at=LATER, task_id=None)
+    same = sent.to(State.SEGMENTED, at=LATER)
+    reused = sent.to(State.SEGMENTED, at=LATER, task_id="t-1")
+
+    assert (again.task_id, again.replaced) == (None, ("t-1", "t-2"))
+    assert (same.task_id, same.replaced) == ("t-2", ("t-1",))
+    assert (reused.task_id, reused.replaced) == ("t-1", ("t-2",))
+
+
+@pytest.mark.parametrize("state", sorted(FINISHED))
+def test_a_finished_job_that_fails_keeps_its_reason_and_waits(state: State) -> None:
+    job = job_in(state, attempts=2, reason_code="sent-again", reason="a newer job sends it")
+
+    failed = job.failed(DrawcliError("503", code="down"), at=NOON, until=LATER)
+
+    assert (failed.attempts, failed.due_at, failed.tries("down")) == (3, LATER, 3)
+    assert (failed.reason_code, failed.reason, failed.events) == (job.reason_code, job.reason, ())
+
+
+def test_a_second_template_of_a_series_starts_without_uploads_tasks_and_results() -> None:
+    images: dict[str, Any] = {"modality": "CT", "slices": 12, "let_pass": "d s crooked"}
+    sent = replace(
+        in_trouble(State.MATCHED),
+        **images,
+        zip_sha256="z",
+        zip_bytes=1,
+        posts=2,
+        unanswered=1,
+        attested=2,
+        attested_at=("host",),
+        task_id="t-2",
+        replaced=("t-1",),
+        uploaded_at=NOON,
+        received_sha256="r",
+        delivered_sha256="d",
+        late_digest="l",
+    )
+
+    assert sent.never_sent() == job_in(State.MATCHED, **images)
+
+
+def test_a_user_signs_what_came_after_and_nothing_before() -> None:
+    before = job_in(State.MATCHED).noted(NOON, "one")
+    after = before.noted(LATER, "two").noted(LATER, "three").signed("ann", before)
+
+    assert [(event.what, event.by) for event in after.events] == [
+        ("one", ""),
+        ("two", "ann"),
+        ("three", "ann"),
+    ]
+
+
+def test_only_the_event_of_a_state_reaches_it() -> None:
+    reached = Event(NOON, EventKind.REACHED, "delivered")
+
+    assert reached.reached(State.DELIVERED)
+    assert not reached.reached(State.DONE)
+    assert not reached._replace(kind=EventKind.NOTED).reached(State.DELIVERED)
+    assert not reached._replace(kind=EventKind.NOTED, code="note").reached(State.DELIVERED)
+
+
+def test_the_longest_wait_is_kept() -> None:
+    assert not job_in(State.PACKAGED, due_at=NOON + FARTHEST_WAIT).is_due(NOON)
 
 
 def test_the_history_keeps_the_latest_sixty_events() -> None:

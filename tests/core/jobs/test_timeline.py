@@ -44,6 +44,34 @@ def test_tries_are_counted_anew_after_something_else_happened() -> None:
     assert [one.attempt for one in moments(job)] == [0, 1, 0, 1]
 
 
+def test_a_history_that_begins_with_a_failure_counts_it_as_the_first() -> None:
+    job = a_job().failed(ServerUnavailable("no answer"), at=NOON, until=NOON)
+
+    assert [one.attempt for one in moments(replace(job, events=job.events[1:]))] == [1]
+
+
+def test_a_moment_as_json_has_six_keys_and_null_for_what_is_not_known() -> None:
+    job = a_job().failed(ServerUnavailable("no answer"), at=after(seconds=1.23456), until=NOON)
+    first, second = moments(job.signed("ann", a_job()))
+
+    assert first.as_plain() == {
+        "at": "2026-11-14T12:00:00+00:00",
+        "what": "found",
+        "seconds_after": None,
+        "attempt": None,
+        "why": None,
+        "by": None,
+    }
+    assert second.as_plain() == {
+        "at": "2026-11-14T12:00:01.234560+00:00",
+        "what": "failed: server-unavailable",
+        "seconds_after": 1.235,
+        "attempt": 1,
+        "why": "no answer",
+        "by": "ann",
+    }
+
+
 def test_a_stay_lasts_from_a_state_to_the_next_whatever_failed_between() -> None:
     job = a_job().failed(ServerUnavailable("busy"), at=after(minutes=1), until=NOON)
     job = job.to(State.MATCHED, at=after(minutes=5)).to(State.PACKAGED, at=after(minutes=6))

@@ -37,5 +37,7 @@ def test_the_same_findings_are_noted_once_and_none_not_at_all() -> None:
 
 def test_only_warnings_that_nobody_has_seen_are_marked() -> None:
     for job in (FETCHED, replace(FETCHED, state=State.DONE).noted(NOON, "scanned again")):
-        with pytest.raises(UsageError, match="no warnings"):
+        with pytest.raises(UsageError, match="no warnings") as refused:
             seen(job, at=NOON)
+        lists = "'drawcli status --state warnings' lists the deliveries with warnings."
+        assert refused.value.hint == lists
