@@ -15,11 +15,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
-from drawcli.adapters.ledger.storage import JOBS, SealedStorage, Tables, bad_record, damaged
+from drawcli.adapters.ledger.storage import (
+    JOBS,
+    SealedStorage,
+    Tables,
+    bad_record,
+    damaged,
+    not_accessible,
+)
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.ledger import ArchiveEntry
 from drawcli.errors import LedgerError
 from drawcli.system.files import make_private, write_durably
 
@@ -34,45 +42,38 @@ _is_line: Final = re.compile(
 ).fullmatch
 
 
-class ArchiveEntry(NamedTuple):
-    """A job in the index, with what a scan needs."""
-
-    id: str
-    month: str  # "2026-11"
-    state: State
-    source_digest: str  # "" if the job has none
-
-    @property
-    def series_key(self) -> str:
-        """The part of the id that identifies the series."""
-        return self.id.partition("-")[0]
-
-    @property
-    def line(self) -> str:
-        """The line of the index, of fixed length."""
-        key, _, number = self.id.partition("-")
-        digest = self.source_digest or "-" * _DIGEST
-        return f"{key}-{int(number):05d} {self.month} {self.state:<{_LONGEST_STATE}} {digest}\n"
-
-    @classmethod
-    def of(cls, job: Job) -> "ArchiveEntry":
-        """Return the entry of a job."""
-        return cls(job.id, f"{job.since:%Y-%m}", job.state, job.source_digest or "")
-
-    @classmethod
-    def from_line(cls, line: str) -> "ArchiveEntry":
-        """Return the entry of a line; raise LedgerError if the line is invalid."""
-        match = _is_line(line)
-        if match is None or match["state"] not in _STATES:
-            raise LedgerError("archive/index has an invalid line", hint=_REPAIR)
-        job_id = f"{match['key']}-{int(match['number'])}"
-        return cls(job_id, match["month"], State(match["state"]), match["digest"].strip("-"))
+def _line_of(entry: ArchiveEntry) -> str:
+    """Return the line of the index of an entry, of fixed length."""
+    key, _, number = entry.id.partition("-")
+    digest = entry.source_digest or "-" * _DIGEST
+    return f"{key}-{int(number):05d} {entry.month} {entry.state:<{_LONGEST_STATE}} {digest}\n"
 
 
-_WIDTH: Final = len(ArchiveEntry("0" * 12 + "-1", "2026-11", State.DONE, "").line)
+def _entry_of(line: str) -> ArchiveEntry:
+    """Return the entry of a line; raise LedgerError if the line is invalid."""
+    match = _is_line(line)
+    if match is None or match["state"] not in _STATES:
+        raise LedgerError("archive/index has an invalid line", hint=_REPAIR)
+    job_id = f"{match['key']}-{int(match['number'])}"
+    return ArchiveEntry(job_id, match["month"], State(match["state"]), match["digest"].strip("-"))
 
 
-class Archive:
+_WIDTH: Final = len(_line_of(ArchiveEntry("0" * 12 + "-1", "2026-11", State.DONE, "")))
+
+
+def _entries_of(series_key: str, lines: bytes) -> list[ArchiveEntry]:
+    """Return the entries of a series from the lines of the index."""
+    wanted = f"{series_key}-".encode("ascii", "replace")
+    count = len(lines) // _WIDTH
+    at = bisect_left(range(count), wanted, key=lambda n: lines[n * _WIDTH : (n + 1) * _WIDTH])
+    entries = []
+    while at < count and lines.startswith(wanted, at * _WIDTH):
+        entries.append(_entry_of(lines[at * _WIDTH :][:_WIDTH].decode("ascii")))
+        at += 1
+    return entries
+
+
+class FileArchive:
     """The finished jobs of a site. Callers that write hold the lock of the ledger."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,9 +82,9 @@ class Archive:
         self._lines = b""
         self._read_from: tuple[int, int, int] | None = None  # the index file as it was read
 
-    def reader(self) -> "Archive":
+    def reader(self) -> "FileArchive":
         """Return another one of the same files, for another thread."""
-        return Archive(self._folder)
+        return FileArchive(self._folder)
 
     def get(self, job_id: str) -> Job | None:
         """Return an archived job, or None."""
@@ -99,17 +100,10 @@ class Archive:
         jobs = (job for month in months for job in self._jobs_of(month).values())
         return [job for job in jobs if job.id in months.get(f"{job.since:%Y-%m}", ())]
 
-    def of_series(self, series_key: str) -> list[ArchiveEntry]:
-        """Return the entries of the jobs of a series."""
+    def of_series(self, *series_keys: str) -> list[ArchiveEntry]:
+        """Return the entries of the jobs of some series."""
         lines = self._index()
-        wanted = f"{series_key}-".encode("ascii", "replace")
-        count = len(lines) // _WIDTH
-        at = bisect_left(range(count), wanted, key=lambda n: lines[n * _WIDTH : (n + 1) * _WIDTH])
-        entries = []
-        while at < count and lines.startswith(wanted, at * _WIDTH):
-            entries.append(ArchiveEntry.from_line(lines[at * _WIDTH :][:_WIDTH].decode("ascii")))
-            at += 1
-        return entries
+        return [entry for one in series_keys for entry in _entries_of(one, lines)]
 
     def _near(self, job_id: str) -> list[ArchiveEntry]:
         return self.of_series(job_id.partition("-")[0])
@@ -135,7 +129,7 @@ class Archive:
         """Yield every entry of the index."""
         lines = self._index()
         for start in range(0, len(lines), _WIDTH):
-            yield ArchiveEntry.from_line(lines[start : start + _WIDTH].decode("ascii"))
+            yield _entry_of(lines[start : start + _WIDTH].decode("ascii"))
 
     def __len__(self) -> int:
         """Return the number of archived jobs."""
@@ -217,12 +211,12 @@ class Archive:
         return self._lines
 
     def _write_index(self, entries: Iterable[ArchiveEntry]) -> None:
-        lines = "".join(sorted(entry.line for entry in entries)).encode("ascii")
+        lines = "".join(sorted(map(_line_of, entries))).encode("ascii")
         make_private(self._folder)
         try:
             write_durably(self._index_file, _head(lines) + b"\n" + lines)
         except OSError as err:
-            raise LedgerError(f"{self._index_file} cannot be written: {err.strerror}") from None
+            raise not_accessible(self._index_file, "written", err) from None
         self._read_from = None
 
     def _damaged_index(self, what: str) -> LedgerError:

@@ -5,14 +5,14 @@ the archive, so that the size of the file, and the time of a change, stay consta
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from drawcli.adapters.ledger.archive import Archive
+from drawcli.adapters.ledger.archive import FileArchive
+from drawcli.adapters.ledger.parts import Parts
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
 from drawcli.adapters.ledger.storage import FORMAT, JOBS, SealedStorage, Tables, bad_record
 from drawcli.core.jobs.job import FINISHED, Job, State
@@ -26,44 +26,38 @@ COPIES: Final = 3  # ledger.json.bak1 is the newest
 
 
 if TYPE_CHECKING:
-    from drawcli.adapters.ledger.table import LockedTable
+    from drawcli.core.jobs.ledger import SharedFacts
 
 
-class Ledger:
+class FileLedger:
     """Every job, by id. Any number of processes may have it open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._storage = SealedStorage(path)
+        self._rows = Parts(path)
         self._cache: dict[str, tuple[Mapping[str, Any], Job]] = {}
-        self.archive = Archive(path.parent / "archive")
+        self.archive = FileArchive(path.parent / "archive")
+        self.shared: SharedFacts | None = None  # a side ledger has that of its site
 
     def __enter__(self) -> Self:
         """Read the ledger, so that damage is found at once; remove files of dead processes."""
-        if self._storage.read() is None:
+        if self._rows.read() is None:
             self._check_new()
-        if self._storage.format < FORMAT:
-            with self._table.locked():
+        if self._rows.format < FORMAT:
+            with self._rows.locked():
                 self._migrate()
-        if any(_leftovers(self._path)):
-            with self._table.locked():  # then no other process is writing
-                for leftover in _leftovers(self._path):
+        if self._rows.leftovers():
+            with self._rows.locked():  # then no other process is writing
+                for leftover in self._rows.leftovers():
                     leftover.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the ledger; no file stays open."""
 
-    @cached_property
-    def _table(self) -> "LockedTable":
-        """The table for changes and its lock; what only reads does without."""
-        from drawcli.adapters.ledger.table import LockedTable
-
-        return LockedTable(self._storage, self._path)
-
     def get(self, job_id: str) -> Job | None:
         """Return a job, archived or not; None if there is none of this id."""
-        row = (self._storage.read() or {}).get(JOBS, {}).get(str(number_of(job_id)))
+        row = self._rows.near(job_id).get(str(number_of(job_id)))
         if row is not None and row.get("id") == job_id:
             return self._as_job(row)
         return self.archive.get(job_id)
@@ -71,9 +65,13 @@ class Ledger:
     def jobs(self, states: Iterable[State] | None = None) -> list[Job]:
         """Return the jobs that are not archived, optionally of some states, oldest state first."""
         wanted = set(State if states is None else states)
-        rows = (self._storage.read() or {}).get(JOBS, {}).items()
+        rows = (self._rows.read() or {}).items()
         jobs = [self._cached_job(n, row) for n, row in rows if row["state"] in wanted]
         return sorted(jobs, key=lambda job: (job.since, job.id))
+
+    def jobs_kept(self) -> list[Job]:
+        """Return all of `jobs`, which are kept while they do not change."""
+        return self.jobs()
 
     def find(self, ids: Iterable[str]) -> list[Job]:
         """Return jobs in the order of their ids; each month of the archive is read once."""
@@ -84,7 +82,9 @@ class Ledger:
 
     def of_series(self, series_key: str) -> list[Job]:
         """Return all jobs of a series by number."""
-        jobs = {job.id: job for job in self.jobs() if job.series_key == series_key}
+        start, near = f"{series_key}-", self._rows.near(series_key).items()
+        found = (self._cached_job(n, row) for n, row in near if row["id"].startswith(start))
+        jobs = {job.id: job for job in found}
         for entry in self.archive.of_series(series_key):
             job = None if entry.id in jobs else self.archive.get(entry.id)
             if job is not None:
@@ -98,6 +98,14 @@ class Ledger:
         ids = {job.id for job in hot}
         yield from (job for job in self.archive.jobs(since) if job.id not in ids)
 
+    def has_jobs(self) -> bool:
+        """Return whether there is any job, archived or not."""
+        return bool(self.jobs() or self.archive.months())
+
+    def keys_used(self) -> set[str]:
+        """Return the ids of the site keys that made the jobs which are not archived."""
+        return {job.key_id for job in self.jobs() if job.key_id is not None}
+
     def archive_finished(self, now: datetime) -> int:
         """Move jobs finished more than a day ago to the archive; return their number.
 
@@ -105,30 +113,25 @@ class Ledger:
         still has a replaced task. One with warnings that nobody has seen stays for a week.
         """
         done = (job for job in self.jobs(FINISHED) if not job.replaced)
-        old = [job for job in done if job.since < now - _stay(job)]
+        old = [job for job in done if job.since < now - stay_of(job)]
         if not old:
             return 0
-        with self._table.locked():
+        with self._rows.locked():
             fresh = {job.id: job for job in self.jobs(FINISHED)}
             old = [job for job in old if fresh.get(job.id) == job]
             self.archive.store(old)
-            self._table.change(lambda table: _drop(table, old))
+            self._rows.put(dict.fromkeys(job.id for job in old))
+            self._rows.join()
         return len(old)
 
     def add(self, *jobs: Job) -> list[Job]:
         """Insert jobs in one write; return those that are new."""
-        added: list[Job] = []
+        with self._rows.locked():
+            added = {job.id: job for job in reversed(jobs) if self.get(job.id) is None}
+            self._rows.put({job.id: as_row(job) for job in added.values()})
+        return [job for job in jobs if added.get(job.id) is job]
 
-        def insert(table: dict[int, Mapping[str, Any]]) -> None:
-            for job in jobs:
-                if number_of(job.id) not in table and self.archive.get(job.id) is None:
-                    table[number_of(job.id)] = as_row(job)
-                    added.append(job)
-
-        self._table.change(insert)
-        return added
-
-    def commit(self, job: Job) -> Job:
+    def commit(self, job: Job, *, last: bool = False) -> Job:  # noqa: ARG002
         """Store a new version of a job; return it with its revision.
 
         An archived job moves back to the ledger.
@@ -140,17 +143,14 @@ class Ledger:
         """
         after = replace(job, revision=job.revision + 1)
 
-        def store(table: dict[int, Mapping[str, Any]]) -> None:
-            row = table.get(number_of(job.id))
-            stored = self.archive.get(job.id) if row is None else self._as_job(row)
+        with self._rows.locked():
+            stored = self.get(job.id)
             if stored is None or stored.revision != job.revision:
                 raise LedgerError(
                     f"job {job.id} was changed by another process at the same time",
                     hint="Run the command again.",
                 )
-            table[number_of(job.id)] = as_row(after)
-
-        self._table.change(store)
+            self._rows.put({job.id: as_row(after)})
         return after
 
     def _cached_job(self, number: Any, row: Mapping[str, Any]) -> Job:
@@ -168,20 +168,26 @@ class Ledger:
         except BadRowError as err:
             raise bad_record(self._path, err) from None
 
+    def claim(self, job_id: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing: the file is of one machine, where the lock of the job is enough."""
+        return nullcontext()
+
+    def is_safe(self, job_id: str) -> bool:  # noqa: ARG002
+        """Return True: the claim of a job does not end before its step."""
+        return True
+
+    def beat(self) -> None:
+        """Do nothing: there is no other machine."""
+
     @property
-    def stamp(self) -> tuple[int, int, int]:
-        """Changes with each write of the ledger file."""
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return (0, 0, 0)
-        return (status.st_ino, status.st_mtime_ns, status.st_size)
+    def stamp(self) -> tuple[int, ...]:
+        """Changes with each write of the ledger."""
+        return self._rows.stamp
 
     @property
     def generation(self) -> int:
-        """Number of writes of the ledger file; never decreases."""
-        self._storage.read()
-        return self._storage.generation
+        """Number of writes of the ledger; never decreases."""
+        return self._rows.generation
 
     @property
     def copies(self) -> list[Path]:
@@ -190,23 +196,22 @@ class Ledger:
         return [path for path in names if path.exists()]
 
     def keep_copy(self) -> None:
-        """Copy the ledger file, unless the newest copy is the same."""
-        with self._table.locked():
+        """Copy all rows into one file, unless the newest copy is the same."""
+        with self._rows.locked():
             newest, *older = [
                 self._path.with_name(f"{self._path.name}.bak{n}") for n in range(1, COPIES + 1)
             ]
-            if not self._path.exists():
-                return
-            if newest.exists() and newest.read_bytes() == self._path.read_bytes():
+            whole = self._rows.whole()
+            if whole is None or (newest.exists() and newest.read_bytes() == whole):
                 return
             for younger, path in zip(reversed([newest, *older[:-1]]), reversed(older), strict=True):
                 if younger.exists():
                     younger.replace(path)
-            write_durably(newest, self._path.read_bytes())  # a link would share its damage
+            write_durably(newest, whole)  # a link would share its damage
 
     def rebuild_archive_index(self) -> None:
         """Rebuild the index of the archive from its months."""
-        with self._table.locked():
+        with self._rows.locked():
             self.archive.rebuild_index()
 
     def restore(self, copy: Path) -> Path | None:
@@ -224,15 +229,16 @@ class Ledger:
         if tables is None:
             raise LedgerError(f"{copy} does not exist")
         _check_jobs(copy, tables)
-        with self._table.locked():
+        with self._rows.locked():
             aside = None
             if self._path.exists():
                 aside = self._path.with_name(f"{self._path.name}.before-restore")
                 write_durably(aside, self._path.read_bytes())
+            generation = 0
             with suppress(LedgerError):
-                self._storage.read()
-            self._storage.generation = max(self._storage.generation, source.generation)
-            self._storage.write(tables)
+                generation = self._rows.generation
+            self._rows.set_aside(".before-restore")
+            self._rows.replace(tables.get(JOBS, {}), max(generation, source.generation))
         return aside
 
     def _check_new(self) -> None:
@@ -245,12 +251,12 @@ class Ledger:
 
     def _migrate(self) -> None:
         """Convert the file to the current format, keeping a copy of the old one."""
-        tables = self._storage.read()
-        if tables is None or self._storage.format >= FORMAT:
+        rows = self._rows.read()
+        if rows is None or self._rows.format >= FORMAT:
             return  # another process was first
-        kept = self._path.with_name(f"{self._path.name}.format{self._storage.format}")
+        kept = self._path.with_name(f"{self._path.name}.format{self._rows.format}")
         write_durably(kept, self._path.read_bytes())
-        self._storage.write(tables)
+        self._rows.replace(rows)
 
 
 def _check_jobs(path: Path, tables: Tables) -> None:
@@ -262,15 +268,6 @@ def _check_jobs(path: Path, tables: Tables) -> None:
             raise bad_record(path, err) from None
 
 
-def _stay(job: Job) -> timedelta:
+def stay_of(job: Job) -> timedelta:
+    """Return how long a finished job stays out of the archive."""
     return UNSEEN_KEPT if unseen_warnings(job) else ARCHIVED_AFTER
-
-
-def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:
-    for job in jobs:
-        table.pop(number_of(job.id), None)
-
-
-def _leftovers(path: Path) -> Iterator[Path]:
-    """Yield the temporary files of this ledger, of running or dead processes."""
-    return path.parent.glob(f".{path.name}.*.tmp")

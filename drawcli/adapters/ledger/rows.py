@@ -20,7 +20,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys((*_COUNTS, "priority"), (int,)),
     **dict.fromkeys(("slices", "zip_bytes"), (int, NoneType)),
     **{field.name: (bool,) for field in fields(Job) if isinstance(field.default, bool)},
-    **dict.fromkeys(("events", "replaced"), (list,)),
+    **dict.fromkeys(("events", "replaced", "attested_at"), (list,)),
 }
 _STATES: Final = {state.value: state for state in State}
 _WITH_CODE: Final = {kind.value: kind for kind in (EventKind.FAILED, EventKind.HELD)}
@@ -74,7 +74,8 @@ def as_row(job: Job) -> dict[str, Any]:
     row["events"] = [_event_row(event) for event in job.events]
     row["state"] = job.state.value
     row["replaced"] = list(job.replaced)
-    return row
+    hosts = row.pop("attested_at")
+    return row | {"attested_at": list(hosts)} if hosts else row
 
 
 def _event_row(event: Event) -> list[str]:
@@ -135,7 +136,8 @@ def as_job(row: Mapping[str, Any], number: Any = "") -> Job:
                 facts[key] = _moment(row[key])
         facts["events"] = tuple([_event(*one) for one in row["events"]])
         facts["state"] = _STATES[row["state"]]
-        facts["replaced"] = tuple(row.get("replaced", ()))
+        for key in ("replaced", "attested_at"):
+            facts[key] = tuple(row.get(key, ()))
         job = Job(**facts)
     except BadRowError as err:
         raise BadRowError(number, job_id, err.what) from None
@@ -151,8 +153,8 @@ def _check_values(job: Job, row: Mapping[str, Any], number: Any) -> None:
     counts = [row.get(name) or 0 for name in _COUNTS]
     if min(counts) < 0 or max(*counts, abs(job.priority)) > _MOST:
         raise BadRowError(number, job.id, "it has a number out of range")
-    if not all(isinstance(task, str) for task in job.replaced):
-        raise BadRowError(number, job.id, "it has a task that is not a text")
+    if not all(isinstance(one, str) for one in (*job.replaced, *job.attested_at)):
+        raise BadRowError(number, job.id, "it has a task or a host that is not a text")
     if job.source_digest and not _is_digest(job.source_digest):
         raise BadRowError(number, job.id, "its 'source_digest' is not a digest")
 

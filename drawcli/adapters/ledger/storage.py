@@ -15,13 +15,18 @@ import orjson
 
 from drawcli.adapters.ledger.rows import BadRowError, check_rows
 from drawcli.errors import LedgerError
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 from drawcli.system.ownership import owner_hint
 
 FORMAT: Final = 2
+# Formats that no earlier release reads: the note of a move; a file whose rows are in others.
+MOVED: Final = 1000
+_SPLIT: Final = 1001
 JOBS: Final = "jobs"
 _SEAL: Final = "_ledger"
 _NO_DIGEST: Final = "0" * 64
+_CHECK_DISK: Final = "Check the disk: it is failing or read-only. Nothing was lost; the jobs wait."
 
 Tables = dict[str, dict[Any, Any]]
 # Conversions of the tables of a format to the next, by the number of the format.
@@ -37,6 +42,8 @@ class SealedStorage:
         self._path = path
         self.generation = 0
         self.format = FORMAT  # of the file as it was read
+        self.moved_to = ""  # if the file is the note of a move
+        self.is_split = False  # whether the rows are in other files
         self._cached: tuple[bytes, Tables] | None = None  # file and tables as last read or written
 
     def read(self) -> Tables | None:
@@ -52,16 +59,14 @@ class SealedStorage:
         except FileNotFoundError:
             return None
         except OSError as err:
-            hint = owner_hint(self._path) if isinstance(err, PermissionError) else ""
-            raise LedgerError(
-                f"{self._path} cannot be read: {err.strerror}", hint=hint or None
-            ) from None
+            raise not_accessible(self._path, "read", err) from None
         if self._cached is not None and raw == self._cached[0]:
             return _copy(self._cached[1])  # the usual case
         whole, seal = self._check(raw)
         if not all(isinstance(table, dict) for table in whole.values()):
             raise damaged(self._path, "a part of it is not a table")
-        self.generation, self.format = seal["generation"], seal["format"]
+        self.generation, self.is_split = seal["generation"], seal["format"] == _SPLIT
+        self.format = FORMAT if self.is_split else seal["format"]  # the parts have their own
         tables: Tables = {name: table for name, table in whole.items() if name != _SEAL}
         for older in range(self.format, FORMAT):
             tables = MIGRATIONS[older](tables)
@@ -81,14 +86,28 @@ class SealedStorage:
         seal = _seal_of(whole)
         if seal is None:
             raise damaged(self._path, "its seal is missing")
-        if seal["format"] > FORMAT:
+        if isinstance(where := seal.get("moved_to"), str):
+            self.generation, self.moved_to = seal["generation"], where
+            raise LedgerError(
+                f"the ledger of {self._path.parent} was moved to the {where}",
+                code="ledger-moved",
+                hint="Set 'ledger' in drawcli.yaml to it; 'drawcli ledger migrate --to file' moves "
+                "it back.",
+            )
+        if seal["format"] > FORMAT and seal["format"] != _SPLIT:
             raise newer_format(self._path)
         is_sealed = _SEALED.get(seal["format"])
         if is_sealed is None or not is_sealed(raw, whole, seal):
             raise damaged(self._path, "its digest does not match")
         return whole, seal
 
-    def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
+    def write_moved(self, where: str) -> None:
+        """Replace the file by a note that the ledger was moved; it is refused from then on."""
+        seal = {"format": MOVED, "generation": self.generation + 1, "moved_to": where}
+        self._cached = None
+        write_durably(self._path, _dump({_SEAL: {"1": seal}}))
+
+    def write(self, data: Mapping[str, Mapping[Any, Any]], *, is_split: bool = False) -> None:
         """Replace the file and count the generation.
 
         Raises
@@ -96,17 +115,23 @@ class SealedStorage:
         LedgerError
             If it cannot be written; the file is unchanged.
         """
-        seal = {"format": FORMAT, "generation": self.generation + 1, "sha256": _NO_DIGEST}
-        raw = _dump({_SEAL: {"1": seal}, **data})
-        sha256 = hashlib.sha256(raw).hexdigest()
-        raw = raw.replace(_NO_DIGEST.encode(), sha256.encode(), 1)
+        form = _SPLIT if is_split else FORMAT
+        raw = sealed(data, self.generation + 1, form)
         self._cached = None  # a write that fails may still replace the file
         try:
             write_durably(self._path, raw)
         except OSError as err:
-            raise LedgerError(f"{self._path} cannot be written: {err.strerror}") from None
+            raise not_accessible(self._path, "written", err) from None
         self.generation += 1
-        self._cached = (raw, _copy(data))
+        self._cached, self.format, self.is_split = (raw, _copy(data)), FORMAT, is_split
+
+
+def sealed(data: Mapping[str, Mapping[Any, Any]], generation: int, form: int = FORMAT) -> bytes:
+    """Return the content of a file with its seal."""
+    seal = {"format": form, "generation": generation, "sha256": _NO_DIGEST}
+    raw = _dump({_SEAL: {"1": seal}, **data})
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return raw.replace(_NO_DIGEST.encode(), sha256.encode(), 1)
 
 
 def _copy(tables: Mapping[str, Mapping[Any, Any]]) -> Tables:
@@ -137,7 +162,7 @@ def _is_sealed_2(raw: bytes, _whole: Mapping[str, Any], seal: Mapping[str, Any])
     return hashlib.sha256(bare).hexdigest().encode() == sha256
 
 
-_SEALED: Final = {1: _is_sealed_1, 2: _is_sealed_2}
+_SEALED: Final = {1: _is_sealed_1, 2: _is_sealed_2, _SPLIT: _is_sealed_2}
 
 
 def _parse(raw: bytes) -> Any:
@@ -153,6 +178,13 @@ def _dump(tables: Mapping[str, Any]) -> bytes:
         return orjson.dumps(tables)
     except TypeError:
         return json.dumps(tables, separators=(",", ":")).encode("ascii")
+
+
+def not_accessible(path: Path, what: str, err: OSError) -> LedgerError:
+    """Return the error for a file that cannot be read or written; raise a shortage."""
+    raise_shortage(err)
+    hint = owner_hint(path) if isinstance(err, PermissionError) else _CHECK_DISK
+    return LedgerError(f"{path} cannot be {what}: {err.strerror}", hint=hint)
 
 
 def newer_format(path: Path, what: str = "") -> LedgerError:

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from drawcli.adapters.ledger import Ledger, storage
-from drawcli.adapters.ledger.archive import ArchiveEntry
+from drawcli.adapters.ledger import FileLedger, storage
 from drawcli.adapters.ledger.jobs import COPIES
 from drawcli.adapters.ledger.rows import as_row, number_of
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.jobs.warned import CHECKS, seen, unseen_warnings
 from drawcli.errors import LedgerError
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -27,60 +25,8 @@ def a_job(number: int, state: State = State.DONE, since: datetime = NOON) -> Job
     return Job(id=f"{number:012x}-1", state=state, since=since, source_digest=digest)
 
 
-def test_jobs_finished_yesterday_are_archived(ledger: Ledger) -> None:
-    done, cancelled, waiting = a_job(1), a_job(2, State.CANCELLED), a_job(3, State.WAITING)
-    lately = a_job(4, since=LATER)
-    ledger.add(done, cancelled, waiting, lately)
-
-    assert ledger.archive_finished(LATER) == 2
-
-    assert [job.id for job in ledger.jobs()] == [waiting.id, lately.id]
-    assert {job.id for job in ledger.all_jobs()} == {done.id, cancelled.id, waiting.id, lately.id}
-    assert ledger.get(done.id) == done
-    assert ledger.of_series(cancelled.series_key) == [cancelled]
-    assert ledger.archive_finished(LATER) == 0
-
-
-def test_unseen_warnings_keep_a_job_out_of_the_archive_for_a_week(ledger: Ledger) -> None:
-    unseen = a_job(1).noted(NOON, CHECKS, "Bladder is small")
-    ledger.add(unseen, seen(replace(unseen, id=a_job(2).id), at=NOON))
-
-    first = ledger.archive_finished(LATER)
-    left = [job.id for job in ledger.jobs()]
-    second = ledger.archive_finished(NOON + timedelta(days=8))
-
-    assert (first, left, second) == (1, [unseen.id], 1)
-    stored = ledger.get(unseen.id)
-    assert stored is not None
-    assert unseen_warnings(stored) == ["Bladder is small"]
-
-
-def test_jobs_are_archived_in_the_month_in_which_they_were_finished(ledger: Ledger) -> None:
-    months = [datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10, 11)]
-    ledger.add(*(a_job(number, since=at) for number, at in enumerate(months)))
-
-    ledger.archive_finished(LATER)
-
-    assert ledger.archive.months() == ["2026-09", "2026-10", "2026-11"]
-    assert len(ledger.archive) == 3
-
-
-def test_the_index_finds_the_jobs_of_one_series_among_many(ledger: Ledger) -> None:
-    jobs = [a_job(number) for number in range(0, 4000, 7)]
-    twice = replace(jobs[5], id=f"{jobs[5].series_key}-12", state=State.CANCELLED)
-    ledger.add(*jobs, twice)
-    ledger.archive_finished(LATER)
-
-    for job in jobs:
-        (found, *more) = ledger.archive.of_series(job.series_key)
-        assert found == ArchiveEntry(job.id, "2026-11", State.DONE, job.source_digest or "")
-        assert [one.id for one in more] == ([twice.id] if job == jobs[5] else [])
-    for other in ("0" * 11 + "1", "f" * 12, "zz", ""):
-        assert ledger.archive.of_series(other) == []
-
-
 def test_jobs_are_found_by_id_in_the_ledger_and_in_every_month(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: FileLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     months = [datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10, 11)]
     archived = [a_job(number, since=months[number % 3]) for number in range(9)]
@@ -103,7 +49,7 @@ def test_jobs_are_found_by_id_in_the_ledger_and_in_every_month(
     assert sorted(read) == ["2026-09", "2026-10"]
 
 
-def test_a_reopened_job_is_in_the_ledger_and_is_archived_again(ledger: Ledger) -> None:
+def test_a_reopened_job_is_in_the_ledger_and_is_archived_again(ledger: FileLedger) -> None:
     job = a_job(1, State.CANCELLED)
     ledger.add(job)
     ledger.archive_finished(LATER)
@@ -119,41 +65,9 @@ def test_a_reopened_job_is_in_the_ledger_and_is_archived_again(ledger: Ledger) -
     assert ledger.archive.differences() == []
 
 
-def test_a_stale_version_does_not_come_back_from_the_archive(ledger: Ledger) -> None:
-    ledger.add(a_job(1, State.CANCELLED))
-    ledger.archive_finished(LATER)
-
-    with pytest.raises(LedgerError, match="changed by another"):
-        ledger.commit(replace(a_job(1, State.CANCELLED), revision=7))
-
-
-def test_a_series_that_is_archived_gets_no_second_job(ledger: Ledger) -> None:
-    ledger.add(a_job(1))
-    ledger.archive_finished(LATER)
-
-    assert ledger.add(a_job(1, State.FOUND)) == []
-
-
-def test_another_handle_sees_what_was_archived(path: Path, ledger: Ledger) -> None:
-    ledger.add(a_job(1), a_job(2))
-    with Ledger(path) as other:
-        assert other.archive.of_series(a_job(1).series_key) == []
-        ledger.archive_finished(LATER)
-
-        assert other.get(a_job(1).id) == a_job(1)
-        assert len(other.archive) == 2
-
-
-def test_a_time_in_the_future_is_not_archived(ledger: Ledger) -> None:
-    """The clock was wrong once; it is not again."""
-    ledger.add(a_job(1, since=NOON + timedelta(days=365)))
-
-    assert ledger.archive_finished(LATER) == 0
-
-
 @pytest.mark.parametrize("name", ["2026-11.json", "index"])
 def test_damage_to_the_archive_is_reported_and_the_ledger_still_works(
-    path: Path, ledger: Ledger, name: str
+    path: Path, ledger: FileLedger, name: str
 ) -> None:
     ledger.add(a_job(1), a_job(2, State.WAITING))
     ledger.archive_finished(LATER)
@@ -162,13 +76,13 @@ def test_damage_to_the_archive_is_reported_and_the_ledger_still_works(
     raw[-9] ^= 1
     file.write_bytes(raw)
 
-    with Ledger(path) as again:
+    with FileLedger(path) as again:
         assert [job.id for job in again.jobs()] == [a_job(2).id]
         with pytest.raises(LedgerError, match="damaged"):
             list(again.all_jobs())
 
 
-def test_a_lost_index_is_reported_as_damage_and_rebuilt(path: Path, ledger: Ledger) -> None:
+def test_a_lost_index_is_reported_as_damage_and_rebuilt(path: Path, ledger: FileLedger) -> None:
     ledger.add(a_job(1), a_job(2))
     ledger.archive_finished(LATER)
     (path.parent / "archive" / "index").unlink()
@@ -183,7 +97,7 @@ def test_a_lost_index_is_reported_as_damage_and_rebuilt(path: Path, ledger: Ledg
 
 
 def test_the_index_keeps_the_latest_version_of_a_job_in_two_months(
-    path: Path, ledger: Ledger
+    path: Path, ledger: FileLedger
 ) -> None:
     """A run was killed between the new month and the old one; the clock had been set back."""
     old, new = a_job(1), replace(a_job(1, since=NOON - timedelta(days=40)), revision=3)
@@ -201,7 +115,7 @@ def test_the_index_keeps_the_latest_version_of_a_job_in_two_months(
     assert ledger.archive.differences() == []
 
 
-def test_at_most_three_copies_are_kept(path: Path, ledger: Ledger) -> None:
+def test_at_most_three_copies_are_kept(path: Path, ledger: FileLedger) -> None:
     kept = []
     for number in range(5):
         ledger.add(a_job(number))
@@ -212,7 +126,7 @@ def test_at_most_three_copies_are_kept(path: Path, ledger: Ledger) -> None:
     assert [copy.read_bytes() for copy in ledger.copies] == kept[: -COPIES - 1 : -1]
 
 
-def test_a_copy_does_not_share_the_damage_of_the_ledger(path: Path, ledger: Ledger) -> None:
+def test_a_copy_does_not_share_the_damage_of_the_ledger(path: Path, ledger: FileLedger) -> None:
     ledger.add(a_job(1))
     ledger.keep_copy()
     with path.open("r+b") as stream:
@@ -223,7 +137,7 @@ def test_a_copy_does_not_share_the_damage_of_the_ledger(path: Path, ledger: Ledg
     assert ledger.jobs() == [a_job(1)]
 
 
-def test_a_restored_ledger_continues_its_generation(path: Path, ledger: Ledger) -> None:
+def test_a_restored_ledger_continues_its_generation(path: Path, ledger: FileLedger) -> None:
     ledger.add(a_job(1))
     ledger.keep_copy()
     for number in range(2, 6):
@@ -238,7 +152,7 @@ def test_a_restored_ledger_continues_its_generation(path: Path, ledger: Ledger) 
     assert aside.name == "ledger.json.before-restore"
 
 
-def test_a_damaged_copy_is_not_restored(path: Path, ledger: Ledger) -> None:
+def test_a_damaged_copy_is_not_restored(path: Path, ledger: FileLedger) -> None:
     ledger.add(a_job(1))
     ledger.keep_copy()
     before = path.read_bytes()
@@ -253,7 +167,7 @@ def test_a_damaged_copy_is_not_restored(path: Path, ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("left", ["copy", "archive"])
 def test_a_missing_ledger_with_copies_is_an_error(path: Path, left: str) -> None:
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         ledger.add(a_job(1))
         if left == "copy":
             ledger.keep_copy()
@@ -261,7 +175,7 @@ def test_a_missing_ledger_with_copies_is_an_error(path: Path, left: str) -> None
             ledger.archive_finished(LATER)
     path.unlink()
 
-    with pytest.raises(LedgerError, match="is missing") as caught, Ledger(path):
+    with pytest.raises(LedgerError, match="is missing") as caught, FileLedger(path):
         pass
     assert "ledger restore" in caught.value.hint
 
@@ -269,7 +183,7 @@ def test_a_missing_ledger_with_copies_is_an_error(path: Path, left: str) -> None
 def test_an_older_format_is_converted_once_and_a_copy_is_kept(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         ledger.add(a_job(1))
     before, calls = path.read_bytes(), []
 
@@ -282,10 +196,10 @@ def test_an_older_format_is_converted_once_and_a_copy_is_kept(
     monkeypatch.setattr("drawcli.adapters.ledger.jobs.FORMAT", storage.FORMAT)
     monkeypatch.setitem(storage.MIGRATIONS, storage.FORMAT - 1, migrate)
     monkeypatch.setitem(storage._SEALED, storage.FORMAT, storage._SEALED[storage.FORMAT - 1])
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         assert [job.template for job in ledger.jobs()] == ["Pelvis"]
     done = len(calls)
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         assert [job.template for job in ledger.jobs()] == ["Pelvis"]
 
     assert len(calls) == done
@@ -301,19 +215,19 @@ def test_a_ledger_of_the_first_format_is_converted(path: Path) -> None:
     whole["_ledger"]["1"]["sha256"] = hashlib.sha256(text).hexdigest()
     path.write_text(json.dumps(whole))
 
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         assert ledger.jobs() == [a_job(1, State.WAITING)]
         assert ledger.generation == 42
 
     whole["jobs"][str(number_of(row["id"]))]["state"] = "done"
     path.write_text(json.dumps(whole))
-    with pytest.raises(LedgerError, match="digest does not match"), Ledger(path):
+    with pytest.raises(LedgerError, match="digest does not match"), FileLedger(path):
         pass
 
 
 def test_a_change_costs_the_same_with_an_archive_of_any_size(path: Path) -> None:
     """Counted in bytes written: the size of the hot ledger, whatever was archived."""
-    with Ledger(path) as ledger:
+    with FileLedger(path) as ledger:
         ledger.add(*(a_job(number, State.WAITING) for number in range(50)))
         small = path.stat().st_size
         ledger.add(*(a_job(number) for number in range(1000, 3000)))
@@ -347,7 +261,7 @@ def lined(path: Path, old: bytes, new: bytes) -> None:
     ],
 )
 def test_an_invalid_line_of_the_index_is_reported_and_creates_no_files(
-    path: Path, ledger: Ledger, old: bytes, new: bytes
+    path: Path, ledger: FileLedger, old: bytes, new: bytes
 ) -> None:
     ledger.add(a_job(1), a_job(2))
     ledger.archive_finished(LATER)
@@ -361,7 +275,7 @@ def test_an_invalid_line_of_the_index_is_reported_and_creates_no_files(
     assert sorted(path.parent.parent.rglob("*")) == before
 
 
-def test_a_month_with_an_invalid_record_is_reported(path: Path, ledger: Ledger) -> None:
+def test_a_month_with_an_invalid_record_is_reported(path: Path, ledger: FileLedger) -> None:
     ledger.add(a_job(1))
     ledger.archive_finished(LATER)
     month = path.parent / "archive" / "2026-11.json"

@@ -1,0 +1,174 @@
+"""The claims of this process: renewed by a thread, and given back when the process is gone."""
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from drawcli.adapters.ledger.postgres.claims import Claimed, ClaimTable, LeaseHolder
+from drawcli.adapters.ledger.postgres.hosts import note_host
+from drawcli.core.jobs.leases import HeldLeases, Lease
+from drawcli.core.jobs.ledger import Busy
+from drawcli.errors import DrawcliError
+from drawcli.system.platforms import is_alive
+
+if TYPE_CHECKING:
+    from drawcli.adapters.ledger.postgres.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+def steady_seconds() -> float:
+    """Return the time by a clock that no one sets, and that runs while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+@dataclass
+class Leases:
+    """The claims of this process, renewed by a thread with a connection of its own."""
+
+    table: ClaimTable
+    held: HeldLeases
+    _ahead: dict[str, Lease] = field(default_factory=dict)  # claimed, and not begun
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _renewing: threading.Thread | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def of(cls, database: "Database", site: str, holder: LeaseHolder, seconds: float) -> "Leases":
+        """Return the claims of a process, none yet; a lease is of so many seconds."""
+        return cls(ClaimTable(database, site, holder, seconds), HeldLeases(seconds))
+
+    @property
+    def holder(self) -> LeaseHolder:
+        """The process, as the database names it."""
+        return self.table.holder
+
+    @property
+    def seconds(self) -> float:
+        """The length of a lease, s."""
+        return self.table.seconds
+
+    def claim(self, job_id: str) -> Lease | None:
+        """Claim a job; None if it is not in the ledger yet.
+
+        Raises
+        ------
+        Busy
+            If another host, or another process, has claimed it.
+        """
+        with self._lock:
+            ahead = self._ahead.pop(job_id, None)
+        if ahead is not None and self.is_safe(job_id):
+            return ahead
+        asked = steady_seconds()
+        fence = self.table.claim(job_id)
+        if fence is None:
+            if self.table.exists(job_id):
+                raise Busy
+            return None
+        with self._lock:
+            lease = self.held.granted(job_id, fence, asked)
+        self._start()
+        return lease
+
+    def claim_next(self, state: str, most: int, now: datetime) -> list[Claimed]:
+        """Claim up to `most` due jobs for `claim`, which then asks the database no more."""
+        asked = steady_seconds()
+        claimed = self.table.claim_next(state, most, now)
+        with self._lock:
+            for one in claimed:
+                self._ahead[one.job_id] = self.held.granted(one.job_id, one.fence, asked)
+        self._start()
+        return claimed
+
+    def release(self, *leases: Lease) -> None:
+        """Give jobs back; if the database does not answer, the leases end by themselves."""
+        with self._lock:
+            ours = [one for one in leases if self.held.held.get(one.job_id) is one]
+            for lease in ours:
+                self.held.given_up(lease)
+                self._ahead.pop(lease.job_id, None)
+        if ours:
+            with suppress(DrawcliError):
+                self.table.release([(lease.job_id, lease.fence) for lease in ours])
+
+    def release_ahead(self) -> None:
+        """Give back what `claim_next` claimed and no one has begun."""
+        with self._lock:
+            ahead = list(self._ahead.values())
+        self.release(*ahead)
+
+    def release_dead(self) -> int:
+        """Give back the jobs of ended processes of this host; return their number.
+
+        A process has ended if the system has none of its id, which can be said only of processes
+        since the same start of the machine, and in the same container. All others' leases end by
+        themselves.
+        """
+        if not self.table.holder.boot:
+            return 0
+        dead = [(id_, fence) for id_, fence, pid in self.table.of_this_host() if not is_alive(pid)]
+        if dead:
+            self.table.release(dead)
+        return len(dead)
+
+    def fence_of(self, job_id: str) -> int | None:
+        """Return the fence of a job that is claimed; None if it is not."""
+        with self._lock:
+            return self.held.fence_of(job_id)
+
+    def written(self, job_id: str, asked: float, *, last: bool) -> None:
+        """Note that a job was written, which extends the lease, or as the `last` releases it."""
+        with self._lock:
+            lease = self.held.held.get(job_id)
+            if lease is not None and last:
+                self.held.given_up(lease)
+            elif lease is not None:
+                self.held.extended([lease], {job_id}, asked)
+
+    def is_safe(self, job_id: str) -> bool:
+        """Return whether something outside may begin for a job now: its lease has not ended."""
+        with self._lock:
+            return self.held.is_safe(job_id, steady_seconds())
+
+    def is_lost(self, job_id: str) -> bool:
+        """Ask the database whether a claim of this process is not the latest any more."""
+        fence = self.fence_of(job_id)
+        return fence is not None and not self.table.is_latest(job_id, fence)
+
+    def renew(self, database: "Database | None" = None) -> None:
+        """Extend all leases in one statement; note and log those that are lost."""
+        with self._lock:
+            leases = self.held.to_renew()
+        if not leases:
+            return
+        asked = steady_seconds()
+        kept = self.table.renew([(one.job_id, one.fence) for one in leases], database)
+        with self._lock:
+            lost = self.held.extended(leases, kept, asked)
+        for lease in lost:
+            _log.warning("job=%s the lease ended, and another process has the job", lease.job_id)
+
+    def _start(self) -> None:
+        if self._renewing is None or not self._renewing.is_alive():
+            self._renewing = threading.Thread(target=self._renew_often, name="leases", daemon=True)
+            self._renewing.start()
+
+    def _renew_often(self) -> None:
+        with self.table.database.another() as own:
+            while not self._stop.wait(self.held.between_renewals):
+                with suppress(DrawcliError):  # a lease ends if the database stays away
+                    self.renew(own)
+                    note_host(own, self.table.site, self.holder)
+
+    def close(self) -> None:
+        """Give back what was not begun, and end the thread."""
+        self.release_ahead()
+        self._stop.set()
+        if self._renewing is not None:
+            self._renewing.join(timeout=5)
