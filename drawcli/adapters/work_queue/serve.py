@@ -1,0 +1,143 @@
+"""Run the tasks of some queues, one at a time, until asked to stop."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final
+
+from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
+from drawcli.core.jobs.tasks import QueueTask
+
+_ASK_SECONDS: Final = 1.0  # between two looks for tasks whose time has come; others are notified of
+_CONNECT_SECONDS: Final = 10.0
+_TICK_SECONDS: Final = 0.2
+_NO_WAIT_FOR_DISK: Final = (
+    "-c synchronous_commit=off"  # what a crash loses here the ledger makes again
+)
+_log = logging.getLogger(__name__)
+
+
+class QueueAway(Exception):
+    """The database of the queues does not answer."""
+
+
+def serve(
+    parameters: dict[str, Any],
+    site: str,
+    queues: Collection[str],
+    handle: Callable[[QueueTask], None],
+    stop: threading.Event,
+) -> None:
+    """Run tasks in the thread that asks for it, until `stop` is set; the running task is finished.
+
+    Parameters
+    ----------
+    parameters
+        Of the connection, for libpq.
+    site, queues
+        Whose tasks, and which.
+    handle
+        Runs a task, always in the same thread. It must not raise an error.
+    stop
+        Set by another thread, or by a signal.
+
+    Raises
+    ------
+    QueueAway
+        If the database does not answer. The task that ran has been finished.
+    """
+    quiet()
+    asyncio.run(_serve(parameters, site, queues, handle, stop))
+
+
+async def _serve(
+    parameters: dict[str, Any],
+    site: str,
+    queues: Collection[str],
+    handle: Callable[[QueueTask], None],
+    stop: threading.Event,
+) -> None:
+    import psycopg
+    from procrastinate import App, PsycopgConnector
+    from procrastinate.exceptions import ProcrastinateException
+
+    try:  # the pool would try for long
+        await (await psycopg.AsyncConnection.connect(**parameters)).close()
+    except psycopg.Error as err:
+        raise QueueAway(type(err).__name__) from None
+    given = parameters.get("options", "")
+    ours = f"-c search_path={schema_of(site)} {_NO_WAIT_FOR_DISK}"
+    options = {"options": f"{given} {ours}".strip()}
+    lost = asyncio.Event()
+    connector = PsycopgConnector(
+        kwargs=parameters | options,
+        min_size=1,
+        max_size=2,
+        num_workers=1,
+        timeout=_CONNECT_SECONDS,
+        reconnect_timeout=_CONNECT_SECONDS,
+    )
+    app = App(connector=connector)
+    loop = asyncio.get_running_loop()
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="step") as one:
+
+            async def run_task(**facts: Any) -> None:
+                try:
+                    task = task_of(facts, site)
+                except UnknownTask as err:  # whoever has made it makes it again
+                    _log.warning("step=worker outcome=dropped a task: %s", err)
+                    return
+                await loop.run_in_executor(one, handle, task)
+
+            app.task(name=NAME)(run_task)
+            _note_unfinished(app, lost)
+            async with app.open_async():
+                await _until_stopped(app, queues, stop, lost)
+    except (ProcrastinateException, psycopg.Error, OSError) as err:
+        raise QueueAway(type(err).__name__) from None
+
+
+def _note_unfinished(app: Any, lost: asyncio.Event) -> None:
+    """Set an event if the end of a task cannot be stored.
+
+    The engine goes on then, and the task would count as one that runs as long as it does.
+    """
+    from procrastinate.exceptions import ProcrastinateException
+
+    finish = app.job_manager.finish_job
+
+    async def finish_job(*args: Any, **more: Any) -> None:
+        try:
+            await finish(*args, **more)
+        except ProcrastinateException:
+            lost.set()
+            raise
+
+    app.job_manager.finish_job = finish_job
+
+
+async def _until_stopped(
+    app: Any, queues: Collection[str], stop: threading.Event, lost: asyncio.Event
+) -> None:
+    worker = asyncio.create_task(
+        app.run_worker_async(
+            queues=[*queues],
+            fetch_job_polling_interval=_ASK_SECONDS,
+            install_signal_handlers=False,
+            delete_jobs="always",
+        )
+    )
+    while not (stop.is_set() or lost.is_set()):
+        done, _ = await asyncio.wait([worker], timeout=_TICK_SECONDS)
+        if done:
+            worker.result()
+            raise QueueAway("a connection was lost")
+    worker.cancel()  # it finishes the running task
+    with suppress(asyncio.CancelledError):
+        await worker
+    if lost.is_set():
+        raise QueueAway("the end of a task was not stored")
