@@ -89,16 +89,16 @@ def _authorities(settings: "SingleSignOn") -> TlsFiles:
 def _read(response: "httpx.Response") -> bytes:
     import httpx
 
+    from drawcli.system.network.http_client import read_at_most
+
     if response.status_code != httpx.codes.OK:
         raise unusable(f"answers with status {response.status_code}")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise unusable("sends a compressed answer, which was not asked for")
-    body = bytearray()
-    for piece in response.iter_raw():
-        body += piece
-        if len(body) > _LIMIT.largest:
-            raise unusable(f"sends an answer of more than {_LIMIT.largest:,} bytes")
-    return bytes(body)
+    body = read_at_most(response, _LIMIT.largest)
+    if body is None:
+        raise unusable(f"sends an answer of more than {_LIMIT.largest:,} bytes")
+    return body
 
 
 def client_secret(settings: "SingleSignOn") -> str:

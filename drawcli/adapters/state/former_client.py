@@ -20,6 +20,7 @@ SENT: Final = "sent"
 LEFT: Final = "not sent"
 _SCHEMA: Final = 1
 _LARGEST: Final = 100_000_000  # bytes
+_LARGEST_NUMBER: Final = 10**15
 _PARTS: Final = ("series", "ratings", "statistics")
 
 Entries = dict[str, dict[str, Any]]  # by key
@@ -71,7 +72,7 @@ def read_history(state_dir: Path) -> FormerHistory:
     if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
         raise _unreadable(path)
     parts: dict[str, Any] = {name: data.get(name) for name in _PARTS}
-    if not all(map(_is_nested, parts.values())):
+    if not all(map(_is_nested, parts.values())) or not _fits(**parts):
         raise _unreadable(path)
     return FormerHistory(**parts)
 
@@ -80,6 +81,25 @@ def write_history(state_dir: Path, history: FormerHistory) -> None:
     """Write the history of the former client."""
     plain = {"schema": _SCHEMA, **asdict(history)}
     write_durably(state_dir / FILE_NAME, json.dumps(plain, indent=1).encode("ascii"))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number that can be added up with others."""
+    return isinstance(value, int | float) and abs(value) <= _LARGEST_NUMBER  # False for NaN
+
+
+def _fits(
+    series: Mapping[str, Any], ratings: Mapping[str, Any], statistics: Mapping[str, Any]
+) -> bool:
+    """Return whether the entries of the file have the types that reports rely on."""
+    numbers = [one.get(name, 0) for one in ratings.values() for name in ("overall", "minutes")]
+    numbers += [one.get("value", 0) for one in statistics.values()]
+    edits = [one.get("structures", {}) for one in ratings.values()]
+    return (
+        all(map(_is_nested, series.values()))
+        and all(map(is_number, numbers))
+        and all(isinstance(one, Mapping) for one in edits)
+    )
 
 
 def _is_nested(part: Any) -> bool:

@@ -3,18 +3,25 @@
 state_dir/paused.json    since when, by whom and why
 
 Its existence pauses, even if its content is damaged. Results are still downloaded and delivered.
+Where several machines share a ledger, the pause of the site is in its database, and such a file
+pauses its machine alone.
 """
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli.system.durations import duration
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 from drawcli.system.platforms import fsync_folder
 
+if TYPE_CHECKING:
+    from drawcli.core.jobs.ledger import SharedFacts
+
 FILE_NAME: Final = "paused.json"
+_STATE: Final = "pause"  # in the database of a site with several machines
 
 
 class Pause(NamedTuple):
@@ -49,31 +56,50 @@ def paused(before: Pause | None, reason: str, user: str, host: str, now: datetim
     return Pause(since=since, user=user, host=host, reason=reason)
 
 
-def read_pause(state_dir: Path) -> Pause | None:
-    """Return the pause of a site; None if it is not paused."""
+def read_pause(state_dir: Path, shared: "SharedFacts | None" = None) -> Pause | None:
+    """Return the pause of this machine or of its site; None if it is not paused."""
     path = state_dir / FILE_NAME
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return None
-    except OSError:  # such as that of another user
+        return None if shared is None else stored_pause(state_dir, shared)
+    except OSError as err:  # such as that of another user
+        raise_shortage(err)
         raw = b""
+    return _read(raw, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+
+
+def stored_pause(state_dir: Path, shared: "SharedFacts | None") -> Pause | None:
+    """Return the pause that `write_pause` would replace: that of the site, if machines share it."""
+    if shared is None:
+        return read_pause(state_dir)
+    text = shared.state(_STATE)
+    return None if text is None else _read(text.encode(), datetime.now(UTC))
+
+
+def _read(raw: bytes, otherwise: datetime) -> Pause:
+    """Return a stored pause; one that is damaged has begun at the other time."""
     try:
         plain = json.loads(raw)
         since = datetime.fromisoformat(plain["since"])
         texts = {name: str(plain.get(name) or "") for name in ("user", "host", "reason")}
     except (ValueError, KeyError, TypeError, AttributeError):
-        since, texts = datetime.fromtimestamp(path.stat().st_mtime, UTC), {}
+        since, texts = otherwise, {}
     return Pause(since=since if since.tzinfo else since.replace(tzinfo=UTC), **texts)
 
 
-def write_pause(state_dir: Path, pause: Pause) -> None:
+def write_pause(state_dir: Path, pause: Pause, shared: "SharedFacts | None" = None) -> None:
     """Pause a site; durable when this returns."""
-    text = json.dumps(pause.as_plain(), indent=1, ensure_ascii=False)
+    text = json.dumps(pause.as_plain(), indent=1, ensure_ascii=shared is not None)
+    if shared is not None:
+        shared.set_state(_STATE, text)
+        return
     write_durably(state_dir / FILE_NAME, text.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def end_pause(state_dir: Path) -> None:
-    """Let a site send again; durable when this returns."""
+def end_pause(state_dir: Path, shared: "SharedFacts | None" = None) -> None:
+    """Let a site send again, and this machine; durable when this returns."""
+    if shared is not None:
+        shared.set_state(_STATE, None)
     (state_dir / FILE_NAME).unlink(missing_ok=True)
     fsync_folder(state_dir)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from drawcli.adapters.state.pull_records import FOLDER
 from drawcli.errors import AnotherRun
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import PRIVATE, make_private, write_durably
 
 STATE: Final = "state.json"
@@ -41,7 +42,8 @@ def read_sources(state_dir: Path) -> dict[str, SourceState]:
     try:
         plain = json.loads((state_dir / FOLDER / STATE).read_bytes())
         return {str(one["name"]): _source(one) for one in plain["sources"]}
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as err:
+        raise_shortage(err)
         return {}
 
 

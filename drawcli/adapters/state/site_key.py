@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from drawcli.errors import ConfigError
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import (
     make_private,
     rename_if_free,
@@ -57,7 +58,8 @@ def read_backup(state_dir: Path) -> KeyBackup | None:
         plain = json.loads((state_dir / _BACKUP).read_bytes())
         at = datetime.fromisoformat(plain["at"])
         return KeyBackup(at.astimezone(UTC), frozenset(map(str, plain["keys"])))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise_shortage(err)
         return None
 
 
@@ -85,6 +87,15 @@ def make_site_key(state_dir: Path) -> Path:
     fresh.unlink(missing_ok=True)
     fsync_folder(state_dir)
     return path
+
+
+def foreign_key(state_dir: Path) -> ConfigError:
+    """Return the error for jobs of a key that the site does not have."""
+    return ConfigError(
+        f"{state_dir}: the jobs were made with another site key",
+        code="site-key",
+        hint="Restore that key: without it the series would be sent again under other pseudonyms.",
+    )
 
 
 def retire_site_key(state_dir: Path, key_id: str) -> None:
@@ -141,7 +152,8 @@ def could_be_committed(folder: Path) -> bool:
         return False
     try:
         return "*" not in (folder / _GITIGNORE).read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as err:
+        raise_shortage(err)
         return True
 
 

@@ -2,7 +2,8 @@
 
 state_dir/run.lock                 one `run-once` at a time
 state_dir/work/<job>.lock          one process works on a job; held for the length of a step
-state_dir/work/<job>/vault         what identifies the patient, sealed
+state_dir/work/<job>.manifest      which files the machines of a site share; see adapters/work_store
+state_dir/work/<job>/vault, header   what identifies the patient, what rules read; both sealed
                      explanation.json   which rules fired, and why
                      template.yml  as it goes to the server
                      template.json the same with display data and derived structures
@@ -30,7 +31,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from drawcli.adapters.state.progress_file import FILE_NAME as PROGRESS
+from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import AnotherRun, DiskFull, LedgerError
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import make_private, write_durably
 from drawcli.system.platforms import fsync_folder
 
@@ -47,10 +50,6 @@ PREVIEW_PAGE: Final = "preview.html"
 UNPACKED: Final = "unpacked"
 _OWNER: Final = "run.json"
 _SPARE_BYTES: Final = 64 << 20  # left free beside a package
-
-
-class Busy(Exception):
-    """Another process works on the job."""
 
 
 class RunOwner(NamedTuple):
@@ -100,7 +99,8 @@ class WorkDir:
         """Return a record of a job; None if it is missing or damaged."""
         try:
             return json.loads(self.file(job_id, name).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as err:
+            raise_shortage(err)
             return None
 
     def check_space(self, needed: int) -> None:
@@ -161,6 +161,8 @@ class WorkDir:
         for name in (_OWNER, PROGRESS):
             for path in self.state_dir.glob(f".{name}.*.tmp"):
                 path.unlink(missing_ok=True)
+        for path in self._work.glob(".*.manifest.*.tmp"):
+            path.unlink(missing_ok=True)
         for path in self._work.glob("*/.*.tmp"):
             with contextlib.suppress(Busy), self.job_lock(path.parent.name):
                 path.unlink(missing_ok=True)
@@ -187,6 +189,7 @@ class WorkDir:
         """Remove the work folder of a finished job, and its lock, unless a step is using it."""
         with contextlib.suppress(Busy), self.job_lock(job_id):
             shutil.rmtree(self._of(job_id), ignore_errors=True)
+            self._of(job_id).with_name(f"{job_id}.manifest").unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self.job_lock_file(job_id).unlink()
 
@@ -237,7 +240,8 @@ class WorkDir:
             since = datetime.fromisoformat(plain["since"])
             since = since if since.tzinfo else since.replace(tzinfo=UTC)
             return RunOwner(int(plain["pid"]), str(plain["host"]), since)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise_shortage(err)
             return None
 
     @contextmanager

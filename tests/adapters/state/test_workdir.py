@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.state.workdir import Busy, WorkDir
+from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import AnotherRun, DiskFull, LedgerError
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
