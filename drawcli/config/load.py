@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
+from drawcli.config.sections_cluster import Cluster, ledger_address
 from drawcli.config.sections_delivery import Accept, Deliver
+from drawcli.config.sections_group import GroupView
 from drawcli.config.sections_login import SingleSignOn
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.config.sections_network import Receive
 from drawcli.config.sections_pull import Pull, PullSource
 from drawcli.config.sections_qa import Qa
 from drawcli.errors import ConfigError
-from drawcli.system.kinds import PATH, as_list, choice, listed, section
+from drawcli.system.addresses import split_command
+from drawcli.system.kinds import PATH, TEXT, as_list, choice, listed, section, text
 from drawcli.system.platforms import is_within
 from drawcli.system.records import Invalid, Kind, Record, message, required, setting, suggest
 from drawcli.system.yaml_read import Document, raise_problems, read_yaml
@@ -42,6 +45,8 @@ class Settings(Record):
 
     datastore: list[Path] = required(listed(PATH, split=as_list, least=1))
     state_dir: Path = required(PATH)
+    site_key_command: list[str] = setting([], listed(TEXT, split=split_command))  # not a file
+    ledger: str = setting("", text(check=ledger_address))  # "": the file in state_dir
     rules: Path = setting(Path("rules.yaml"), PATH)
     templates: Path = setting(Path("templates.yaml"), PATH)
     server: ServerSettings = _section(ServerSettings)
@@ -59,6 +64,8 @@ class Settings(Record):
     qa: Qa = _section(Qa)
     receive: Receive = _section(Receive)
     pull: Pull = _section(Pull)
+    cluster: Cluster = _section(Cluster)
+    group: GroupView = _section(GroupView)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
@@ -78,6 +85,8 @@ class Settings(Record):
             deliver=self.deliver.replace(**deliver),
             receive=_placed(self.receive, base, "folder", "tls_cert", "tls_key", "tls_ca"),
             pull=self.pull.replace(sources=[source.anchored(base) for source in self.pull.sources]),
+            group=self.group.anchored(base),
+            cluster=_placed(self.cluster, base, "password_file", "s3_ca_file"),
             qa=_placed(self.qa, base, "limits").replace(
                 folders=[base / path for path in self.qa.folders]
             ),
@@ -142,7 +151,7 @@ def _set(given: Any, kind: Kind | None, path: list[str], text: str) -> None:
         return
     given[key] = text
     if kind is not None and not kind.is_plain:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             given[key] = json.loads(text)
 
 

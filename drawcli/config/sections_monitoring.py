@@ -33,7 +33,7 @@ class Notify(Record):
     events: list[str] = setting(list(_USUAL_EVENTS), listed(choice(*_EVENTS)))
     token_days: float = setting(7.0, number(above=0, most=365))  # before it expires
     server_hours: float = setting(2.0, HOURS)  # without an answer
-    node_hours: float = setting(2.0, HOURS)  # that a structure set waits for the DICOM node
+    node_hours: float = setting(2.0, HOURS)  # that a structure set waits for its node or folder
     idle_hours: float = setting(72.0, HOURS)  # without a delivery; longer than a weekend
     run_hours: float = setting(RUN_HOURS, HOURS)  # of one run; the next run reports it as hung
     digest_at: time | None = setting(time(7), Kind(_digest_time))  # local

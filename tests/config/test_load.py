@@ -91,6 +91,7 @@ def needed(key: str) -> str:
     """Return the keys without which a path is refused."""
     return {
         "client_key": "client_cert: /c, ",
+        "s3_ca_file": "work: 's3://bucket/prefix', ",
         "tls_key": "tls_cert: /c, ",
         "tls_ca": "tls_cert: /c, tls_key: /k, ",
     }.get(key, "")
@@ -307,12 +308,21 @@ def test_only_the_environment_that_is_given_counts(
 
 @pytest.mark.parametrize(
     ("value", "paths"),
-    [("/mnt/a, b", ["/mnt/a, b"]), ('["/mnt/a", "/mnt/b"]', ["/mnt/a", "/mnt/b"])],
+    [
+        ("/mnt/a, b", ["/mnt/a, b"]),
+        ('["/mnt/a", "/mnt/b"]', ["/mnt/a", "/mnt/b"]),
+    ],
 )
 def test_a_list_in_a_variable_is_one_word_or_json(
     tmp_path: Path, value: str, paths: list[str]
 ) -> None:
     assert load(tmp_path, ENOUGH, DRAWCLI_DATASTORE=value).datastore == [Path(p) for p in paths]
+
+
+def test_a_variable_that_is_nested_too_deep_is_no_json(tmp_path: Path) -> None:
+    (folder,) = load(tmp_path, ENOUGH, DRAWCLI_DATASTORE="[" * 10_000).datastore
+
+    assert folder.name == "[" * 10_000
 
 
 def test_words_in_a_variable_may_be_separated_by_commas(tmp_path: Path) -> None:
@@ -413,7 +423,7 @@ def test_a_state_folder_in_the_datastore_by_a_variable_is_told_with_its_name(
 
 def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: Path) -> None:
     text = (resources.files("drawcli") / "data/drawcli.yaml").read_text(encoding="utf-8")
-    shown = re.sub(r"(?m)^( *)# (?= *[a-z_]+:)", r"\1", text)
+    shown = re.sub(r"(?m)^( *)# (?= *[a-z0-9_]+:)", r"\1", text)
 
     by_default = load(tmp_path, "datastore: /mnt/dicom\nstate_dir: state\n")
     as_shown = load(tmp_path, shown)
