@@ -185,22 +185,22 @@ def _own_choices(choices: Choices) -> Iterator[str]:
 
 def _policy(choices: Choices) -> Iterator[str]:
     """Yield the rows common to all classes, then the further rows of each."""
-    every = [policy_for(uid, choices) for uid in _SENT]
+    every = {uid: policy_for(uid, choices) for uid in _SENT}
     shared = {
-        tag: row for tag, row in every[0].items() if all(_alike(row, t.get(tag)) for t in every)
+        tag: row
+        for tag, row in every[CT_IMAGE].items()
+        if all(_alike(row, rows.get(tag)) for rows in every.values())
     }
     yield from (
         "## The tables",
         "",
         "Elements without a line are removed. Type: 1 has a value, 2 is present, 3 is optional.",
-        "The items of a sequence are listed once; *as above* refers to that list.",
         "",
     )
-    listed: dict[str, PolicyRow] = {}
-    yield from _table("All images", shared, listed)
-    for uid, rows in zip(_SENT, every, strict=True):
+    yield from _table("All images", shared)
+    for uid, rows in every.items():
         own = {tag: row for tag, row in rows.items() if tag not in shared}
-        yield from _table(f"Further elements of {_name(uid)}", own, listed)
+        yield from _table(f"Further elements of {_name(uid)}", own)
 
 
 def _alike(row: PolicyRow, other: PolicyRow | None) -> bool:
@@ -211,28 +211,16 @@ def _alike(row: PolicyRow, other: PolicyRow | None) -> bool:
     return same and row.items.keys() == other.items.keys()
 
 
-def _same(row: PolicyRow, other: PolicyRow | None) -> bool:
-    """Return whether two rows are alike at every depth."""
-    if other is None or not _alike(row, other):
-        return False
-    return all(_same(inner, other.items[tag]) for tag, inner in row.items.items())
+def _table(title: str, rows: Rows) -> Iterator[str]:
+    yield from (f"### {title}", "", _COLUMNS, "|---|---|---|---|---|", *_lines(rows, ""), "")
 
 
-def _table(title: str, rows: Rows, listed: dict[str, PolicyRow]) -> Iterator[str]:
-    yield from (f"### {title}", "", _COLUMNS, "|---|---|---|---|---|")
-    yield from _lines(rows, "", listed)
-    yield ""
-
-
-def _lines(rows: Rows, above: str, listed: dict[str, PolicyRow]) -> Iterator[str]:
+def _lines(rows: Rows, above: str) -> Iterator[str]:
     for tag, row in sorted(rows.items()):
         option = f" ({row.option})" if row.option and row.action is not Action.EMPTY else ""
-        known = bool(row.items) and _same(row, listed.get(row.keyword))
-        action = f"{_ACTIONS[row.action]}{option}{', as above' if known else ''}"
+        action = f"{_ACTIONS[row.action]}{option}"
         yield f"| {above}{row.keyword} | {tag_text(tag)} | {row.type} | {action} | {row.source} |"
-        if row.items and not known:
-            listed[row.keyword] = row
-            yield from _lines(row.items, f"{above}> ", listed)
+        yield from _lines(row.items, f"{above}> ")
 
 
 def _name(sop_class: str) -> str:

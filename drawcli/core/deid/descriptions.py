@@ -1,5 +1,6 @@
 """Descriptions that a site keeps: only words of a fixed vocabulary stay."""
 
+from itertools import pairwise
 from typing import Final
 
 VOCABULARY: Final = frozenset(
@@ -25,10 +26,7 @@ def clean_description(description: str) -> str:
     'CT Pelvis planning 3 mm'
     """
     words = [word.strip(",;:()[]") for word in description.replace("_", " ").split()]
-    following = [*words, ""][1:]
-    return " ".join(
-        word for word, after in zip(words, following, strict=True) if _is_allowed(word, after)
-    )
+    return " ".join(word for word, after in pairwise([*words, ""]) if _is_allowed(word, after))
 
 
 def _is_allowed(word: str, after: str) -> bool:

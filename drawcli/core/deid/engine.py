@@ -88,8 +88,7 @@ class Replacements:
 
     def without_names(self, description: str) -> str:
         """Return a description without names and numbers of persons."""
-        words = description.split(" ")
-        return " ".join(word for word in words if not self.persons.is_name(word))
+        return " ".join(word for word in description.split() if not self.persons.is_name(word))
 
     def date(self, value: str, vr: str) -> str:
         """Return a DA or DT value shifted by the patient's offset; "" if it is not a date."""

@@ -126,7 +126,7 @@ class Persons:
         whole, fraction = match[1], (match[2] or "").rstrip("0")
         if not fraction:
             return self._is_ours(whole, shortest)
-        return len(fraction) > 0 and self._is_ours((whole + fraction).lstrip("0"), _SPLIT_NUMBER)
+        return self._is_ours((whole + fraction).lstrip("0"), _SPLIT_NUMBER)
 
     def in_clock(self, digits: str) -> bool:
         """Return whether the digits of a time are a number of a person or a date."""

@@ -132,9 +132,9 @@ def _read(data: bytes, *, explicit: bool, big: bool) -> tuple[list[Part], int, L
 def _encode(parts: Iterable[Part], *, explicit: bool) -> bytes:
     written = bytearray()
     for tag, vr, value in parts:
-        whole = value if isinstance(value, bytes) else b""
-        for item in () if isinstance(value, bytes) else value:
-            whole += encode_item(_encode(item, explicit=explicit))
+        items = () if isinstance(value, bytes) else value
+        inside = b"".join(encode_item(_encode(item, explicit=explicit)) for item in items)
+        whole = value if isinstance(value, bytes) else inside
         written += encode(tag, vr, whole, explicit=explicit)
     return bytes(written)
 

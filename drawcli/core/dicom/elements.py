@@ -104,7 +104,7 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pydicom would insert replacement characters
             return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
-    except (UserWarning, LookupError, UnicodeError):
+    except (UserWarning, LookupError, ValueError):  # of a null character in the name of the set
         raise BadStructureSet("a text is not in the named character set") from None
 
 
@@ -136,7 +136,7 @@ def is_encodable(name: str, character_set: bytes) -> bool:
 
     if name.isascii():
         return "\x1b" not in name
-    if not character_set.startswith(b"ISO_IR") or character_set == _KATAKANA:
+    if not character_set.startswith(b"ISO_IR") or character_set in _ASCII_ONLY | {_KATAKANA}:
         return False
     try:
         name.encode(python_encoding[character_set.decode("ascii")])

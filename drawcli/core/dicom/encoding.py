@@ -32,6 +32,11 @@ def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     return head + vr + _U16.pack(len(value)) + value
 
 
+def implicit_head(tag: int, length: int) -> bytes:
+    """Return the head of an element of implicit VR, or of an item."""
+    return _TAG.pack(tag >> 16, tag & 0xFFFF) + _U32.pack(length)
+
+
 def encode_item(content: bytes) -> bytes:
     """Return an item of defined length."""
     return _TAG.pack(ITEM >> 16, ITEM & 0xFFFF) + _U32.pack(len(content)) + content

@@ -17,9 +17,7 @@ from drawcli.core.dicom.tags import tag_text
 
 UNDEFINED: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = 0x7FE00010
-ITEM: Final = 0xFFFEE000
-ITEM_END: Final = 0xFFFEE00D
-SEQUENCE_END: Final = 0xFFFEE0DD
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 TRANSFER_SYNTAX: Final = 0x00020010
 PREAMBLE_LENGTH: Final = 128
 NO_DICOM: Final = "not a DICOM file"
@@ -28,8 +26,7 @@ DEEPEST: Final = 32  # nested sequences; real headers have at most 6
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})  # uncompressed pixels
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 
 LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS: Final = frozenset(
@@ -41,8 +38,7 @@ _DELIMITERS: Final = 0xFFFE  # group of items and delimiters, which have no VR
 _HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
 _MOST_ELEMENTS: Final = 65_536  # at the top level; scanners write some 1,000
 _ITEM_HEAD: Final = struct.Struct("<HHI")
-_U16: Final = struct.Struct("<H")
-_U32: Final = struct.Struct("<I")
+_U16, _U32 = struct.Struct("<H"), struct.Struct("<I")
 
 
 class Incomplete(Exception):
@@ -85,15 +81,15 @@ class Header(NamedTuple):
 
     def text(self, tag: int) -> str:
         """Return a value of an ASCII VR without its padding; "" if it is missing."""
-        raw = self.raw(tag)
-        return "" if raw is None else ascii_text(raw)
+        return ascii_text(self.raw(tag) or b"")
 
     def number(self, tag: int) -> int | None:
         """Return a value of VR US; None if it is missing or of another VR."""
-        element, raw = self.elements.get(tag), self.raw(tag)
-        if raw is None or len(raw) != _U16.size or (element and element.vr not in _SMALL_NUMBERS):
+        element = self.elements.get(tag)
+        if element is None or element.undefined or element.vr not in _SMALL_NUMBERS:
             return None
-        return int.from_bytes(raw, "little")
+        raw = self.data[element.value : element.end]
+        return int.from_bytes(raw, "little") if len(raw) == _U16.size else None
 
 
 def ascii_text(raw: bytes) -> str:
@@ -143,7 +139,15 @@ def walk(  # noqa: PLR0913 - a place in a buffer, and its encoding
     The element `stop_at` ends the walk, as does a delimiter of an item or a sequence; both are
     yielded.
     """
+    unpack, is_long, new = _HEAD.unpack_from, _IS_LONG.get, tuple.__new__
     while offset < end:
+        if explicit and offset + 8 <= end:  # most elements; the same as below, without a call
+            group, number, vr, length = unpack(data, offset)
+            tag, behind = group << 16 | number, offset + 8 + length
+            if is_long(vr) is False and group != _DELIMITERS and behind <= end and tag != stop_at:
+                yield new(Element, (tag, vr, offset, offset + 8, behind, False))
+                offset = behind
+                continue
         element = _element(data, offset, end, explicit)
         tag, _, _, _, behind, undefined = element
         if tag in (ITEM_END, SEQUENCE_END, stop_at):
@@ -224,18 +228,16 @@ def _element(data: bytes, offset: int, end: int, explicit: bool) -> Element:  # 
     group, number, vr, length = _HEAD.unpack_from(data, offset)
     tag = group << 16 | number
     if not explicit or group == _DELIMITERS:
-        vr = b""
-        length = _U32.unpack_from(data, offset + 4)[0]
+        vr, length = b"", _U32.unpack_from(data, offset + 4)[0]
     else:
         is_long = _IS_LONG.get(vr)
-        if is_long is False:  # most elements; 16 bits hold no undefined length
-            return Element(tag, vr, offset, value, value + length, undefined=False)
         if is_long is None:
             raise NotDicom(f"{tag_text(tag)} has no known VR")
-        value += 4
-        if value > end:
-            raise Incomplete
-        length = _U32.unpack_from(data, offset + 8)[0]
+        if is_long:  # 16 bits hold no undefined length
+            value += 4
+            if value > end:
+                raise Incomplete
+            length = _U32.unpack_from(data, offset + 8)[0]
     undefined = length == UNDEFINED
     return Element(tag, vr, offset, value, value + length * (not undefined), undefined=undefined)
 

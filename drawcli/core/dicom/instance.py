@@ -118,7 +118,11 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
         pixels_extra=pixels_extra(header),
-        overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
+        overlay_in_pixels=any(
+            header.number(tag)
+            for tag in header.elements
+            if tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION
+        ),
         called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
         pet_counts=_has_private_factor(header),
@@ -181,9 +185,14 @@ def is_padded(stream: ElementStream, header: Header, extra: int) -> bool:
     return is_all_zeros(stream, extra)
 
 
-def _is_hidden_overlay(header: Header, tag: int) -> bool:
-    """Return whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
-    return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
+def _overlay_bit_positions(header: Header) -> list[int]:
+    """Return the tags of Overlay Bit Position (60xx,0102), which is other than 0 if one is hidden.
+
+    References
+    ----------
+    PS3.5 8.1.2.
+    """
+    return [tag for tag in header.elements if tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION]
 
 
 def image_bytes(header: Header) -> int:

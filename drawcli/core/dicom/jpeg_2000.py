@@ -14,6 +14,7 @@ from typing import Final
 
 from drawcli.core.dicom.header import NotDicom
 
+_MARKER: Final = 2  # bytes
 _SOC, _SOT, _SOD, _EOC = 0x4F, 0x90, 0x93, 0xD9
 _CAP, _SIZ, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58
 _QCD, _QCC, _RGN, _CRG, _COMMENT = 0x5C, 0x5D, 0x5E, 0x63, 0x64
@@ -53,6 +54,8 @@ def clean_jpeg_2000(frame: bytearray) -> None:
     while True:
         start = at
         at, marker = marker_at(frame, at)
+        if at - start > _MARKER:
+            raise NotDicom("a JPEG 2000 frame has bytes between its segments")
         if marker == _EOC:
             break
         if marker == _SOD:
@@ -82,8 +85,8 @@ def _clean_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> in
 
 def _begin_tile(frame: bytearray, start: int, body: bytes, stream: _Stream) -> None:
     """Record the end of a tile-part; the last may extend to the end of the frame."""
-    if len(body) != _SOT_FIELDS.size - 2:
-        raise NotDicom("a tile header of a JPEG 2000 frame does not have the needed length")
+    if stream.tile_end or len(body) != _SOT_FIELDS.size - 2:
+        raise NotDicom("a tile of a JPEG 2000 frame has no one header of the needed length")
     whole = _SOT_FIELDS.unpack_from(frame, start + 2)[2]
     # Within coded bytes, FF is never followed by anything above 8F.
     stream.tile_end = start + whole if whole else frame.index(bytes((0xFF, _EOC)), start)

@@ -18,6 +18,7 @@ from drawcli.core.dicom.header import (
 )
 from drawcli.core.dicom.tags import tag_text
 
+MOST_PARTS: Final = 1_000_000  # elements and items of an image; 10,000 frames have some 850,000
 _DELIMITERS: Final = 0xFFFE
 _WIDTHS: Final = {  # bytes of one number, reversed in big endian
     **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
@@ -54,6 +55,7 @@ class Reader:
         self._data = data
         self._layout = layout
         self.unknown = False  # whether an unknown VR occurred
+        self._count = 0  # of elements and items, at all depths
 
     def elements(  # noqa: PLR0913 - a place in a buffer, and its encoding
         self,
@@ -82,6 +84,7 @@ class Reader:
             if tag >> 16 == _DELIMITERS or tag >> 16 == 0x0002:  # noqa: PLR2004 - file meta
                 raise NotDicom(f"{tag_text(tag)} in a wrong place")
             self.unknown = self.unknown or vr == b"??"
+            self._count_one()
             part, at = self._part(tag, vr, start, length, end, layout, depth)
             parts += [part] if part else []
         if open_ended:
@@ -133,6 +136,7 @@ class Reader:
                 return found, at
             if tag != ITEM:
                 raise NotDicom("a sequence with something other than items")
+            self._count_one()
             undefined = length == UNDEFINED
             stop = end if undefined else at + length
             if stop > end:
@@ -144,6 +148,11 @@ class Reader:
         if open_ended:
             raise Incomplete
         return found, at
+
+    def _count_one(self) -> None:
+        self._count += 1
+        if self._count > MOST_PARTS:
+            raise NotDicom(f"more than {MOST_PARTS:,} elements and items")
 
     def _at(self, at: int, end: int) -> bytes:
         if at + 8 > end:

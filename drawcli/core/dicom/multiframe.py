@@ -10,6 +10,7 @@ position, orientation).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from typing import Final, NamedTuple
 
@@ -110,6 +111,7 @@ class _Reader:
     def __init__(self, header: Header) -> None:
         self._header = header
         self._parsed: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
+        self._common: dict[int, dict[int, bytes]] = {}  # values of the shared groups
         self.kinds: set[str] = set()
         self._shared, self.frames = functional_groups(header)
 
@@ -137,12 +139,21 @@ class _Reader:
 
     def _value(self, groups: Groups, group: int, tag: int) -> bytes:
         """Return a value of a group of the frame, or of the shared group; b"" if missing."""
+        sequence = groups.get(group)
+        if sequence is None:  # read once, not for each frame
+            if group not in self._common:
+                self._common[group] = self._first_item(self._shared.get(group))
+            return self._common[group].get(tag, b"")
+        return self._first_item(sequence).get(tag, b"")
+
+    def _first_item(self, sequence: Element | None) -> dict[int, bytes]:
+        """Return the values of the first item of a sequence."""
         data = self._header.data
-        for inside in items_in(self._header, groups.get(group) or self._shared.get(group)):
-            return next((data[e.value : e.end] for e in inside if e.tag == tag), b"")
-        return b""
+        first = next(iter(items_in(self._header, sequence)), [])
+        return {one.tag: data[one.value : one.end] for one in first}
 
 
+@lru_cache(maxsize=1024)
 def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     """Return the values of a DS if they are `count` finite numbers, else None."""
     try:
@@ -152,7 +163,8 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
 
 
-def is_orthonormal(orientation: Sequence[float]) -> bool:
+@lru_cache(maxsize=1024)
+def is_orthonormal(orientation: tuple[float, ...]) -> bool:
     """Return whether direction cosines are two orthogonal unit vectors (PS3.3 C.7.6.2.1.1)."""
     row, column = orientation[:3], orientation[3:]
     pairs = ((row, row, 1), (column, column, 1), (row, column, 0))

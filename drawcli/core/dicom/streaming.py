@@ -10,9 +10,11 @@ from typing import Final, Protocol
 from drawcli.core.dicom.conversion import LARGEST, convert_file, may_be_convertible
 from drawcli.core.dicom.header import (
     ITEM,
+    LONG_VRS,
     NO_DICOM,
     PIXEL_DATA,
     SEQUENCE_END,
+    UNDEFINED,
     Element,
     Header,
     Incomplete,
@@ -20,7 +22,9 @@ from drawcli.core.dicom.header import (
     read_header,
     walk,
 )
-from drawcli.core.dicom.tags import tag_text
+from drawcli.core.dicom.layout_reader import MOST_PARTS
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
+from drawcli.core.dicom.tags import SOPClassUID, tag_text
 
 FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
 LARGEST_HEADER: Final = 64 << 20
@@ -28,6 +32,9 @@ _ITEM_HEAD: Final = 8  # bytes: tag and length
 _CHUNK: Final = 1 << 20
 _MOST_BEHIND: Final = 1 << 20  # bytes after the pixels that are checked
 _FIRST_ELEMENT: Final = 0x00080000  # of a data set: zeros are padding
+_ITEM_BEGIN: Final = b"\xfe\xff\x00\xe0"
+_SEQUENCE_END: Final = b"\xfe\xff\xdd\xe0"
+_ENDS: Final = frozenset({_SEQUENCE_END, b"\xfe\xff\x0d\xe0"})  # and that of an item
 
 
 class ElementStream(Protocol):
@@ -52,15 +59,26 @@ def header_of_stream(stream: ElementStream) -> Header:
     """
     wanted, data = FIRST_READ, b""
     while True:
-        more = stream.read(wanted - len(data)) or b""
-        data += more
-        ended = not more
+        data += _read_up_to(stream, wanted - len(data))
+        ended = len(data) < wanted
         try:
             return read_header(data, complete=ended)
         except Incomplete:
-            if ended or wanted > LARGEST_HEADER:
+            if ended or wanted >= LARGEST_HEADER:
                 raise
-        wanted *= 4 if len(data) >= wanted else 1
+        wanted *= 4
+
+
+def _read_up_to(stream: ElementStream, size: int) -> bytes:
+    """Return the next bytes, fewer only at the end: a read may return less than there is."""
+    data = stream.read(size) or b""
+    if not data or len(data) == size:
+        return data
+    pieces, left = [data], size - len(data)
+    while left and (more := stream.read(left)):
+        pieces.append(more)
+        left -= len(more)
+    return b"".join(pieces)
 
 
 def read_or_convert(stream: ElementStream) -> tuple[Header, bytes | None]:
@@ -74,16 +92,81 @@ def read_or_convert(stream: ElementStream) -> tuple[Header, bytes | None]:
     Raises
     ------
     Incomplete, NotDicom
-        As `header_of_stream`.
+        As `header_of_stream`; NotDicom also if an image has too many elements and items.
     """
     try:
-        return header_of_stream(stream), None
+        header, whole = header_of_stream(stream), None
     except NotDicom as err:
         stream.seek(0)
         if str(err) == NO_DICOM and not may_be_convertible(stream.read(FIRST_READ) or b""):
             raise
-    whole = convert_file(_all_of(stream))
-    return read_header(whole, complete=True), whole
+        whole = convert_file(_all_of(stream))
+        header = read_header(whole, complete=True)
+    _check_parts(header)
+    return header, whole
+
+
+def _check_parts(header: Header) -> None:
+    """Raise NotDicom if an image has more elements and items, at all depths, than MOST_PARTS.
+
+    Readers of sequences keep an object for each. Structure sets have bounds of their own.
+    """
+    data, sop_class = header.data, header.text(SOPClassUID)
+    if len(data) <= MOST_PARTS * _ITEM_HEAD or (sop_class and sop_class not in IMAGE_CLASSES):
+        return  # none is shorter than 8 bytes
+    count = 0
+    for element in header.elements.values():
+        count += 1
+        if _has_items(data, element.vr, element.value, undefined=element.undefined):
+            explicit = header.explicit and element.vr != b"UN"
+            for _ in _parts_in(data, element.value, element.end, explicit=explicit):
+                count += 1
+                if count > MOST_PARTS:
+                    break
+        if count > MOST_PARTS:
+            raise NotDicom(f"more than {MOST_PARTS:,} elements and items")
+
+
+def _parts_in(data: bytes, at: int, end: int, *, explicit: bool) -> Iterator[None]:
+    """Yield once for each item and element in a sequence, without an object for any.
+
+    Items and sequences are entered where they begin. Where an element reaches beyond the sequence
+    around it, the count goes on after the sequence; other readers refuse it.
+    """
+    around = [(end, explicit, False)]  # of each sequence: end, encoding around it, delimited
+    while around:
+        stop, before, delimited = around[-1]
+        tag = data[at : at + 4]
+        if at + _ITEM_HEAD > stop or (delimited and tag == _SEQUENCE_END):
+            at, explicit = min(at + _ITEM_HEAD, stop), before
+            around.pop()
+        elif tag in _ENDS:
+            at += _ITEM_HEAD
+        elif tag == _ITEM_BEGIN:
+            at += _ITEM_HEAD
+            yield
+        else:
+            yield
+            vr, at, size = _value_at(data, at, explicit)
+            undefined = size == UNDEFINED
+            if _has_items(data, vr, at, undefined=undefined):
+                around.append((stop if undefined else min(at + size, stop), explicit, undefined))
+                explicit = explicit and vr != b"UN"  # PS3.5 6.2.2: UN contains implicit VR
+            else:
+                at += size
+
+
+def _value_at(data: bytes, at: int, explicit: bool) -> tuple[bytes, int, int]:  # noqa: FBT001 - called per element
+    """Return VR, offset and length of the value of an element at an offset."""
+    vr, size = data[at + 4 : at + 6] if explicit else b"", data[at + 4 : at + 8]
+    if vr in LONG_VRS:
+        return vr, at + 12, int.from_bytes(data[at + 8 : at + 12], "little")
+    return vr, at + 8, int.from_bytes(size[2:] if explicit else size, "little")
+
+
+def _has_items(data: bytes, vr: bytes, at: int, *, undefined: bool) -> bool:
+    """Return whether a value is the items of a sequence; implicit VR and UN do not say it."""
+    return undefined or vr == b"SQ" or (vr in (b"", b"UN") and data.startswith(_ITEM_BEGIN, at))
 
 
 def _all_of(stream: ElementStream) -> bytes:
@@ -111,10 +194,13 @@ def check_trailing_elements(stream: ElementStream, header: Header, end: int, siz
         return
     stream.seek(end)
     rest = stream.read(min(size - end, _MOST_BEHIND)) or b""
-    with suppress(Incomplete):
-        for element in _walked(rest, explicit=header.explicit):
-            if element.tag <= PIXEL_DATA:
-                raise NotDicom(f"{tag_text(element.tag)} is after the pixels")
+    for explicit in (header.explicit, not header.explicit):  # some readers try both encodings
+        with suppress(Incomplete):
+            for element in _walked(rest, explicit=explicit):
+                if element.tag <= PIXEL_DATA:
+                    raise NotDicom(f"{tag_text(element.tag)} is after the pixels")
+                if explicit != header.explicit:
+                    break  # what follows an element is not one of the other encoding
 
 
 def _walked(data: bytes, *, explicit: bool) -> Iterator[Element]:

@@ -37,11 +37,12 @@ SAME: Final = (
     *(0x00189732, 0x00189736, 0x00189749),  # PET: acquisition, correction factors, reconstruction
 )
 COPIED: Final = frozenset({Action.KEEP, Action.DATE, Action.TIME})
-# Attributes of the pixels of the whole image, which no group can change: SamplesPerPixel,
-# PhotometricInterpretation, Rows, Columns, BitsAllocated, BitsStored, HighBit, PixelRepresentation.
+# Attributes of the whole image, which no group can change: SamplesPerPixel,
+# PhotometricInterpretation, NumberOfFrames, FrameIncrementPointer, Rows, Columns, BitsAllocated,
+# BitsStored, HighBit, PixelRepresentation.
 OF_ALL_PIXELS: Final = frozenset(
     {
-        *(0x00280002, 0x00280004, 0x00280010, 0x00280011),
+        *(0x00280002, 0x00280004, 0x00280008, 0x00280009, 0x00280010, 0x00280011),
         *(0x00280100, 0x00280101, 0x00280102, 0x00280103),
     }
 )

@@ -17,9 +17,11 @@ from drawcli.core.dicom import tags
 from drawcli.core.dicom.codestream import JPEG, RLE
 from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.errors import SeriesRefused
+from drawcli.system.failures import check_memory
 
 # The codings that the server reads.
 SENT_AS_THEY_ARE: Final = NATIVE | {RLE, f"{JPEG}50", f"{JPEG}90", f"{JPEG}91"}
+LARGEST_FRAME: Final = 64 << 20  # bytes, decoded; 5,700 pixels wide and high
 _GREY: Final = "MONOCHROME2"  # no conversion of colours
 _BITS_STORED: Final = 0x00280101
 _HIGH_BIT: Final = 0x00280102
@@ -107,16 +109,21 @@ def decode_frame(frame: bytes, transfer_syntax: str, form: SampleFormat) -> byte
     Raises
     ------
     SeriesRefused
-        If the decoder is not installed, or cannot decode the frame.
+        If the decoder is not installed, or cannot decode the frame, or the frame is too large.
+    MemoryError
+        If there is not enough memory for the frame.
     """
     name, codec = SYNTAXES[transfer_syntax], _CODECS[transfer_syntax.removeprefix(JPEG)]
     if _stated(frame) != (form.rows, form.columns, 1) or _depth(frame) > form.allocated:
         raise _undecodable(name, "a frame has another size or depth than the header says")
+    if form.frame_bytes > LARGEST_FRAME:
+        raise _undecodable(name, f"a frame has more than {LARGEST_FRAME >> 20} MiB")
     try:
         raw = codec.decode(frame)
     except ImportError:
         raise _missing(name, codec.package) from None
-    except (RuntimeError, ValueError, TypeError, MemoryError, OverflowError):
+    except (RuntimeError, ValueError, TypeError, OverflowError):
+        check_memory(form.frame_bytes)
         raise _undecodable(name, "the decoder reports an error") from None
     return _in_format(raw, form, name)
 

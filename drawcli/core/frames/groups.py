@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isclose
 from typing import Final
 
-from drawcli.core.dicom.header import Element, Header
+from drawcli.core.dicom.header import Element, Header, NotDicom
 from drawcli.core.dicom.multiframe import Groups, functional_groups, items_in
 from drawcli.core.frames import attributes
 
@@ -28,9 +28,29 @@ _READ: Final = frozenset(
         *(attributes.MR_DIFFUSION, attributes.REAL_WORLD_VALUES),
     }
 )
+_MOST_SHARED: Final = 2_000  # values; each frame has them, and images have some 200
 _ONE_ITEM: Final = frozenset(attributes.SAME)  # several items would be several values of a frame
 
 Values = Mapping[tuple[int, int], bytes]  # (group, tag) -> value
+
+
+class FrameValues:
+    """The values of each frame; those that all share are added when a frame is asked for."""
+
+    def __init__(self, common: Values, own: Sequence[Values]) -> None:
+        self._common, self._own = common, own
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self._own)
+
+    def __getitem__(self, index: int) -> Values:
+        """Return the values of a frame."""
+        return {**self._common, **self._own[index]}
+
+    def __iter__(self) -> Iterator[Values]:
+        """Yield the values of each frame."""
+        return ({**self._common, **own} for own in self._own)
 
 
 class FrameGroups:
@@ -39,7 +59,7 @@ class FrameGroups:
     Raises
     ------
     NotDicom
-        If a group ends within an item.
+        If a group ends within an item, or the shared groups have too many values.
     """
 
     def __init__(self, header: Header) -> None:
@@ -47,7 +67,9 @@ class FrameGroups:
         self.ambiguous = False  # a group of a frame has several items
         shared, frames = functional_groups(header)
         common = dict(self._values_in(shared))
-        self.frames: list[Values] = [{**common, **dict(self._values_in(one))} for one in frames]
+        if len(common) > _MOST_SHARED:
+            raise NotDicom("more shared values than any image has")
+        self.frames = FrameValues(common, [dict(self._values_in(one)) for one in frames])
 
     def _values_in(self, groups: Groups) -> Iterator[tuple[tuple[int, int], bytes]]:
         for group, sequence in groups.items():

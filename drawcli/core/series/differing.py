@@ -49,7 +49,7 @@ class HeaderModel:
         Parameters
         ----------
         data
-            The first bytes of the file, at least up to the tag of its pixel data.
+            The first bytes of the file, at least up to the value of its pixel data.
 
         Returns
         -------
@@ -59,7 +59,7 @@ class HeaderModel:
         Raises
         ------
         Incomplete
-            If the bytes end before the pixel data.
+            If the bytes end before the value of the pixel data.
         NotDicom
             If the bytes are no header with pixel data in the encoding of this one.
         """
@@ -80,6 +80,7 @@ class HeaderModel:
             else:
                 found[tags[at]] = None
             at += element.tag >= tags[at]
+        _element_at(data, offset + bounds[-2] - bounds[at], explicit=explicit)  # the pixel data
         return found
 
     def _equal_until(self, at: int, data: bytes, offset: int) -> int:

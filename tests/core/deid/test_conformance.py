@@ -1,8 +1,9 @@
 import re
+from pathlib import Path
 
 from drawcli.core.deid.conformance import statement
-from drawcli.core.deid.profile import Choices, every_row, policy_for
-from drawcli.core.dicom.sop_classes import IMAGE_CLASSES, MULTI_FRAME
+from drawcli.core.deid.profile import Choices, every_row, fingerprint, policy_for
+from drawcli.core.dicom.sop_classes import CT_IMAGE, IMAGE_CLASSES, MR_IMAGE, MULTI_FRAME, PT_IMAGE
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -20,6 +21,12 @@ def test_every_attribute_that_is_sent_is_listed() -> None:
     assert all(re.fullmatch(r"PS3\.(3|15) [A-Z]\.\d.*", cells[4]) for cells in lines_of(text))
     for sop_class in IMAGE_CLASSES:
         assert f"({sop_class})" in text
+
+
+def test_the_statement_without_choices_is_the_page_of_the_documentation() -> None:
+    page = Path(__file__).parents[3] / "docs/deidentification.md"
+
+    assert statement(Choices()) == page.read_text(encoding="utf-8")
 
 
 def test_the_claims_follow_the_choices() -> None:
@@ -43,7 +50,7 @@ def test_it_says_in_which_form_images_are_sent() -> None:
     assert "Each frame is sent as an image of the single-frame class" in usual
     assert "Codings other than RLE, JPEG 2000 and JPEG baseline are decompressed" in usual
     assert "**Multi-frame images.** Refused" in other
-    assert "Compressed images are sent as they are." in other
+    assert "No value is changed. Compressed images are sent as they are. In images" in other
 
 
 def test_choices_of_a_site_are_listed_with_their_reasons() -> None:
@@ -56,9 +63,16 @@ def test_choices_of_a_site_are_listed_with_their_reasons() -> None:
     )
     text = statement(own)
 
-    assert "also removed: ManufacturerModelName" in text
-    assert "StationName, because: tells the scanners apart" in text
-    assert "cleaned word by word: SeriesDescription" in text
+    assert text.partition("## Choices of this site\n")[2].partition("## The tables")[0] == (
+        "\n"
+        "- also removed: ManufacturerModelName\n"
+        "- sent, cleaned word by word: SeriesDescription\n"
+        "- **also retained**: StationName, because: tells the scanners apart. If table E.1-1 "
+        "removes this attribute, the site departs from the profile.\n"
+        "\n"
+    )
+    for uid in (CT_IMAGE, MR_IMAGE, PT_IMAGE):
+        assert f"({uid}), policy {fingerprint(uid, own)}\n" in text
     tables = {cells[0]: cells[3:] for cells in lines_of(text)}
     assert "ManufacturerModelName" not in tables
     assert tables["StationName"] == ["kept", "the site: tells the scanners apart"]

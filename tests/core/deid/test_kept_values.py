@@ -9,7 +9,7 @@ from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
 
 from drawcli.core.deid.engine import Replacements, deidentify_header
-from drawcli.core.deid.kept_values import NEEDED, clean_value
+from drawcli.core.deid.kept_values import NEEDED, clean_time_of_day, clean_value
 from drawcli.core.deid.persons import Persons
 from drawcli.core.deid.profile import USUAL, Action, Choices, every_row, policy_for, table_of
 from drawcli.core.deid.pseudonyms import StandIns
@@ -64,7 +64,8 @@ def test_an_unregistered_uid_under_the_dicom_root_is_replaced(keyword: str, uid:
 
 
 def test_references_name_registered_classes_and_nothing_else() -> None:
-    classes = [OWN_UNDER_DICOM_ROOT, "1.2.840.10008.1.2.1", "1.2.840.10008.5.1.4.1.1.2"]
+    meta = "1.2.840.10008.5.1.1.9"  # of print management
+    classes = [OWN_UNDER_DICOM_ROOT, "1.2.840.10008.1.2.1", "1.2.840.10008.5.1.4.1.1.2", meta]
     references = [
         item(ReferencedSOPClassUID=one, ReferencedSOPInstanceUID=f"{ROOT}.9") for one in classes
     ]
@@ -72,7 +73,7 @@ def test_references_name_registered_classes_and_nothing_else() -> None:
     home = sent(SourceImageSequence=references)
 
     left = [str(one.ReferencedSOPClassUID) for one in home.SourceImageSequence]
-    assert left == [KEY.uid(classes[0]), KEY.uid(classes[1]), classes[2]]
+    assert left == [KEY.uid(classes[0]), KEY.uid(classes[1]), classes[2], meta]
 
 
 def test_the_registered_frame_of_synchronized_clocks_stays() -> None:
@@ -495,3 +496,97 @@ def test_a_value_of_the_standard_stays(named: str) -> None:
 def test_a_filter_named_after_a_person_stays_only_in_its_attribute() -> None:
     assert clean_value("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
     assert clean_value("RotationDirection", "CS", b"FERMI", Persons()) == b""
+
+
+# --- single values --------------------------------------------------------------------------------
+
+PATIENT = Persons(
+    words=frozenset({b"wu", b"mehta", b"flash4711"}),
+    ids=frozenset({b"flash4711", b"10to12"}),
+    numbers=frozenset({"4711", "417", "4711815", "471181", "90210700"}),
+    clocks=frozenset({"110405", "123456", "081530", "11040525"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "raw", "stays"),
+    [
+        # the largest measurement
+        ("KVP", "DS", b"99999", True),
+        ("KVP", "DS", b"100000", False),
+        ("KVP", "DS", b"-99999.5", False),
+        ("ExposureTime", "IS", b"999999", True),
+        ("ExposureTime", "IS", b"1000000 ", False),
+        # numbers of the patient, in one value or split over several
+        ("SeriesNumber", "IS", b"417 ", False),
+        ("InstanceNumber", "IS", b"417 ", True),
+        ("InstanceNumber", "IS", b"4711", False),
+        ("WindowCenter", "DS", b"40\\ 4711 \\80", False),
+        ("WindowCenter", "DS", b"4711\\815", False),
+        ("WindowCenter", "DS", b"47.1\\1815", False),
+        ("WindowCenter", "DS", b"47.1\\18.15", False),
+        ("WindowCenter", "DS", b"4\\71181 ", True),
+        ("AcquisitionDuration", "DS", b"902107.00 ", True),  # not 90210700
+        ("WindowCenter", "DS", b"47\\12 ", True),
+        ("WindowCenter", "DS", b"\\\\", True),
+        ("RescaleSlope", "DS", b"4711", True),  # needed
+        ("PatientAge", "AS", b"047Y", True),
+        ("FrameIncrementPointer", "AT", b"\x54\0\x80\0", True),
+        ("SelectorAttribute", "AT", b"\x54\0\x80\0", True),
+        ("SOPClassUID", "UI", b"1.2.4711", True),
+        # binary numbers, also with a pad byte
+        ("TablePosition", "FD", struct.pack("<d", 4711) + b"\0\0", False),
+        ("TablePosition", "FD", struct.pack("<2d", 1, 2) + b"\0\0", True),
+        ("ReferencedFrameNumbers", "UL", struct.pack("<2I", 1, 4711), False),
+        ("TagAngleFirstAxis", "SL", struct.pack("<i", -4711), False),
+        ("LargestPixelValue", "SS", struct.pack("<h", -4711), False),
+        ("FrameAcquisitionNumber", "US", struct.pack("<H", 4711), False),
+        ("FrameAcquisitionNumber", "US", struct.pack("<H", 4712), True),
+        # texts
+        ("StationName", "SH", b"for mehta ", False),
+        ("StationName", "SH", b"CT 2", True),
+        ("BodyPartExamined", "CS", b"PELVIS", True),
+        ("ManufacturerModelName", "LO", b"Flash 4711", False),
+        ("ImageType", "CS", b"FLASH\\M", True),
+        ("RotationDirection", "CS", b"CW", True),
+        ("MultienergyDetectorType", "CS", b"10_TO_12", True),  # a term of the standard, as a whole
+        ("Manufacturer", "LO", b"caf\xe9", False),
+        # times
+        ("StudyTime", "TM", b"11:04:06", True),
+        ("StudyTime", "TM", b"083000.110406 ", True),
+    ],
+)
+def test_a_value_stays_whole_or_goes(keyword: str, vr: str, raw: bytes, *, stays: bool) -> None:
+    assert (clean_value(keyword, vr, raw, PATIENT) == raw) == stays
+
+
+@pytest.mark.parametrize(
+    ("clock", "left"),
+    [
+        ("110405", "1104"),
+        ("11:04:05.5", "1104"),
+        ("11:04:06", "11:04:06"),
+        ("093000.110405", "093000"),
+        ("09:30:00.123456", "09:30:00"),
+        ("08.1530", "08"),  # not a time; the digits together are those of a date
+        ("110405.25", "1104"),
+        ("110406.25", "110406.25"),
+        ("", ""),
+    ],
+)
+def test_a_time_of_day_loses_what_equals_a_number_of_the_patient(clock: str, left: str) -> None:
+    assert clean_time_of_day(clock, PATIENT) == left
+
+
+@pytest.mark.parametrize(
+    ("raw", "left"),
+    [
+        (b" 110405\0", b""),
+        (b"110405\0", b"1104"),
+        (b"110405 ", b"1104"),
+        (b"083000.110405 ", b"083000"),
+        (b"0830", b"0830"),
+    ],
+)
+def test_a_time_that_is_cut_has_no_padding(raw: bytes, left: bytes) -> None:
+    assert clean_value("StudyTime", "TM", raw, PATIENT) == left

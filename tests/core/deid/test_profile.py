@@ -275,11 +275,14 @@ def test_needed_elements_cannot_be_removed(keyword: str, text: str) -> None:
 
 def test_a_site_may_retain_an_attribute_with_a_reason() -> None:
     check_retainable("StationName", "tells the scanners apart")
+    check_retainable("StationName", "two words")
 
     retained = (("StationName", "tells the scanners apart"),)
     row = policy_for(CT_IMAGE, Choices(retain=retained))[0x00081010]
 
-    assert (row.action, row.source) == (Action.KEEP, "the site: tells the scanners apart")
+    assert (row.tag, row.vr, row.keyword) == (0x00081010, "SH", "StationName")
+    assert (row.action, row.type) == (Action.KEEP, 3)
+    assert row.source == "the site: tells the scanners apart"
 
 
 def test_attributes_needed_only_by_multi_frame_images_can_be_retained_or_removed() -> None:
@@ -304,6 +307,7 @@ def test_attributes_needed_only_by_multi_frame_images_can_be_retained_or_removed
         ("InstanceCreationDate", "for the physics group", "never sent"),
         ("RequestAttributesSequence", "for the physics group", "never sent"),
         ("DeviceUID", "for the physics group", "never sent"),
+        ("SelectorAttribute", "for the physics group", "never sent"),
         ("KVP", "for the physics group", "already in the policy"),
         ("Statoin", "for the physics group", "not a DICOM keyword"),
     ],

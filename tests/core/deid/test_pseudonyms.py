@@ -1,4 +1,7 @@
+import hmac
+from base64 import b32encode
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -97,6 +100,30 @@ def test_shift_and_pseudonym_are_what_they_always_were() -> None:
     assert key.pseudonym("PID-0815", "KH-2") == "JDY22XZGC7BORXZE"
 
 
+def digest(*parts: bytes) -> bytes:
+    return hmac.new(bytes(32), b"\0".join(parts), "sha256").digest()
+
+
+def test_what_is_derived_from_a_key_is_what_it_always_was() -> None:
+    """Jobs, vaults and structure sets of earlier versions are found by these values."""
+    key = StandIns(bytes(32))
+    number = UUID(bytes=digest(b"frame", b"1.2", b"7")[:16], version=5).int
+
+    assert key.key_id == digest(b"key-id").hex()[:8]
+    assert key.subkey("vault") == digest(b"subkey", b"vault")
+    assert key.own_uid("frame", "1.2", "7") == f"2.25.{number}"
+    assert key.own_uid("frame", "1.2", "7", root="1.9") == f"1.9.{number}"
+    assert key.uid("1.2") == key.uid("1.2") == key.own_uid("uid", "1.2")
+    assert key.pseudonym("P") == b32encode(digest(b"patient", b"P", b"")[:10]).decode()
+    assert key.study_id("1.2") == b32encode(digest(b"study-id", b"1.2")).decode()[:12]
+    assert key.package_id("1", "2") == b32encode(digest(b"package-id", b"1", b"2")).decode()[:12]
+    assert key.series_key("1.2") == digest(b"series", b"1.2").hex()[:12]
+    assert key.digest("source", "a", "b") == digest(b"source", b"a", b"b").hex()[:16]
+    assert key.shift("P") == key.shift("P", "")
+    assert key.pseudonym("M\udcfcller") == key.pseudonym("M\udcfcller", "")
+    assert key.series_key("M\udcfc\u00e4") == digest(b"series", b"M\xfc\xc3\xa4").hex()[:12]
+
+
 def test_every_shift_occurs_and_none_much_more_often() -> None:
     weeks = [OURS.shift(str(number)) // timedelta(weeks=1) for number in range(20_000)]
 
@@ -190,9 +217,38 @@ def test_an_invalid_date_is_emptied(text: str, shift: timedelta) -> None:
         ("20260230", ""),
         ("0000", ""),
         ("10000101", ""),
+        ("10001230", ""),
+        ("10001231", "10000101"),
+        ("99991231", "99990101"),
+        (" 20260314 ", "20250315"),
+        ("20260314-08", "20250315"),
+        ("2026031408-05", "2025031508"),
+        ("2026031408+05-1", "2025031508"),
+        ("20260314240000", "20250315"),
+        ("20260314236060", "20250315"),
+        ("20260314235960.1", "20250315235960.1"),
+        ("2026031", ""),
         ("٢٠٢٦٠٣١٤", ""),
         ("-20260314", ""),
     ],
 )
 def test_only_a_date_and_a_time_of_day_are_sent(value: str, moved: str) -> None:
     assert shift_datetime(value, timedelta(weeks=52)) == moved
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        ("2026.03.14", "20250315"),
+        (" 20260314 ", "20250315"),
+        ("20260314.", "20250315"),
+        ("202603145", ""),
+        ("2026-03-14", ""),
+        ("202603xx", ""),
+        ("\u0662\u0660\u0662\u0666\u0660\u0663\u0661\u0664", ""),
+        ("00010101", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_date_of_eight_digits_is_shifted(value: str, moved: str) -> None:
+    assert shift_date(value, timedelta(weeks=52)) == moved

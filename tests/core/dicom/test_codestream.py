@@ -239,6 +239,7 @@ def test_a_frame_in_pieces_is_one_frame(syntax: str, *, with_table: bool) -> Non
         (JPEG[0], item(b"") + item(jpeg(JPEG[0])) + END[:5], "without a delimiter"),
         (JPEG_2000[0], wrapped(jpeg_2000()[:-2]), "longer than the frame"),
         (JPEG_2000[0], wrapped(b"\xff\x4f\xff\xd9"), "has no tiles"),
+        (JPEG_2000[0], wrapped(jpeg_2000()[:-2] + b"\xff\xff\xd9"), "between its segments"),
         (JPEG_2000[0], wrapped(b"\xff\x4f\xff\x93\xff\xd9"), "longer than the frame"),
         (RLE, wrapped(rle()[:40]), "is cut off"),
         (RLE, wrapped(pack("<2I", 2, 64) + rle()[8:]), "one segment for each byte"),
@@ -409,3 +410,14 @@ def test_only_one_frame_is_held_in_memory() -> None:
     assert len(first) == 8 + 8 + len(frame)
     assert asked < 4 * (len(frame) + 8)
     assert len(b"".join(chain([first], pieces))) == len(source.getvalue())
+
+
+def test_a_tile_header_without_data_is_refused_by_both_readers() -> None:
+    """Each would be searched for the end of the frame: quadratic in their number."""
+    start, tile = jpeg_2000(whole=False).split(b"\xff\x90", 1)
+    twice = start + 2 * (b"\xff\x90" + tile[:10]) + tile[10:]
+
+    with pytest.raises(NotDicom, match="no one header"):
+        clean(wrapped(twice), JPEG_2000[0])
+    with pytest.raises(ValueError, match="without data"):
+        margins(wrapped(twice), JPEG_2000[0])

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.dicom.decimal_strings import shorten_decimals
+from drawcli.core.dicom import decimal_strings
+from drawcli.core.dicom.decimal_strings import shorten_decimals, shorten_many_decimals
 
 COORDINATES = st.floats(-10_000, 10_000)
 WRITTEN = st.one_of(
@@ -61,3 +62,32 @@ def test_the_length_is_even() -> None:
 def test_an_invalid_number_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"DS value|could not convert"):
         shorten_decimals(raw)
+
+
+PIECES = st.lists(
+    st.one_of(
+        WRITTEN.map(str.encode),
+        st.sampled_from(
+            [b"", b" 1", b".5", b"+2.5", b"-0.12345678901234567 ", b"12345678901.234567"]
+        ),
+    ),
+    max_size=40,
+)
+
+
+@given(st.lists(PIECES.map(b"\\".join), max_size=8), st.sampled_from([b"", b" ", b"  ", b"\0"]))
+def test_values_that_are_cut_together_are_cut_as_each_alone(raws: list[bytes], end: bytes) -> None:
+    raws = [raw + end for raw in raws]
+
+    assert list(shorten_many_decimals(raws)) == list(map(shorten_decimals, raws))
+
+
+def test_plain_values_are_cut_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    raws = [b"0.12345678901234567\\1 ", b"2.5\\3  ", b"-0.12345678901234567\\12"]
+    monkeypatch.setattr(decimal_strings, "shorten_decimals", None)
+
+    assert list(shorten_many_decimals(raws)) == [
+        b"0.12345678901234\\1",
+        b"2.5\\3  ",
+        b"-0.1234567890123\\12 ",
+    ]

@@ -180,10 +180,12 @@ def test_no_group_changes_how_the_pixels_are_stored(images: dict[str, Path]) -> 
     image = dcmread(images["CT"])
     group = shared(image).PixelMeasuresSequence[0]
     group.update(item(Rows=4, Columns=16, SamplesPerPixel=3, HighBit=7, BitsAllocated=8))
+    group.update(item(NumberOfFrames="2"))
     group.PhotometricInterpretation = "MONOCHROME1"
 
     slice_ = frame_of(split(header_of(image)), 1)
 
+    assert "NumberOfFrames" not in slice_
     for keyword in ("Rows", "Columns", "SamplesPerPixel", "HighBit", "BitsAllocated"):
         assert slice_[keyword].value == image[keyword].value
     assert slice_.PhotometricInterpretation == image.PhotometricInterpretation
