@@ -215,8 +215,8 @@ def test_the_pixels_of_a_large_source_stay_in_its_file(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = built(source, tmp_path / "package.zip", Choices())
-    monkeypatch.setattr("drawcli.adapters.gate._LARGE", 100)
-    monkeypatch.setattr("drawcli.adapters.gate._DEFERRED", 100)
+    monkeypatch.setattr("drawcli.adapters.gate.sources._LARGE", 100)
+    monkeypatch.setattr("drawcli.adapters.gate.sources._DEFERRED", 100)
 
     assert findings(tmp_path / "package.zip", files, others=()) == []
 

@@ -120,9 +120,9 @@ def _parts_of_jpeg(frame: bytes, scan_end: re.Pattern[bytes]) -> Iterator[Part]:
 
 def _parts_of_2000(frame: bytes) -> Iterator[Part]:
     """Yield the segments of a codestream and the bodies of its tile-parts."""
-    at, tile_end = 2, len(frame)
+    at, tile_end, marker = 2, len(frame), 0
     while frame[at : at + 1] == b"\xff":
-        marker = frame[at + 1]
+        before, marker = marker, frame[at + 1]
         if marker == 0xD9:  # noqa: PLR2004 - EOC
             yield frame[at + 2 :], False
             return
@@ -132,6 +132,8 @@ def _parts_of_2000(frame: bytes) -> Iterator[Part]:
             continue
         end = at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
         if marker == 0x90:  # noqa: PLR2004 - SOT
+            if before == marker:
+                raise ValueError("a tile without data")
             whole = int.from_bytes(frame[at + 6 : at + 10], "big")
             tile_end = at + whole if whole else frame.index(b"\xff\xd9", at)
         is_picture = marker not in _MARGINS_2000
@@ -143,8 +145,10 @@ def _parts_of_2000(frame: bytes) -> Iterator[Part]:
 def _parts_of_rle(frame: bytes, pixels: int) -> Iterator[Part]:
     """Yield the header and the decoded segments of a frame, and the bytes between them."""
     count = int.from_bytes(frame[:4], "little")
+    if not 1 <= count <= 15:  # noqa: PLR2004 - the most that a header has room for
+        raise ValueError("no RLE header")
     starts = [int.from_bytes(frame[4 + 4 * n : 8 + 4 * n], "little") for n in range(count)]
-    if not 1 <= count <= 15 or starts[0] != _HEADER or starts != sorted(starts):  # noqa: PLR2004
+    if starts[0] != _HEADER or starts != sorted(starts):
         raise ValueError("no RLE header")
     yield frame[: 4 + 4 * count], True
     yield frame[4 + 4 * count : _HEADER], False

@@ -33,6 +33,7 @@ _LEAST_OF_PARTS: Final = 7  # on both sides of a decimal point, or in several va
 _LEAST_OF_DAYS: Final = 5  # 050461 is 50461 as a number
 _SHORTEST: Final = 3
 _CLOCK: Final = 6  # digits: hhmmss
+_PLAIN: Final = re.compile(r"-?[0-9]*\.?[0-9]*")
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
@@ -79,17 +80,10 @@ class Figures(NamedTuple):
 
     def in_number(self, keyword: str, text: str) -> bool:
         """Return whether a decimal number of an element is a number of the patient."""
-        from decimal import Decimal, InvalidOperation
-
-        try:
-            number = abs(Decimal(text.strip(" +")))
-        except InvalidOperation:
-            return False
-        if not number.is_finite():
-            return False
-        if number == number.to_integral_value():
-            return self._has(f"{int(number)}", self._least(keyword))
-        parts = f"{number:f}".rstrip("0").replace(".", "").lstrip("0")
+        whole, _, fraction = _decimal_digits(text.strip(" +")).partition(".")
+        if not fraction.strip("0"):
+            return self._has(whole.lstrip("0"), self._least(keyword))
+        parts = (whole + fraction.rstrip("0")).lstrip("0")
         return keyword not in _NEEDED and self._has(parts, _LEAST_OF_PARTS)
 
     def in_parts(self, keyword: str, texts: Iterable[str]) -> bool:
@@ -110,3 +104,20 @@ class Figures(NamedTuple):
         if keyword in _NEEDED:
             return _LEAST_OF_NEEDED
         return _LEAST_OF_LABELS if keyword in _LABELS else _LEAST
+
+
+def _decimal_digits(text: str) -> str:
+    """Return a number without sign and exponent; "" if it is none, or not finite.
+
+    >>> _decimal_digits("-07.50"), _decimal_digits("1.25e3"), _decimal_digits("NaN")
+    ('07.50', '1250', '')
+    """
+    if _PLAIN.fullmatch(text):
+        return text.lstrip("-")
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        number = abs(Decimal(text))
+    except InvalidOperation:
+        return ""
+    return f"{number:f}" if number.is_finite() else ""

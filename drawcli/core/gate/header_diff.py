@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.gate.pydicom_elements import pydicom_errors, texts_of
+from drawcli.core.gate.whole_elements import check_parts
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -42,10 +43,11 @@ def compare_headers(before: bytes, after: bytes) -> list[ElementDiff]:
     Raises
     ------
     ValueError
-        If pydicom cannot read one of them.
+        If pydicom cannot read one of them, or it has too many elements and items.
     """
     from pydicom import dcmread
 
+    check_parts(before)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -7,15 +7,16 @@ and identifiers are taken from the sources only.
 import re
 from collections import Counter
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli.core.gate.figures import Figures
-from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest
+from drawcli.core.gate.needed import needed_among, needed_keywords
+from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest, pixel_key
+from drawcli.core.gate.similar_headers import Similar
 from drawcli.core.gate.slices import OF_FRAMES, Opener, PackageForm, slices_of
 from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, fold, foreign_parts
 from drawcli.core.gate.text_traces import words as words_of
@@ -81,23 +82,6 @@ _PERSONAL: Final = frozenset(
     """.split()
 )
 _PLACES: Final = frozenset({"InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName"})
-# Needed by an image (PS3.3 Types 1 and 2): as many slices must have it in the package as in the
-# source.
-_NEEDED: Final = {
-    "": """
-        BitsAllocated BitsStored Columns FrameOfReferenceUID HighBit ImageOrientationPatient
-        ImagePositionPatient ImageType InstanceNumber Modality NumberOfFrames PatientPosition
-        PatientSex PerFrameFunctionalGroupsSequence PhotometricInterpretation PixelRepresentation
-        PixelSpacing RescaleIntercept RescaleSlope Rows SamplesPerPixel SeriesDate SeriesNumber
-        SharedFunctionalGroupsSequence SliceThickness
-    """.split(),
-    "CT": ["KVP"],
-    "MR": ["EchoTime", "RepetitionTime"],
-    "PT": """
-        CorrectedImage DecayCorrection DecayFactor FrameReferenceTime
-        RadiopharmaceuticalInformationSequence Units
-    """.split(),
-}
 _FORMER_CODES: Final = frozenset({"51185008", "113345001", "12921003", "416949008"})  # of regions
 _CODED: Final = re.compile(
     "(?:.*/)?(?:AnatomicRegion|(?:AdministrationRoute|CTDIPhantomType|MeasurementUnits|Radionuclide"
@@ -118,6 +102,14 @@ COMMON: Final = frozenset(
 )
 
 
+class StoredPixels(NamedTuple):
+    """The place of the pixels of a source, which are compared with those of a slice."""
+
+    path: str
+    start: int
+    length: int  # bytes
+
+
 @dataclass(slots=True)
 class KnownIdentifiers:
     """The identifiers of the patient of a series, taken from its sources."""
@@ -134,6 +126,7 @@ class KnownIdentifiers:
     shifted_days: set[str] = field(default_factory=set)  # before the shift
     foreign: set[bytes] = field(default_factory=set)  # encoded parts of names that are not ASCII
     pixels: Counter[bytes] = field(default_factory=Counter)  # digests
+    stored: dict[Any, list[StoredPixels]] = field(default_factory=dict)  # by `pixel_key`: others
     sop_classes: set[str] = field(default_factory=set)
     needed: Counter[str] = field(default_factory=Counter)  # keyword -> slices that have it
     study_date: str = ""
@@ -152,12 +145,19 @@ class KnownIdentifiers:
         """
         return cls(_OPEN | frozenset(retained), form=form)
 
-    def learn(self, path: str, source: "Dataset", open_source: Opener = BytesIO) -> None:
+    def learn(
+        self,
+        path: str,
+        source: "Dataset",
+        open_source: Opener = BytesIO,
+        stored: StoredPixels | None = None,
+    ) -> None:
         """Add the identifiers of one source file, its path included.
 
-        `open_source` opens the file, of which large pixel data are read then.
+        `open_source` opens the file, of which large pixel data are read then. `stored` tells where
+        the pixels are, if they need no digest.
         """
-        self._learn_slices(source, open_source)
+        self._learn_slices(source, open_source, stored)
         self.words |= words_of(fold(path))
         meta = getattr(source, "file_meta", None)
         for part in (source, *([meta] if meta else [])):
@@ -165,8 +165,20 @@ class KnownIdentifiers:
                 self._learn_piece(piece)
         self.study_date = self.study_date or str(source.get("StudyDate", ""))
 
-    def _learn_slices(self, source: "Dataset", open_source: Opener) -> None:
+    def learn_similar(self, path: str, similar: Similar) -> None:
+        """Add the identifiers of a source file that differs in few values from one before."""
+        self.words |= words_of(fold(path))
+        place = StoredPixels(path, similar.start, similar.end - similar.start)
+        self.stored.setdefault(similar.key, []).append(place)
+        self.needed.update(similar.needed)
+        for piece in similar.pieces(self.seen):
+            self._learn_piece(piece)
+
+    def _learn_slices(
+        self, source: "Dataset", open_source: Opener, stored: StoredPixels | None
+    ) -> None:
         """Add what the slices of a source must be in the package."""
+        key = None if stored is None else pixel_key(source)  # before anything is decoded
         modality = str(source.get("Modality", ""))
         if self.form.differs_from(source):
             self.by_slice = True
@@ -179,7 +191,10 @@ class KnownIdentifiers:
                     self.of_frames |= one.others
                 self.needed.update(needed_among(one.tags - OF_FRAMES, modality))
         else:
-            self.pixels[pixel_digest(source)] += 1
+            if stored is None:
+                self.pixels[pixel_digest(source)] += 1
+            else:
+                self.stored.setdefault(key, []).append(stored)
             self.needed.update(needed_keywords(source))
         self.sop_classes.add(self.form.class_of(source))
 
@@ -235,25 +250,6 @@ class KnownIdentifiers:
         """Return the words to search for: not those of scanners, nor short numbers."""
         chance = {word for word in self.words if word.isdigit() and len(word) < LONG_NUMBER}
         return self.words - self.open_words - self.places - COMMON - chance
-
-
-def needed_keywords(dataset: "Dataset") -> list[str]:
-    """Return the keywords of needed elements that an image has."""
-    present = set(dataset.keys())  # asking pydicom for each keyword is much slower
-    return needed_among(present, str(dataset.get("Modality", "")))
-
-
-def needed_among(present: AbstractSet[int], modality: str) -> list[str]:
-    """Return the keywords of the needed elements among some tags."""
-    return [keyword for tag, keyword in _needed_tags(modality).items() if tag in present]
-
-
-@cache
-def _needed_tags(modality: str) -> dict[int, str]:
-    from pydicom.datadict import tag_for_keyword
-
-    keywords = (*_NEEDED[""], *_NEEDED.get(modality, ()))
-    return {tag_for_keyword(keyword) or 0: keyword for keyword in keywords}
 
 
 def _days_around(day: date) -> set[str]:

@@ -13,6 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from drawcli.core.gate.compressed import NATIVE, has_content, split_picture
+from drawcli.core.gate.whole_elements import are_items_whole, check_parts
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -23,6 +24,8 @@ _POSITION: Final = 0x00200032
 _SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
 _SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
 _FRAMES: Final = 0x00280008
+_INSTANCE_NUMBER: Final = 0x00200013
+PIXEL_KEY: Final = (_POSITION, *_SIZE, _FRAMES, _INSTANCE_NUMBER)
 _DELIMITER: Final = 8  # bytes after encapsulated pixels
 _PREAMBLE: Final = 128  # bytes
 _NATIVE_ELSE: Final = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}  # big endian, deflated
@@ -64,10 +67,16 @@ def read_source(raw: bytes) -> "Dataset":
     """Return a source as read by pydicom, also if it names a wrong transfer syntax.
 
     Otherwise the gate would know no identifiers of such a file.
+
+    Raises
+    ------
+    TooManyParts
+        If it has more elements and items than any image.
     """
     from pydicom import dcmread
 
     whole = bytes(_PREAMBLE) + raw if raw[:4] == b"DICM" else raw
+    check_parts(whole)
     try:
         dataset: Dataset = dcmread(BytesIO(whole), force=True)
     except zlib.error:
@@ -75,10 +84,14 @@ def read_source(raw: bytes) -> "Dataset":
     return dataset if all(tag in dataset for tag in _OF_IMAGES) else _by_its_bytes(whole)
 
 
+def transfer_syntax_of(dataset: "Dataset") -> str:
+    """Return the transfer syntax that the file meta information states; "" if it states none."""
+    return str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ""))
+
+
 def can_be_deferred(dataset: "Dataset") -> bool:
     """Return whether pixels may be read from the file later: as they are there, in its order."""
-    meta = getattr(dataset, "file_meta", None)
-    syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
+    syntax = transfer_syntax_of(dataset)
     return syntax not in _NATIVE_ELSE and all(tag in dataset for tag in _OF_IMAGES)
 
 
@@ -136,6 +149,9 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
             yield Piece(where, number, keyword, "", [raw.decode("latin-1")], raw)
             continue
         yield Piece(where, number, keyword, element.VR, texts, raw)
+        implicit = bool(getattr(held, "is_implicit_VR", False))
+        if element.VR == "SQ" and raw and not are_items_whole(raw, implicit=implicit):
+            yield Piece(where, number, keyword, "", [], raw)
         for item in element.value if element.VR == "SQ" else ():
             yield from pieces(item, seen, f"{where}/")
 
@@ -149,6 +165,8 @@ def undecoded_value(dataset: "Dataset", tag: int) -> bytes | str | None:
     value = dataset.get_item(tag).value
     if isinstance(value, Sequence):
         return "a sequence"
+    if value is None:  # no bytes, of a VR that is not text
+        return b""
     return value if isinstance(value, bytes) else str(value)
 
 
@@ -187,6 +205,30 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
     return digest.digest(), beside
 
 
+def pixel_key(dataset: "Dataset") -> tuple[bytes | str | None, ...]:
+    """Return the values of PIXEL_KEY, undecoded.
+
+    Where they and the bytes of the pixels are the same, so is the digest of `pixels_of`.
+    """
+    return tuple(undecoded_value(dataset, tag) for tag in PIXEL_KEY)
+
+
+def are_pixels_plain(dataset: "Dataset", raw: bytes) -> bool:
+    """Return whether pixels are stored as they are compared: in one piece and in little endian.
+
+    `raw` is the file, from which pydicom has read the data set.
+    """
+    if not raw.startswith(b"DICM", _PREAMBLE) or PIXEL_DATA not in dataset:
+        return False
+    held: Any = dataset.get_item(PIXEL_DATA, keep_deferred=True)
+    start, value = getattr(held, "value_tell", None), held.value
+    if not isinstance(value, bytes) or start is None or held.length != len(value):
+        return False
+    is_native = transfer_syntax_of(dataset) in NATIVE - {""}
+    is_little = dataset.original_encoding[1] is True
+    return is_native and is_little and raw.startswith(value, start)
+
+
 def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     """Return native pixels without zero padding after the image (PS3.5 8.1.1)."""
     numbers = [undecoded_value(dataset, tag) for tag in _SIZE]
@@ -213,8 +255,7 @@ def in_little_endian(dataset: "Dataset", raw: bytes) -> bytes:
 
 def compression_of(dataset: "Dataset") -> str:
     """Return the transfer syntax of compressed pixels; "" for native ones."""
-    meta = getattr(dataset, "file_meta", None)
-    syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
+    syntax = transfer_syntax_of(dataset)
     return "" if syntax in NATIVE | _NATIVE_ELSE else syntax
 
 

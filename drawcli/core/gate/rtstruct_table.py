@@ -23,7 +23,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from drawcli.core.gate.strict_reader import DataSet, Elements, name_of
+from drawcli.core.gate.strict_reader import DataSet, Elements, Span, name_of
 
 TABLE: Final = """
 # PS3.3 C.12.1 SOP Common
@@ -134,6 +134,8 @@ LEFT_OUT: Final = frozenset(
 _DECIMAL: Final = r" *+[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)? *+"
 _INTEGER: Final = r" *+[+-]?\d{1,12}+ *+"
 _BRIGHTEST: Final = 255
+_LONGEST_SEEN, _MOST_SEEN = 1_000, 20_000  # bytes, and number, of remembered values
+_CONTOUR_DATA: Final = 0x30060050
 _BEYOND: Final = 1 << 31  # of an IS (PS3.5 table 6.2-1)
 _FORMS: Final = {
     vr: re.compile(pattern.encode("ascii"))
@@ -226,8 +228,10 @@ def _parse(lines: list[str], source: str) -> Table:
     return MappingProxyType(rows)
 
 
-def differences(file: DataSet) -> Iterator[str]:
+def differences(file: DataSet, *, decimals_read: bool = False) -> Iterator[str]:
     """Yield the differences of a finished file from the table: one sentence for each fault.
+
+    If `decimals_read`, every ContourData is known to be a valid DS (`Decimals.plain`).
 
     Raises
     ------
@@ -239,24 +243,48 @@ def differences(file: DataSet) -> Iterator[str]:
     for meta, tag in ((0x00020002, 0x00080016), (0x00020003, 0x00080018)):
         if file.text(file.meta, meta) != file.text(file.elements, tag):
             yield f"{name_of(meta)} differs from {name_of(tag)}"
-    yield from dict.fromkeys(_of_item(file, file.elements, structure_set_table()))
+    check = _TableCheck(file, decimals_read=decimals_read)
+    yield from dict.fromkeys(check.faults(file.elements, structure_set_table()))
 
 
 _FILE_META: Final = {0x00020000 | number for number in (0, 1, 2, 3, 0x10, 0x12, 0x13)}
 
 
-def _of_item(file: DataSet, elements: Elements, table: Table) -> Iterator[str]:
-    for tag in elements.keys() - table.keys():
-        yield f"{name_of(tag)} is not part of a delivered structure set"
-    for tag, entry in table.items():
-        if entry.vr == "SQ" and tag in elements:
-            items = list(file.items(elements, tag))
-            if entry.type == "1" and not items:
-                yield f"{name_of(tag)} has no item"
-            for item in items:
-                yield from _of_item(file, item, entry.items)
-        elif fault := _fault(entry, file.raw(elements, tag)):
-            yield f"{name_of(tag)} {fault}"
+class _TableCheck:
+    """Compares the elements of a file with the table; equal values of a row are compared once."""
+
+    def __init__(self, file: DataSet, *, decimals_read: bool) -> None:
+        self._file = file
+        self._valid = {_CONTOUR_DATA} if decimals_read else set[int]()  # not compared
+        self._seen = set[tuple[int, tuple[bytes, bool] | None]]()
+
+    def faults(self, elements: Elements, table: Table) -> Iterator[str]:
+        """Yield the faults of an item, except for those of values that occurred before."""
+        for tag in () if elements.keys() <= table.keys() else elements.keys() - table.keys():
+            yield f"{name_of(tag)} is not part of a delivered structure set"
+        for tag, row in table.items():
+            span = elements.get(tag)
+            if (span and tag in self._valid) or not self._is_new(row, span):
+                continue
+            if span and row.vr == "SQ":
+                count = 0
+                for count, item in enumerate(self._file.items(elements, tag), start=1):  # noqa: B007
+                    yield from self.faults(item, row.items)
+                if row.type == "1" and not count:
+                    yield f"{name_of(tag)} has no item"
+            elif fault := _fault(row, self._file.raw(elements, tag)):
+                yield f"{name_of(tag)} {fault}"
+
+    def _is_new(self, row: TableRow, span: Span | None) -> bool:
+        """Return whether a row has not had this value before: most values of a file occur often."""
+        if span and span.end - span.start > _LONGEST_SEEN:
+            return True
+        key = id(row), span and (self._file.data[span.start : span.end], span.explicit)
+        if key in self._seen:
+            return False
+        if len(self._seen) < _MOST_SEEN:
+            self._seen.add(key)
+        return True
 
 
 def _fault(entry: TableRow, raw: bytes | None) -> str:

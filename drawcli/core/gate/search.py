@@ -17,9 +17,10 @@ from drawcli.core.gate.identifiers import (
     KnownIdentifiers,
     is_coded,
     is_numbered,
-    needed_keywords,
 )
 from drawcli.core.gate.known_terms import ordinary_words
+from drawcli.core.gate.markers import MUST_BE, OWN, STILL_SEARCHED
+from drawcli.core.gate.needed import needed_keywords
 from drawcli.core.gate.pydicom_elements import (
     PIXEL_DATA,
     Piece,
@@ -29,6 +30,7 @@ from drawcli.core.gate.pydicom_elements import (
     texts_of,
     undecoded_value,
 )
+from drawcli.core.gate.similar_headers import Similar
 from drawcli.core.gate.slices import contradicts, digest_of_slice
 from drawcli.core.gate.text_traces import days, fold, has_long_number, has_mail
 from drawcli.core.gate.text_traces import words as words_of
@@ -49,41 +51,11 @@ _STAND_IN: Final = re.compile(r"2\.25\.[0-9]{1,39}")
 _LONG_UID: Final = 12  # characters; real ones have 20 and more
 _NO_LETTERS: Final = re.compile(r"[0-9.:+\-eE\s]*")
 _META_GROUP: Final = 0x0002
+_ABOVE_META: Final = "file meta/"
+_UIDS: Final = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _FILE_META: Final = frozenset({0, 1, 2, 3, 0x10, 0x12, 0x13})  # elements of a new file meta
 _NO_GROUPS: Final = frozenset({0x0004, 0xFFFA, 0xFFFC})  # directories, signatures, padding
 _CURVES_OVERLAYS: Final = frozenset({0x50, 0x60})  # first bytes of the groups 50xx and 60xx
-_MUST_BE: Final = {
-    "SOPClassUID": r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(2(\.[12])?|4(\.[14])?|128(\.1)?|130)",
-    "SOPInstanceUID": r"2\.25\.[0-9]{1,39}",
-    "StudyInstanceUID": r"2\.25\.[0-9]{1,39}",
-    "SeriesInstanceUID": r"2\.25\.[0-9]{1,39}",
-    "StudyDate": r"([0-9]{8})?",
-    "StudyTime": r"[0-9.: ]*",
-    "PatientName": r"DEID\^[A-Z2-7]{16}",
-    "PatientID": r"DEID-[A-Z2-7]{16}",
-    "StudyID": r"[A-Z2-7]{1,16}",
-    "PatientBirthDate": "",
-    "AccessionNumber": "",
-    "ReferringPhysicianName": "",
-    "PatientIdentityRemoved": "YES",
-    "LongitudinalTemporalInformationModified": "MODIFIED|REMOVED",
-    "BurnedInAnnotation": "(?i:no)|missing|",
-    "DeidentificationMethod": r"drawcli [0-9a-z.]+\\DICOM PS3\.15 20\d\d[a-e] Annex E, "
-    "keep-list, options as coded",
-    "file meta/ImplementationVersionName": r"DRAWCLI_[0-9a-z.]+",
-}
-_STILL_SEARCHED: Final = frozenset({"StudyDate", "StudyTime"})
-# The sequences that describe the de-identification, and the texts that they may hold.
-_OWN: Final = {
-    "DeidentificationMethodCodeSequence": re.compile(
-        "DCM|113100|Basic Application Confidentiality Profile"
-        "|113107|Retain Longitudinal Temporal Information Modified Dates Option"
-        "|113108|Retain Patient Characteristics Option"
-    ),
-    "ContributingEquipmentSequence": re.compile(
-        r"DCM|109104|De-identifying Equipment|DRAW|drawcli|[0-9]+\.[0-9a-z.+]+|", re.ASCII
-    ),
-}
 _NUMBERS: Final = frozenset("AT DS FD FL IS SL SS SV TM UL US UV".split())
 _DESCRIPTORS: Final = frozenset({"SeriesDescription", "StudyDescription", "ProtocolName"})
 
@@ -104,7 +76,8 @@ class Search:
     words: set[str]
     days: set[str]
     found: set[Leak] = field(default_factory=set)
-    pixels: Counter[bytes] = field(default_factory=Counter)
+    pixels: Counter[bytes] = field(default_factory=Counter)  # digests
+    paired: int = 0  # slices whose pixels were compared with those of a source
     needed: Counter[str] = field(default_factory=Counter)
     uids: dict[str, set[str]] = field(default_factory=dict)  # of instances, series and studies
     seen: set[Any] = field(default_factory=set)
@@ -119,22 +92,39 @@ class Search:
         self.found.add(Leak(check, where))
 
     def search_slice(self, dataset: "Dataset") -> None:
-        """Check every element of one slice, and the elements that must be present."""
+        """Check the pixels and every element of one slice."""
         self._check_pixels(dataset)
-        for part, above in ((dataset.file_meta, "file meta/"), (dataset, "")):
+        self.search_elements(dataset)
+
+    def search_elements(self, dataset: "Dataset") -> None:
+        """Check every element of one slice, and the elements that must be present."""
+        for part, above in ((dataset.file_meta, _ABOVE_META), (dataset, "")):
             for piece in pieces(part, self.seen, above):
                 self._piece(piece)
         self.needed.update(needed_keywords(dataset))
-        for keyword, pattern in _MUST_BE.items():
+        for keyword in MUST_BE:
             part = dataset.file_meta if "/" in keyword else dataset
-            self._must_be(keyword, pattern, part)
-        for keyword in _OWN:
+            self._must_be(keyword, part)
+        for keyword in OWN:
             if keyword not in dataset:
                 self.add("marker", keyword)
         if str(dataset.get("SOPClassUID", "")) not in self.known.sop_classes:
             self.add("marker", "SOPClassUID")
-        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        for keyword in _UIDS:
             self.uids.setdefault(keyword, set()).add(str(dataset.get(keyword, "")))
+
+    def search_similar(self, similar: Similar) -> None:
+        """Check the elements of a slice that differ from one before, as `search_elements`.
+
+        All others were checked there. Those of `Similar.plain` must be known.
+        """
+        for piece in similar.pieces(self.seen, _ABOVE_META):
+            self._piece(piece)
+        self.needed.update(similar.needed)
+        for where, text in similar.plain(MUST_BE.keys(), _ABOVE_META).items():
+            self._must_match(where, text)
+            if where in _UIDS:
+                self.uids.setdefault(where, set()).add(text)
 
     def _check_pixels(self, dataset: "Dataset") -> None:
         digest, beside = pixels_of(dataset)
@@ -155,12 +145,12 @@ class Search:
         else:
             for keyword in self.known.needed - self.needed:
                 self.add("missing", keyword)
-        slices = self.known.pixels.total()
+        slices = self.known.pixels.total() + self.paired
         for keyword, uids in self.uids.items():
             if len(uids) != (slices if keyword == "SOPInstanceUID" else 1):
                 self.add("uids", keyword)
 
-    def _must_be(self, keyword: str, pattern: str, part: "Dataset") -> None:
+    def _must_be(self, keyword: str, part: "Dataset") -> None:
         """Check an element of known format."""
         from pydicom.datadict import tag_for_keyword
 
@@ -168,9 +158,11 @@ class Search:
         mark = (keyword, undecoded_value(part, tag_for_keyword(name) or 0))
         if mark not in self.seen:
             self.seen.add(mark)
-            text = "\\".join(texts_of(part.get(name, "missing")))
-            if not re.fullmatch(pattern, text, re.ASCII):
-                self.add("marker", keyword)
+            self._must_match(keyword, "\\".join(texts_of(part.get(name, "missing"))))
+
+    def _must_match(self, keyword: str, text: str) -> None:
+        if not re.fullmatch(MUST_BE[keyword], text, re.ASCII):
+            self.add("marker", keyword)
 
     def search_site_text(self, text: str, where: str) -> None:
         """Check a text written by the site (template, form), which may name organs."""
@@ -188,11 +180,11 @@ class Search:
         self._presence(piece)
         if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
             self.add("personal", piece.where)
-        own = _OWN.get(piece.where.partition("/")[0])
+        own = OWN.get(piece.where.partition("/")[0])
         if own is not None:
             if not all(map(own.fullmatch, piece.texts)):
                 self.add("marker", piece.where)
-        elif piece.where not in _MUST_BE or piece.where in _STILL_SEARCHED:
+        elif piece.where not in MUST_BE or piece.where in STILL_SEARCHED:
             for text in piece.texts:
                 self._value(piece, text)
             if len(piece.texts) > 1:

@@ -20,6 +20,7 @@ from drawcli.core.gate.pydicom_elements import (
     PIXEL_DATA,
     compression_of,
     in_little_endian,
+    transfer_syntax_of,
     undecoded_value,
 )
 
@@ -85,9 +86,7 @@ class PackageForm(NamedTuple):
     @classmethod
     def of(cls, dataset: "Dataset") -> Self:
         """Return the form of a slice."""
-        meta = getattr(dataset, "file_meta", None)
-        syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
-        return cls(str(dataset.get("SOPClassUID", "")), syntax)
+        return cls(str(dataset.get("SOPClassUID", "")), transfer_syntax_of(dataset))
 
     @property
     def native(self) -> bool:
@@ -201,8 +200,8 @@ def _fact(source: "Dataset", groups: Groups, tag: int, group: int) -> bytes:
 
 def _bytes(dataset: "Dataset", tag: int) -> bytes:
     value = undecoded_value(dataset, tag) or b""
-    raw = value if isinstance(value, bytes) else value.encode("utf-8", "replace")
-    if tag not in _NUMBERS or not isinstance(value, bytes):
+    raw = value if isinstance(value, bytes) else value.encode()
+    if tag not in _NUMBERS or not raw or not isinstance(value, bytes):
         return raw.strip(b" \0")
     little = dataset.original_encoding[1] is not False
     return b"%d" % int.from_bytes(raw, "little" if little else "big")
@@ -262,13 +261,12 @@ def _decoded(source: "Dataset", open_source: Opener, count: int) -> Iterator[byt
         "pixel_representation": int(signed),
         "photometric_interpretation": "MONOCHROME2",
         "number_of_frames": count,
-        "pixel_keyword": "PixelData",
     }
     sample = np.dtype(f"<{'i' if signed else 'u'}{bits // 8}")
     stream, start = _stream_of(source, open_source)
     with closing(stream):
         stream.seek(start)
-        for array, _ in decoder.iter_array(stream, raw=True, decoding_plugin=plugin, **layout):
+        for array, _ in decoder.iter_array(stream, decoding_plugin=plugin, **layout):
             values = array.astype(np.int64) & ((1 << stored) - 1)
             if signed:
                 values = np.where(values >> (stored - 1), values - (1 << stored), values)

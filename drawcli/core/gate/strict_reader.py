@@ -11,6 +11,7 @@ PS3.5 section 7 (data set encoding), PS3.10 section 7 (file format).
 """
 
 import struct
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -18,17 +19,32 @@ from typing import Final, NamedTuple
 _PREAMBLE: Final = 128
 _META_GROUP: Final = 0x0002
 _SYNTAX: Final = 0x00020010  # TransferSyntaxUID
+_CHARACTER_SET: Final = 0x00080005  # SpecificCharacterSet
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _DELIMITERS: Final = 0xFFFE
 _ITEM: Final = 0xE000
 _ITEM_END: Final = 0xE00D
 _SEQUENCE_END: Final = 0xE0DD
+_ITEM_TAG: Final = b"\xfe\xff\x00\xe0"
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEEPEST: Final = 16  # nested sequences; a structure set needs 4
 _MOST_ELEMENTS: Final = 10_000  # of one item, or of the top level; a structure set has some 100
 _LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_OPEN_ENDED: Final = frozenset({b"SQ", b"UN"})  # may be of undefined length (PS3.5 7.1.2, 6.2.2)
+_VALUE_DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
+_ESCAPE: Final = b"\x1b"
+_SINGLE_BYTE: Final = "6 13 100 101 109 110 126 127 138 144 148 166 203".split()
+_MULTI_BYTE: Final = "58 87 149 159".split()
+_EXTENSIBLE: Final = frozenset(
+    {
+        "",  # the default repertoire, as the first of several
+        *(f"ISO_IR {number}" for number in _SINGLE_BYTE),
+        *(f"ISO 2022 IR {number}" for number in _SINGLE_BYTE + _MULTI_BYTE),
+    }
+)
+_ALONE: Final = frozenset({"ISO_IR 192", "GB18030", "GBK"})
 _HEAD: Final = struct.Struct("<HHI")
 _EXPLICIT_HEAD: Final = struct.Struct("<HH2sH")
 _LENGTH: Final = struct.Struct("<I")
@@ -86,7 +102,7 @@ class DataSet:
     def text(self, elements: Elements, tag: int) -> str:
         """Return a value of an ASCII VR without its padding, or "" if the element is missing."""
         raw = self.raw(elements, tag)
-        return "" if raw is None else raw.decode("latin-1").strip(" \0")
+        return "" if raw is None else _unpadded(raw.decode("latin-1"))
 
     def items(self, elements: Elements, tag: int) -> Iterator[Elements]:
         """Yield the elements of each item of a sequence; nothing if the element is missing.
@@ -114,7 +130,22 @@ class DataSet:
             item, at = self._elements(at, end, explicit=span.explicit, open_ended=open_ended)
             yield item
 
-    def _elements(  # noqa: PLR0913 - a place in a file, and its encoding
+    def is_decodable(self, elements: Elements, tag: int, depth: int = 0) -> bool:
+        """Return whether the character sets in an element, at any depth, are defined terms."""
+        span = elements.get(tag)
+        if span is None or depth > _DEEPEST:
+            return True
+        if tag == _CHARACTER_SET:
+            return is_character_set(self.data[span.start : span.end])
+        if not self.data.startswith(_ITEM_TAG, span.start, span.end):
+            return True
+        try:
+            inside = ((item, one) for item in self.items(elements, tag) for one in item)
+            return all(self.is_decodable(item, one, depth + 1) for item, one in inside)
+        except Malformed:  # bytes of another kind
+            return True
+
+    def _elements(  # noqa: C901, PLR0913 - called for every item; a place in a file, and its encoding
         self,
         at: int,
         end: int,
@@ -142,8 +173,13 @@ class DataSet:
             tag = here << 16 | number
             if tag <= latest or here == _DELIMITERS:
                 raise Malformed(f"{name_of(tag)} occurs twice or out of order")
-            found[tag] = self._span(at, end, tag, explicit=explicit, depth=depth)
-            latest, at = tag, found[tag].end
+            start = at + _HEAD.size
+            if explicit or length % 2 or start + length > end:  # an undefined length is odd
+                span = self._span(at, end, tag, explicit=explicit, depth=depth)
+            else:  # nearly every element of a structure set
+                span = Span(start, start + length, explicit)
+            found[tag] = span
+            latest, at = tag, span.end
             if len(found) > _MOST_ELEMENTS:
                 raise Malformed("an item has more elements than any structure set")
         if open_ended:
@@ -153,7 +189,7 @@ class DataSet:
     def _span(self, at: int, end: int, tag: int, *, explicit: bool, depth: int) -> Span:
         """Return the place of the value of the element at an offset."""
         _, _, length = _HEAD.unpack_from(self.data, at)
-        start, inner = at + _HEAD.size, explicit
+        start, inner, vr = at + _HEAD.size, explicit, b""
         if explicit:
             _, _, vr, length = _EXPLICIT_HEAD.unpack_from(self.data, at)
             if vr in _LONG:
@@ -162,6 +198,8 @@ class DataSet:
             elif vr not in _SHORT:
                 raise Malformed(f"{name_of(tag)} has no known VR")
         if length == _UNDEFINED and start <= end:
+            if vr not in _OPEN_ENDED if explicit else not _may_be_sequence(tag):
+                raise Malformed(f"{name_of(tag)} has an undefined length, and is no sequence")
             return Span(start, self._end_of_sequence(start, end, tag, inner, depth + 1), inner)
         if start + length > end:
             raise Malformed(f"{name_of(tag)} is cut off, or longer than the item around it")
@@ -192,6 +230,48 @@ class DataSet:
         raise Malformed(f"{name_of(tag)} does not consist of whole items")
 
 
+def decode_text(raw: bytes, character_set: bytes) -> str:
+    """Return a text decoded by a character set (PS3.3 C.12.1.1.2).
+
+    Raises
+    ------
+    Malformed
+        If the character set is unknown or the bytes are not valid in it.
+    """
+    if raw.isascii() and _ESCAPE not in raw:
+        return _unpadded(raw.decode("ascii"))
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    names = [name.strip(" \0") for name in character_set.decode("ascii", "replace").split("\\")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydicom would insert replacement characters
+            return _unpadded(decode_bytes(raw, convert_encodings(names), _VALUE_DELIMITERS))
+    except (UserWarning, LookupError, ValueError):
+        raise Malformed("a text is not in the character set that the file names") from None
+
+
+def is_character_set(raw: bytes) -> bool:
+    r"""Return whether a SpecificCharacterSet (0008,0005) is of the terms of PS3.3 C.12.1.1.2.
+
+    Also ISO_IR 6; and of several terms some may lack the prefix `ISO 2022`, as devices write them.
+
+    >>> is_character_set(b"ISO_IR 100"), is_character_set(b"\\ISO 2022 IR 87 ")
+    (True, True)
+    >>> is_character_set(b"ISO\0IR 100"), is_character_set(b"utf_16"), is_character_set(b"GBK\\GBK")
+    (False, False, False)
+    """
+    names = [name.strip(" ") for name in _unpadded(raw.decode("latin-1")).split("\\")]
+    if len(names) == 1:
+        return names[0] in _EXTENSIBLE | _ALONE
+    return all(name in _EXTENSIBLE for name in names) and "" not in names[1:]
+
+
+def _unpadded(text: str) -> str:
+    """Return a text without its padding; a null character at its beginning belongs to the value."""
+    return text.rstrip(" \0").lstrip(" ")
+
+
 def name_of(tag: int) -> str:
     """Return the keyword of an element and its tag.
 
@@ -199,6 +279,14 @@ def name_of(tag: int) -> str:
     ('ContourData (3006,0050)', 'private element (0009,0010)')
     """
     return f"{keyword_of(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+@lru_cache(maxsize=_MOST_ELEMENTS)
+def _may_be_sequence(tag: int) -> bool:
+    """Return whether an element in implicit VR is a sequence, or unknown."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+    return not dictionary_has_tag(tag) or dictionary_VR(tag) in ("SQ", "UN")
 
 
 @lru_cache(maxsize=_MOST_ELEMENTS)  # a file may name billions

@@ -24,7 +24,7 @@ _SMALL_WORDS: Final = frozenset(
 _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
-_MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
+_MAIL: Final = re.compile(r"[^\s@]@[^\s@]+\.[a-z]{2}", re.IGNORECASE)  # one letter is enough
 # National ids and phone numbers are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -33,16 +33,20 @@ _IN_ASCII: Final = tuple(
     for letters in ("a o u a o ae oe d d l i th", "ae oe ue aa oe ae oe d d l i th")
 )
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
-_NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
+_ANY_YEAR: Final = re.compile(_YEAR)
+_NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]{{0,12}}"  # bounded: else "janjan..." takes its square
 _GAP: Final = r"(?:st|nd|rd|th)?(?: of)?[-./ ,]*"
-_DAYS: Final = (
-    (rf"(?<!\d){_YEAR}[-./ ]?(\d\d)[-./ ]?(\d\d)", "ymd"),
-    (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "dmy"),
-    (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "mdy"),
-    (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "dmy"),
-    (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "mdy"),
-    (rf"(?<!\d)(\d\d?){_GAP}{_NAMED}{_GAP}{_YEAR}(?!\d)", "dmy"),
-    (rf"{_NAMED}{_GAP}(\d\d?){_GAP}{_YEAR}(?!\d)", "mdy"),
+_DAYS: Final = tuple(
+    (re.compile(pattern), order)
+    for pattern, order in (
+        (rf"(?<!\d){_YEAR}[-./ ]?(\d\d)[-./ ]?(\d\d)", "ymd"),
+        (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "dmy"),
+        (rf"(?<!\d)(\d\d?)[-./ ](\d\d?)[-./ ]{_YEAR}(?!\d)", "mdy"),
+        (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "dmy"),
+        (rf"(?<!\d)(\d\d)(\d\d){_YEAR}(?!\d)", "mdy"),
+        (rf"(?<!\d)(\d\d?){_GAP}{_NAMED}{_GAP}{_YEAR}(?!\d)", "dmy"),
+        (rf"{_NAMED}{_GAP}(\d\d?){_GAP}{_YEAR}(?!\d)", "mdy"),
+    )
 )
 
 
@@ -85,10 +89,10 @@ def days(text: str) -> Iterator[str]:
     >>> sorted(set(days("born 19.8.1954 or 1954-08-20 or aug 21st, 1954, on 22081954")))
     ['19540819', '19540820', '19540821', '19540822']
     """
-    if not any(char.isdigit() for char in text):
+    if _ANY_YEAR.search(text) is None:
         return
     for pattern, order in _DAYS:
-        for parts in re.findall(pattern, text):
+        for parts in pattern.findall(text):
             named = dict(zip(order, parts, strict=True))
             month = named["m"]
             number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)

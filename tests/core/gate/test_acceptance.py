@@ -162,6 +162,184 @@ def test_a_refused_series_has_the_right_reason(facts: dict[str, object], said: s
     assert said in "; ".join(one.text for one in found)
 
 
+NUMBERED = tuple(Roi(number=number, name=f"S{number}", contours=1) for number in range(12))
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "text"),
+    [
+        ({"sop_class": ""}, "no-structure-set", "SOPClassUID is missing"),
+        ({"has_pixels": True}, "no-structure-set", "the file is not an RT Structure Set"),
+        ({"patient_id": "X"}, "foreign-patient", "PatientID is not the one that was sent"),
+        ({"patient_id": ""}, "foreign-patient", "PatientID is missing"),
+        ({"patient_name": "X"}, "foreign-patient", "PatientName is not the one that was sent"),
+        ({"persons": frozenset("X")}, "foreign-patient", "an item names another patient"),
+        ({"study_uid": ""}, "foreign-study", "StudyInstanceUID is missing"),
+        ({"study_uid": "1"}, "foreign-study", "the study is not the one that was sent"),
+        (
+            {"study_id": "X"},
+            "foreign-package",
+            (
+                "StudyID is not the one that was sent: the structure set was made from another "
+                "package, for another template or before the images changed"
+            ),
+        ),
+        (
+            {"study_id": ""},
+            "package-unknown",
+            "StudyID, which identifies the package, is missing",
+        ),
+        (
+            {"referenced_series": frozenset("1")},
+            "foreign-series",
+            "the referenced series is not the one that was sent",
+        ),
+        (
+            {"referenced_series": frozenset(), "contour_images": frozenset()},
+            "no-reference",
+            "neither the file nor its contours reference the series",
+        ),
+        (
+            {"frames": frozenset("1")},
+            "foreign-frame",
+            "a frame of reference is not that of the images",
+        ),
+        (
+            {"sop_uid": "2.25.51"},
+            "own-uid",
+            "the SOP or series instance UID of the file is not its own",
+        ),
+        (
+            {"contour_images": frozenset({("", 1)})},
+            "foreign-reference",
+            "a reference to an image has no ReferencedSOPInstanceUID",
+        ),
+        (
+            {"contour_images": frozenset({("1", 1), ("2", 1)}), "images": frozenset({("1", 1)})},
+            "foreign-reference",
+            "references outside this job: 2",
+        ),
+        (
+            {"images": frozenset({("2.25.6", 1), ("2.25.3", 1)})},
+            "foreign-image",
+            "references to images outside the series: 2",
+        ),
+        (
+            {"contour_images": frozenset({("2.25.51", 2), ("2.25.52", 0), ("2.25.52", 1)})},
+            "foreign-frame-number",
+            "2 references name frames that do not exist",
+        ),
+        (
+            {"image_classes": frozenset({"1.2"})},
+            "foreign-class",
+            "the images are referenced with another SOP class",
+        ),
+        (rois(), "structures-missing", "missing: Bladder, Rectum"),
+        (
+            rois(BLADDER, RECTUM, *NUMBERED[3:]),
+            "structures-extra",
+            "not requested: S10, S11, S3, S4, S5, S6, S7, S8",
+        ),
+        (
+            rois(BLADDER, RECTUM, replace(BLADDER, number=3), replace(RECTUM, number=4)),
+            "structures-twice",
+            "more than once: Bladder, Rectum",
+        ),
+        (
+            {"contoured": (2, 1, 2, 1, 2)},
+            "roi-numbers",
+            "ROI numbers used for two structures or lists of contours: 1, 2",
+        ),
+        (
+            {"contoured": (14, *range(3, 12)), "observed": (13,)},
+            "roi-numbers",
+            "contours or observations of ROI numbers without a structure: 3, 4, 5, 6, 7, 8, 9, 10",
+        ),
+        (
+            rois(replace(BLADDER, contours=0), replace(RECTUM, contours=0)),
+            "all-empty",
+            "no structure has a contour",
+        ),
+        (
+            rois(BLADDER, replace(RECTUM, contours=0)),
+            "structures-empty",
+            "without contours: Rectum",
+        ),
+        (
+            {"moving": frozenset({"B", "A"})},
+            "contours-moved",
+            "elements that move the contours: A, B",
+        ),
+        (
+            {"unlisted": frozenset({"B", "A"})},
+            "elements-removed",
+            "elements that are not delivered: A, B",
+        ),
+        (
+            {"invalid_colors": frozenset({2, 9})},
+            "color-invalid",
+            "colours that are not three integers from 0 to 255: Rectum",
+        ),
+        (
+            {"too_long": frozenset("ABCDEFGHI")},
+            "value-too-long",
+            "longer than planning systems accept: A, B, C, D, E, F, G, H",
+        ),
+    ],
+)
+def test_each_finding_says_what_is_wrong(facts: dict[str, object], code: str, text: str) -> None:
+    found = inspect(
+        replace(GOOD, **facts),  # type: ignore[arg-type] # any fact
+        replace(SENT, image_class=CROSSWALK.sop_class),
+    )
+
+    assert [(one.code, one.text) for one in found] == [(code, text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x" * 33, "x" * 32),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\u202eBladder", r"\u202eBladder"),
+        ("Blåse", "Blåse"),
+        ("", "(no name)"),
+    ],
+)
+def test_a_name_of_the_server_is_told_shortened_and_printable(name: str, said: str) -> None:
+    extra = replace(RECTUM, name=name, number=3)
+
+    (finding,) = inspect(replace(GOOD, **rois(BLADDER, RECTUM, extra)), SENT)  # type: ignore[arg-type] # any fact
+
+    assert finding.text == f"not requested: {said}"
+
+
+@pytest.mark.parametrize(
+    ("structures", "found"),
+    [
+        ((), [("again", "missing: Rectum"), ("warn", "missing: Bladder")]),
+        ((BLADDER,), [("again", "missing: Rectum")]),
+        ((RECTUM,), [("warn", "missing: Bladder")]),
+        ((BLADDER, replace(RECTUM, contours=0)), [("again", "without contours: Rectum")]),
+        ((replace(BLADDER, contours=0), RECTUM), [("warn", "without contours: Bladder")]),
+    ],
+)
+def test_a_required_structure_is_fetched_again_and_another_one_reported(
+    structures: tuple[Roi, ...], found: list[tuple[str, str]]
+) -> None:
+    expected = replace(SENT, required={"Bladder": False, "Rectum": True})
+
+    told = inspect(replace(GOOD, **rois(*structures)), expected)  # type: ignore[arg-type] # any fact
+
+    assert [(str(one.severity), one.text) for one in told] == found
+
+
+def test_a_name_may_end_with_empty_components() -> None:
+    assert findings(patient_name="DEID^AAAA^^") == []
+    assert findings(patient_name="^DEID^AAAA") == [("block", "foreign-patient")]
+    assert findings(patient_name="DEID^AAAA ") == [("block", "foreign-patient")]
+
+
 def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
     other = CROSSWALK._replace(pseudonym="DEID-ZZZZ", uids={"2.25.91": "7.1", "2.25.92": "7.2"})
 
@@ -257,3 +435,4 @@ def test_an_empty_structure_is_expected_to_be_listed_without_contours(
     found = inspect(replace(GOOD, **rois(*structures)), replace(SENT, empty=frozenset({"PTV"})))  # type: ignore[arg-type] # any fact
 
     assert [finding.text for finding in found] == texts
+    assert {one.code for one in found if "empty" in one.text} <= {"not-conformant"}

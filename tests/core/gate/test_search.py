@@ -14,8 +14,9 @@ from drawcli.core.deid import value_shapes, vocabulary
 from drawcli.core.deid.own_elements import IMPLEMENTATION_CLASS
 from drawcli.core.deid.profile import Action, Choices, every_row, policy_for, table_of
 from drawcli.core.dicom.sop_classes import CT_IMAGE, IMAGE_CLASSES
-from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_keywords
-from drawcli.core.gate.known_terms import KERNELS, MAKERS, TERMS
+from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers
+from drawcli.core.gate.known_terms import KERNELS, MAKERS, TERMS, ordinary_words
+from drawcli.core.gate.needed import needed_keywords
 from drawcli.core.gate.search import Leak, Search
 from tests.core.files import ROOT, as_bytes, ct_slice, item, parsed
 from tests.deidentification.test_compressed_pixels import jpeg, segment
@@ -371,6 +372,26 @@ def test_a_defined_term_is_no_finding_even_if_it_is_the_patients_name(name: str)
     }
 
     assert found_in(known(PatientName=name), **terms) == set()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "plain", "also"),
+    [
+        ("ConvolutionKernel", "SH", "bone", KERNELS),
+        ("ConvolutionKernel", "SH", "lindqvist", frozenset()),
+        ("BodyPartExamined", "CS", "bone", TERMS),
+        ("RescaleType", "LO", "hu", TERMS),
+        ("Manufacturer", "LO", "siemens", MAKERS),
+        ("ManufacturerModelName", "LO", "bone", MAKERS),
+        ("ImageComments", "LT", "bone", frozenset()),
+    ],
+)
+def test_the_ordinary_words_are_those_of_the_element(
+    keyword: str, vr: str, plain: str, also: frozenset[str]
+) -> None:
+    kernel = also is KERNELS
+
+    assert ordinary_words(keyword, vr, plain) == (also if kernel else COMMON | also)
 
 
 def test_the_gate_allows_every_word_that_the_engine_keeps() -> None:

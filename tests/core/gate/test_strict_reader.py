@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -15,7 +16,14 @@ import pytest
 from pydicom import Dataset, Sequence, config, dcmread
 from pydicom.datadict import dictionary_VR
 
-from drawcli.core.gate.strict_reader import DataSet, Elements, Malformed
+from drawcli.core.gate import strict_reader
+from drawcli.core.gate.strict_reader import (
+    DataSet,
+    Elements,
+    Malformed,
+    decode_text,
+    is_character_set,
+)
 from tests.core.gate.test_structure_set import Trip, bytes_changed, digits_changed, explicit
 from tests.core.real_data import needs_real, real_files
 from tests.structure_sets import RT_STRUCTURE_SET, structure_set
@@ -189,6 +197,7 @@ def item_of(content: bytes, length: int | None = None) -> bytes:
     return element(0xFFFEE000, content, length)
 
 
+END = element(0xFFFEE0DD, b"")
 CLASS = element(0x00080016, b"1.2.3\0")
 NUMBER = element(0x30060022, b"1 ")
 AMBIGUOUS = {
@@ -201,12 +210,28 @@ AMBIGUOUS = {
     "a sequence without an end": CLASS + element(0x30060020, item_of(NUMBER), 0xFFFFFFFF),
     "a sequence of no items": CLASS + element(0x30060020, NUMBER, 0xFFFFFFFF),
     "bytes behind the end": CLASS + b"\0\0\0\0",
+    "a number of undefined length": element(0x00080050, item_of(NUMBER) + END, 0xFFFFFFFF),
+    "the same in explicit VR": struct.pack("<HH2sHI", 8, 0x50, b"UT", 0, 0xFFFFFFFF) + END,
+}
+
+SAID = {
+    "an element twice": "SOPClassUID (0008,0016) occurs twice or out of order",
+    "elements out of order": "SOPClassUID (0008,0016) occurs twice or out of order",
+    "an odd length": "SOPClassUID (0008,0016) has an odd length",
+    "a length beyond the end": (
+        "SOPClassUID (0008,0016) is cut off, or longer than the item around it"
+    ),
+    "a delimiter at the top": "ItemDelimitationItem (FFFE,E00D) occurs twice or out of order",
+    "a sequence without an end": (
+        "StructureSetROISequence (3006,0020) does not consist of whole items"
+    ),
+    "bytes behind the end": "the data end inside an element",
 }
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS)
 def test_what_two_readers_could_read_differently_is_refused(fault: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match=re.escape(SAID.get(fault, "("))):
         DataSet(AMBIGUOUS[fault])
 
 
@@ -215,22 +240,56 @@ def delimited(*items: bytes) -> bytes:
     return items[0] + element(0xFFFEE0DD, b"") + b"".join(items[1:])
 
 
+ROI_SEQUENCE = "StructureSetROISequence (3006,0020)"
+ROI_NUMBER = "ROINumber (3006,0022)"
 IN_ITEMS = {
-    "a sequence that ends before its length": delimited(item_of(NUMBER), item_of(NUMBER)),
-    "an element twice": item_of(NUMBER + NUMBER),
-    "elements out of order": item_of(element(0x30060026, b"A ") + NUMBER),
-    "an item longer than its sequence": item_of(NUMBER, 20),
-    "an element longer than its item": item_of(element(0x30060022, b"1 ", 4)),
-    "something else than an item": NUMBER,
-    "an item that ends early": item_of(NUMBER, 9),
+    "a sequence that ends before its length": (
+        delimited(item_of(NUMBER), item_of(NUMBER)),
+        f"{ROI_SEQUENCE} ends before its length does",
+    ),
+    "an element twice": (item_of(NUMBER + NUMBER), f"{ROI_NUMBER} occurs twice or out of order"),
+    "elements out of order": (
+        item_of(element(0x30060026, b"A ") + NUMBER),
+        f"{ROI_NUMBER} occurs twice or out of order",
+    ),
+    "an item longer than its sequence": (
+        item_of(NUMBER, 20),
+        f"an item of {ROI_SEQUENCE} reaches beyond the sequence",
+    ),
+    "an element longer than its item": (
+        item_of(element(0x30060022, b"1 ", 4)),
+        f"{ROI_NUMBER} is cut off, or longer than the item around it",
+    ),
+    "something else than an item": (NUMBER, f"{ROI_SEQUENCE} does not consist of whole items"),
+    "an item of another group": (
+        element(0x3006E000, NUMBER),
+        f"{ROI_SEQUENCE} does not consist of whole items",
+    ),
+    "the end of an item without its beginning": (
+        element(0xFFFEE00D, b""),
+        f"{ROI_SEQUENCE} does not consist of whole items",
+    ),
+    "an item that ends early": (
+        item_of(NUMBER, 9),
+        f"{ROI_NUMBER} is cut off, or longer than the item around it",
+    ),
+    "an item of undefined length without an end": (
+        item_of(NUMBER, 0xFFFFFFFF),
+        "an item has no end",
+    ),
+    "an end of an item that has a length": (
+        item_of(NUMBER, 0xFFFFFFFF) + element(0xFFFEE00D, b"1 "),
+        "ItemDelimitationItem (FFFE,E00D) occurs twice or out of order",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", IN_ITEMS)
 def test_an_item_that_is_ambiguous_is_refused(fault: str) -> None:
-    file = DataSet(CLASS + element(0x30060020, IN_ITEMS[fault]))
+    items, said = IN_ITEMS[fault]
+    file = DataSet(CLASS + element(0x30060020, items))
 
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match=re.escape(said)):
         list(file.items(file.elements, 0x30060020))
 
 
@@ -241,6 +300,136 @@ def test_sequences_nested_without_end_are_refused() -> None:
 
     with pytest.raises(Malformed, match="too deep"):
         DataSet(CLASS + inside)
+
+
+def in_sequences(content: bytes, times: int) -> bytes:
+    """Return some bytes in nested sequences of undefined length."""
+    for _ in range(times):
+        item = element(0xFFFEE000, content, 0xFFFFFFFF) + element(0xFFFEE00D, b"")
+        content = element(0x30060020, item + END, 0xFFFFFFFF)
+    return content
+
+
+def test_sequences_are_nested_up_to_16_times() -> None:
+    file = DataSet(CLASS + in_sequences(b"", 16) + element(0x300E0002, b"A "))
+
+    assert file.text(file.elements, 0x300E0002) == "A"
+    with pytest.raises(Malformed, match="sequences are nested too deep"):
+        DataSet(CLASS + in_sequences(b"", 17))
+
+
+@pytest.mark.parametrize(
+    ("times", "is_decodable"), [(0, False), (1, False), (16, False), (17, True), (1_000, True)]
+)
+def test_a_character_set_is_searched_for_in_16_nested_sequences(
+    times: int, *, is_decodable: bool
+) -> None:
+    """With lengths they may be nested deeper, which must cost no recursion."""
+    content = element(CHARACTER_SET, b"utf_16")
+    for _ in range(times):
+        content = element(0x30060020, item_of(content))
+    file = DataSet(CLASS + content if times else content + CLASS)
+
+    assert all(file.is_decodable(file.elements, tag) for tag in file.elements) is is_decodable
+
+
+def test_bytes_that_only_begin_like_an_item_name_no_character_set() -> None:
+    file = DataSet(CLASS + element(0x00090010, b"\xfe\xff\0\xe0" + b"\xff" * 6))
+
+    assert file.is_decodable(file.elements, 0x00090010)
+
+
+def long_element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+    """Return an element of explicit VR with a length of 32 bits."""
+    size = len(value) if length is None else length
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, size) + value
+
+
+EXPLICIT_CLASS = struct.pack("<HH2sH", 8, 0x16, b"UI", 6) + b"1.2.3\0"
+EXPLICIT_NUMBER = struct.pack("<HH2sH", 0x3006, 0x22, b"IS", 2) + b"1 "
+
+
+def numbers_in(data: bytes, tag: int = 0x30060020) -> list[str]:
+    file = DataSet(data)
+    assert file.text(file.elements, 0x00080016) == "1.2.3"
+    return [file.text(one, 0x30060022) for one in file.items(file.elements, tag)]
+
+
+@pytest.mark.parametrize(
+    ("vr", "number"), [(b"SQ", EXPLICIT_NUMBER), (b"UN", NUMBER)], ids=["SQ", "UN"]
+)
+def test_a_sequence_of_unknown_vr_holds_implicit_vr(vr: bytes, number: bytes) -> None:
+    items = item_of(number) + item_of(number + element(0x30060026, b"") if vr == b"UN" else number)
+    open_ended = item_of(number, 0xFFFFFFFF) + element(0xFFFEE00D, b"") + items + END
+
+    assert numbers_in(EXPLICIT_CLASS + long_element(0x30060020, vr, items)) == ["1", "1"]
+    assert numbers_in(EXPLICIT_CLASS + long_element(0x30060020, vr, open_ended, 0xFFFFFFFF)) == [
+        "1",
+        "1",
+        "1",
+    ]
+
+
+@pytest.mark.parametrize("vr", b"OB OD OF OL OV OW SV UC UN UR UT UV".split())
+def test_a_value_of_a_long_vr_may_have_more_than_64_kilobytes(vr: bytes) -> None:
+    file = DataSet(EXPLICIT_CLASS + long_element(0x30060022, vr, bytes(70_000)))
+
+    assert file.raw(file.elements, 0x30060022) == bytes(70_000)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x10\0\x10\0PN\0\0", "not a DICOM file"),
+        (b"", "not a DICOM file"),
+        (bytes(128) + b"dicm" + CLASS, "not a DICOM file"),
+        (
+            EXPLICIT_CLASS + long_element(0x30060022, b"OB", b"")[:-2],
+            f"{ROI_NUMBER} is cut off, or longer than the item around it",
+        ),
+        (
+            EXPLICIT_CLASS + long_element(0x30060022, b"OB", b"A"),
+            f"{ROI_NUMBER} has an odd length",
+        ),
+        (
+            EXPLICIT_CLASS + long_element(0x30060022, b"XX", b""),
+            f"{ROI_NUMBER} has no known VR",
+        ),
+    ],
+)
+def test_a_file_that_is_damaged_is_refused_with_its_element(data: bytes, said: str) -> None:
+    with pytest.raises(Malformed, match=re.escape(said)):
+        DataSet(data)
+
+
+def with_meta(syntax: str, data: bytes, *, preamble: bool = True) -> bytes:
+    coded = syntax.encode() + b"\0" * (len(syntax) % 2)
+    head = struct.pack("<HH2sH", 2, 0x10, b"UI", len(coded)) + coded
+    return (bytes(128) + b"DICM" if preamble else b"") + head + data
+
+
+EXPLICIT_SYNTAX, IMPLICIT_SYNTAX = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+
+
+@pytest.mark.parametrize("preamble", [False, True])
+def test_the_data_set_is_in_the_syntax_that_the_file_meta_names(*, preamble: bool) -> None:
+    for syntax, data in ((EXPLICIT_SYNTAX, EXPLICIT_CLASS), (IMPLICIT_SYNTAX, CLASS)):
+        file = DataSet(with_meta(syntax, data, preamble=preamble))
+
+        assert (file.has_preamble, file.syntax) == (preamble, syntax)
+        assert file.text(file.meta, 0x00020010) == syntax
+        assert file.text(file.elements, 0x00080016) == "1.2.3"
+        assert file.raw(file.elements, 0x00080018) is None
+        assert file.text(file.elements, 0x00080018) == ""
+        assert DataSet(data).syntax == syntax
+    with pytest.raises(Malformed, match="not in the transfer syntax that the file names"):
+        DataSet(with_meta(EXPLICIT_SYNTAX, CLASS))
+    with pytest.raises(Malformed, match="not in the transfer syntax that the file names"):
+        DataSet(with_meta(IMPLICIT_SYNTAX, EXPLICIT_CLASS))
+    with pytest.raises(
+        Malformed, match="its transfer syntax is not Implicit or Explicit VR Little Endian"
+    ):
+        DataSet(with_meta("1.2.840.10008.1.2.2", EXPLICIT_CLASS))
 
 
 def test_undefined_lengths_are_read_like_defined_ones() -> None:
@@ -267,3 +456,29 @@ def test_a_flood_of_elements_fills_no_memory() -> None:
     file = DataSet(head + sequence)
     with pytest.raises(Malformed, match="more elements than any structure set"):
         list(file.items(file.elements, 0x30060020))
+
+
+def test_an_item_has_as_many_elements_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_reader, "_MOST_ELEMENTS", 2)
+
+    assert len(DataSet(CLASS + element(0x00080060, b"CT")).elements) == 2
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        DataSet(CLASS + element(0x00080060, b"CT") + NUMBER)
+
+
+def test_only_blanks_and_zeros_are_no_part_of_a_character_set() -> None:
+    for padded in (b"ISO_IR 100\0", b" ISO_IR 100 ", b"ISO_IR 100 \\ISO 2022 IR 126"):
+        assert decode_text(b"\xe4", padded) == "\xe4"
+    with pytest.raises(Malformed, match="character set"):
+        decode_text(b"\xe4", b"XISO_IR 100")
+    assert not is_character_set(b"\tISO_IR 100")
+    assert not is_character_set(b"ISO_IR 100\n")
+
+
+def test_only_blanks_and_zeros_are_no_part_of_a_text() -> None:
+    file = DataSet(CLASS + element(0x00100020, b" XAX \0") + element(0x00100040, b"\tA"))
+
+    assert file.text(file.elements, 0x00100020) == "XAX"
+    assert file.text(file.elements, 0x00100040) == "\tA"
+    assert is_character_set(b"ISO_IR 100 ")
+    assert not is_character_set(b"XISO_IR 100")

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian
 
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom import elements
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import FileContour, Finding, Severity
-from drawcli.core.gate.strict_reader import DataSet, Malformed
+from drawcli.core.gate.strict_reader import DataSet, Malformed, decode_text
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.gate.structure_set_checks import inspect
 from drawcli.core.rtstruct.derived import DerivedStructure
@@ -234,6 +235,111 @@ def test_a_name_that_is_not_in_its_character_set_is_not_guessed(trip: Trip) -> N
 
     with pytest.raises(Malformed, match="character set"):
         read_structure_set(DataSet(data))
+
+
+DEFINED = [  # as servers and devices write them
+    *("ISO_IR 100", "ISO_IR 192", "ISO_IR 6", "GB18030", "ISO 2022 IR 6", ""),
+    *(["", "ISO 2022 IR 87"], ["ISO_IR 13", "ISO 2022 IR 87"]),
+]
+UNDEFINED = [  # of ten bytes, as `ISO_IR 100`
+    *(b"ISO_IR\x00100", b"A\0B       ", b"ISO_IR_100", b"utf_16    ", b"\0ISO_IR 13"),
+    *(b"GBK\\GBK   ", b"ISO_IR 100"[::-1], b"\xc4SO_IR 100"[:10], b"ISO_IR 6\\ "),
+]
+
+
+@pytest.mark.parametrize("names", DEFINED, ids=str)
+def test_a_structure_set_may_have_any_character_set_of_the_standard(
+    trip: Trip, names: str | list[str]
+) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.SpecificCharacterSet = names
+        dataset.ROIContourSequence[0].SpecificCharacterSet = names
+
+    assert {one.code for one in trip.found(trip.received(change).data)} <= {"elements-removed"}
+
+
+def named_at_the_top(dataset: Dataset) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR 101"
+
+
+def named_in_an_item(dataset: Dataset) -> None:
+    dataset.ROIContourSequence[1].ContourSequence[2].SpecificCharacterSet = "ISO_IR 101"
+
+
+def named_in_what_is_not_delivered(dataset: Dataset) -> None:
+    inside = item(SpecificCharacterSet="ISO_IR 101")
+    dataset.ROIContourSequence[0].ReferencedStudySequence = [
+        item(RequestAttributesSequence=[inside])
+    ]
+
+
+def named_in_an_item_without_length(dataset: Dataset) -> None:
+    named_in_what_is_not_delivered(dataset)
+    dataset.ROIContourSequence[0]["ReferencedStudySequence"].is_undefined_length = True
+
+
+@pytest.mark.parametrize("raw", UNDEFINED)
+@pytest.mark.parametrize(
+    "change",
+    [
+        named_at_the_top,
+        named_in_an_item,
+        named_in_what_is_not_delivered,
+        named_in_an_item_without_length,
+    ],
+)
+def test_a_character_set_that_no_reader_knows_is_refused(
+    trip: Trip, change: Callable[[Dataset], None], raw: bytes
+) -> None:
+    usual = trip.received(change).data
+
+    (found,) = trip.found(usual.replace(b"ISO_IR 101", raw))
+
+    assert {one.code for one in trip.found(usual)} <= {"elements-removed"}
+    assert (found.severity, found.code) == (Severity.BLOCK, "not-dicom")
+    assert found.text.endswith("SpecificCharacterSet (0008,0005) has no defined term")
+
+
+def test_a_finished_file_has_the_character_set_of_the_images_whatever_it_is(trip: Trip) -> None:
+    trip.crosswalk = trip.crosswalk._replace(character_set=b"ISO_IR_100")
+
+    assert trip.found_finished(trip.home(trip.received())) == []
+
+
+@needs_real
+def test_the_character_sets_of_real_structure_sets_are_known() -> None:
+    known = 0
+    for path in real_files():
+        try:
+            file = DataSet(path.read_bytes())
+            facts = read_structure_set(file)
+        except Malformed:
+            continue
+        known += facts.sop_class == RT_STRUCTURE_SET
+        assert facts.is_decodable, path
+
+    assert known > 10
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value")
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "PatientID"])
+def test_a_null_character_before_a_value_is_a_part_of_it(trip: Trip, keyword: str) -> None:
+    def change(dataset: Dataset) -> None:
+        value = str(dataset[keyword].value).encode()
+        dataset[keyword] = DataElement(tag_for_keyword(keyword) or 0, "UN", b"\0\0" + value)
+
+    (found,) = trip.found(trip.received(change).data)
+
+    assert found.code in ("foreign-study", "foreign-patient")
+
+
+@pytest.mark.parametrize("read", [decode_text, elements.decode_text])
+@pytest.mark.parametrize("character_set", [b"A\0B", b"ISO_IR 9999", b"\xff", b"idna"])
+def test_a_text_in_a_character_set_that_is_none_is_an_error(
+    read: Callable[[bytes, bytes], str], character_set: bytes
+) -> None:
+    with pytest.raises((Malformed, BadStructureSet), match="character set"):
+        read(b"Harnr\xf6hre", character_set)
 
 
 # --- the way back -----------------------------------------------------------------------------

@@ -189,3 +189,77 @@ def test_a_number_as_long_as_national_ids_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "1234567", "0.12345678", "b31f 512 512", "1.2.840.10008.1"])
 def test_the_numbers_of_scanners_are_no_numbers_of_persons(text: str) -> None:
     assert not has_long_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "short", "ids"),
+    [
+        ("12", "", "", ""),
+        ("123", "", "123", ""),
+        ("12345", "", "12345", ""),
+        ("123456", "123456", "", "123456"),
+        ("a", "", "", ""),
+        ("Li", "", "li", ""),
+        ("Kim", "", "kim", ""),
+        ("Smit", "smit", "", ""),
+        ("山", "", "", ""),
+        ("山田", "山田", "", ""),
+        ("Smit^Anna Li", "smit anna", "li", ""),
+        ("-smit-kim.", "smit-kim smit", "kim", ""),
+        ("ab123", "ab123", "", ""),
+        ("ab1234", "ab1234", "", "ab1234"),
+        ("ab-12-34", "ab-12-34", "ab", "ab1234"),
+        ("abcdef", "abcdef", "", ""),
+    ],
+)
+def test_a_part_is_learnt_as_a_name_a_short_one_or_an_id(
+    text: str, names: str, short: str, ids: str
+) -> None:
+    traces = Traces()
+    traces.learn("Earlier^Ng 7654321")
+    traces.learn(text)
+
+    assert traces.names == {"earlier", "7654321", *names.split()}
+    assert traces.short == {"ng", *short.split()}
+    assert traces.ids == {"7654321", "earlierng7654321", *ids.split()}
+
+
+def test_each_kind_of_trace_identifies_the_patient_in_a_text() -> None:
+    patient = Traces(names={"kulkarnee"}, short={"li"}, ids={"ab1234"})
+
+    assert patient.in_text("xkulkarneex")
+    assert patient.in_text("id ab-12.34")
+    assert patient.in_text("scan of li")
+    assert patient.in_text("li30")
+    assert not patient.in_text("list ab12 kulkarni")
+
+
+def test_a_word_has_at_least_four_characters_and_a_longer_one_six() -> None:
+    patient = Traces(names={"kim", "smit", "smith", "smithe"})
+
+    assert [patient.in_words(text) for text in ("kim", "smit", "x smith", "smithes")] == [
+        *(False, True, True, False)
+    ]
+    assert [patient.in_longer_words(text) for text in ("xsmith", "xsmithe", "kim")] == [
+        *(False, True, False)
+    ]
+    assert not patient.in_words("smit", but=frozenset({"smit"}))
+
+
+def test_encoded_parts_of_three_bytes_count() -> None:
+    assert list(foreign_parts("Ö^Öl^Öle=A\0\x1b$B^\x1bB".encode("latin-1"))) == [
+        *("Öle".encode("latin-1"), b"\x1b$B")
+    ]
+
+
+def test_letters_that_are_no_marks_keep_their_place_when_folded() -> None:
+    assert (fold("ÁÉ"), fold("ABC"), fold("山É")) == ("ae", "abc", "山e")
+    assert fold("ﬁn") == "fin"
+
+
+def test_the_date_at_the_start_of_a_value_has_eight_digits() -> None:
+    assert day_of("2026.03.14") == date(2026, 3, 14)
+    assert day_of("202603149") == date(2026, 3, 14)
+    assert day_of("2026121") == date(2026, 12, 1)
+    assert day_of("202612") is None
+    assert day_of("20261301") is None
