@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_USUAL_MM = 1e5  # coordinates of a usual contour are smaller
+_LONGEST_KNOWN, _MOST_KNOWN = 1_000, 10_000  # bytes, and number, of remembered values
+Images = tuple[tuple[str, int], ...]  # referenced SOP instances, each with a frame from 1
+KnownImages = dict[tuple[bytes, bytes], Images]  # by bytes and VR of a ContourImageSequence
 
 
 def contours_of(header: Header) -> Iterator[FileContour]:
@@ -27,45 +29,70 @@ def contours_of(header: Header) -> Iterator[FileContour]:
         If the file cannot be read completely.
     """
     try:
-        for roi in items_of(header, tags.ROIContourSequence):
-            number = int(_text(header, roi, tags.ReferencedROINumber) or -1)
-            for item in items_of(header, tags.ContourSequence, roi):
-                yield _contour(header, item, number)
+        known: KnownImages = {}
+        for number, roi in contour_lists(header):
+            yield from contours_in(header, number, roi, known)
     except (NotDicom, ValueError) as err:
         raise unreadable(err) from None
 
 
-def _contour(header: Header, item: Sequence[Element], number: int) -> FileContour:
+def contour_lists(header: Header) -> Iterator[tuple[int, list[Element]]]:
+    """Yield each item of ROIContourSequence with its ROI number."""
+    for roi in items_of(header, tags.ROIContourSequence):
+        yield int(_text(header, roi, tags.ReferencedROINumber) or -1), roi
+
+
+def contours_in(
+    header: Header, number: int, roi: Sequence[Element], known: KnownImages
+) -> Iterator[FileContour]:
+    """Yield the contours of an item of ROIContourSequence; `known` is that of the whole file."""
+    for item in items_of(header, tags.ContourSequence, roi):
+        yield _contour(header, item, number, known)
+
+
+def _contour(
+    header: Header, item: Sequence[Element], number: int, known: KnownImages
+) -> FileContour:
+    places = {element.tag: element for element in item}
+
+    def value(tag: int) -> bytes:
+        element = places.get(tag)
+        return b"" if element is None else header.data[element.value : element.end]
+
     return FileContour(
         roi=number,
-        kind=_text(header, item, tags.ContourGeometricType),
-        count=_text(header, item, tags.NumberOfContourPoints),
-        images=tuple(
-            (_text(header, named, tags.ReferencedSOPInstanceUID), int(frame))
-            for named in items_of(header, tags.ContourImageSequence, item)
-            for frame in (_text(header, named, tags.ReferencedFrameNumber) or "1").split("\\")
-        ),
-        data=item_value(header, item, tags.ContourData) or b"",
+        kind=ascii_text(value(tags.ContourGeometricType)),
+        count=ascii_text(value(tags.NumberOfContourPoints)),
+        images=_images(header, places.get(tags.ContourImageSequence), known),
+        data=value(tags.ContourData),
     )
 
 
-def points_of(contour: FileContour) -> "npt.NDArray[np.float64]":
-    """Return the points of a contour (n x 3, mm): those of `FileContour.points`, or none.
+def _images(header: Header, sequence: Element | None, known: KnownImages) -> Images:
+    """Return the images of a ContourImageSequence; equal bytes are read once."""
+    if sequence is None:
+        return ()
+    key = header.data[sequence.value : sequence.end], sequence.vr
+    if (images := known.get(key)) is not None:
+        return images
+    images = tuple(
+        (_text(header, named, tags.ReferencedSOPInstanceUID), int(frame))
+        for named in parts(header, sequence)
+        for frame in (_text(header, named, tags.ReferencedFrameNumber) or "1").split("\\")
+    )
+    if len(key[0]) <= _LONGEST_KNOWN and len(known) < _MOST_KNOWN:
+        known[key] = images
+    return images
 
-    The usual form is read at once, in half the time; every other one by `points`.
-    """
+
+def points_of(contour: FileContour) -> "npt.NDArray[np.float64]":
+    """Return the points of a contour (n x 3, mm): those of `FileContour.points`, or none."""
     import numpy as np
 
-    text = contour.data.rstrip(b" \0")
-    count = int(contour.count) if contour.count.isdecimal() else 0
-    if count and text.count(b"\\") == 3 * count - 1:
-        try:
-            numbers = np.fromstring(text, sep="\\")
-        except (ValueError, DeprecationWarning):  # it ends where a number is not understood
-            numbers = np.empty(0)
-        if numbers.size == 3 * count and np.abs(numbers).max() < _USUAL_MM:
-            return numbers.reshape(-1, 3)
-    return np.array(contour.points() or np.empty((0, 3)), float).reshape(-1, 3)
+    values = contour.coordinates()
+    if values is None or not contour.states(values.size):
+        return np.empty((0, 3))
+    return values.reshape(-1, 3)
 
 
 def _text(header: Header, item: Sequence[Element], tag: int) -> str:
@@ -82,6 +109,8 @@ def in_frames(contour: FileContour, numbers: Mapping[str, int]) -> FileContour:
     numbers
         Number of the frame by the SOPInstanceUID that it was sent with.
     """
+    if not numbers:
+        return contour
     images = tuple((uid, numbers.get(uid, frame)) for uid, frame in contour.images)
     return contour if images == contour.images else replace(contour, images=images)
 
@@ -121,4 +150,5 @@ def items_of(
 
 def unreadable(err: Exception) -> BadStructureSet:
     """Return a reading error as BadStructureSet, without values from the file."""
-    return BadStructureSet(f"the RTSTRUCT cannot be read: {in_words(err)}")
+    why = str(err) if isinstance(err, NotDicom) else ""  # it names no value
+    return BadStructureSet(f"the RTSTRUCT cannot be read: {why or in_words(err)}")

@@ -7,8 +7,8 @@ from typing import Final
 
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.gate.acceptance import FileContour
-from drawcli.core.rtstruct.contour_checks import locate_slice
 from drawcli.core.rtstruct.contour_table import FEWEST_POINTS
+from drawcli.core.rtstruct.measured_contours import locate_slice
 from drawcli.core.series.slice_grid import Grid, Key
 from drawcli.core.templates.appearance import Derived, Empty
 from drawcli.errors import BadStructureSet
@@ -59,7 +59,7 @@ def derive_structures(
     BadStructureSet
         If contours are so entangled that their area cannot be computed.
     """
-    from drawcli.core.rtstruct.enclosed_area import TooComplex
+    from drawcli.core.rtstruct.outline_shapes import TooComplex
     from drawcli.core.rtstruct.solids import derive_solid, outlines_of, solid_of
 
     flat, planes = _flat(names, contours, grid, originals)

@@ -1,38 +1,29 @@
 """The area that the outlines of a structure enclose in one slice.
 
-The time is O(n log n) in the number of points. Outlines with more crossings or overlaps than any
-real drawing has are refused, because results or run time would grow quadratically.
+The time is O(n log n) in the number of points. Outlines with more overlaps than any real drawing
+has are refused, because results or run time would grow quadratically.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shapely import (
-    MultiPolygon,
-    Polygon,
-    STRtree,
-    box,
-    covers,
-    make_valid,
-    overlaps,
-    prepare,
-    union_all,
-)
+from shapely import Polygon, STRtree, covers, overlaps, prepare, union_all
 from shapely.geometry.base import BaseGeometry
+
+from drawcli.core.rtstruct.outline_shapes import (
+    NEIGHBOURS,
+    Outline,
+    Shape,
+    TooComplex,
+    shapes_of,
+)
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
-Outline = list[tuple[float, float]]  # mm along row and column; not closed
-_NEIGHBOURS: Final = 64  # allowed mean number of outlines, or parts of an outline, near each other
 _AT_ONCE: Final = 64  # outlines per query
-_SMALL: Final = 300  # points: the parts of smaller outlines are not checked
 _DEEPEST: Final = 32  # allowed nesting levels
 _SAME: Final = 0.999  # of the outer area: a larger inner outline repeats the outer outline
-
-
-class TooComplex(Exception):
-    """Outlines are so entangled, with themselves or each other, that no area can be computed."""
 
 
 class Enclosed(NamedTuple):
@@ -54,21 +45,40 @@ def find_enclosed(outlines: Sequence[Outline]) -> Enclosed:
         If an outline crosses itself more often than it has points, or too many overlap or lie
         within each other.
     """
-    if len(outlines) == 1:
-        return Enclosed(_shape(outlines[0]), 0)
-    different = list({_ring_key(outline): None for outline in outlines})
-    repeated = len(outlines) - len(different)
-    shapes = sorted(map(_shape, different), key=lambda shape: -shape.area)
-    if len(shapes) == 1:
-        return Enclosed(shapes[0], repeated)
-    depth, overlapping = _nested(shapes)
+    import numpy as np
+
+    rings = [np.asarray(outline, float) for outline in outlines]
+    rings = rings if len(rings) == 1 else list(map(normalised, rings))
+    points = np.concatenate(rings) if rings else np.empty((0, 2))
+    return enclose(rings, shapes_of(points, np.array([len(ring) for ring in rings], int)))
+
+
+def enclose(rings: "Sequence[ndarray]", shapes: Sequence[Shape]) -> Enclosed:
+    """Return the area that the outlines of one slice enclose; see `find_enclosed`.
+
+    Parameters
+    ----------
+    rings
+        The outlines (n x 2, mm); several ones are `normalised`, so that equal ones are equal.
+    shapes
+        The area of each.
+    """
+    areas = [(shape.area, shape.mm2) for shape in shapes if shape.area is not None]
+    if len(areas) < len(shapes):
+        raise TooComplex
+    different = {ring.tobytes(): area for ring, area in zip(rings, areas, strict=True)}
+    repeated = len(rings) - len(different)
+    ordered = [area for area, _ in sorted(different.values(), key=lambda pair: -pair[1])]
+    if len(ordered) == 1:
+        return Enclosed(ordered[0], repeated)
+    depth, overlapping = _nested(ordered)
     solid: BaseGeometry = Polygon()
     levels = sorted(set(depth))
     if len(levels) > _DEEPEST:
         raise TooComplex
     for level in levels:
         area = union_all(
-            [shape for shape, deep in zip(shapes, depth, strict=True) if deep == level]
+            [shape for shape, deep in zip(ordered, depth, strict=True) if deep == level]
         )
         solid = solid.difference(area) if level % 2 else solid.union(area)
     return Enclosed(solid, repeated + overlapping)
@@ -82,120 +92,18 @@ def area_mm2(outlines: Sequence[Outline]) -> float:
         return 0.0
 
 
-def crosses_itself(outline: Outline, area: float, least_mm2: float) -> bool:
-    """Return whether an outline crosses itself so that its area depends on the reader.
-
-    An outline that only touches itself, as outlines of pixels do, does not cross itself.
-
-    Parameters
-    ----------
-    outline, area
-        The outline, and the area by the shoelace formula, mm2.
-    least_mm2
-        Differences of area up to this are ignored.
-
-    Raises
-    ------
-    TooComplex
-        If the outline crosses itself more often than it has points.
-    """
-    shape, valid = _shape_of(outline)
-    return not valid and abs(shape.area - area) > least_mm2
-
-
-def crossings(outline: Outline) -> int:
-    """Return the number of crossings between segments of an outline.
-
-    Raises
-    ------
-    TooComplex
-        If more segments are near each other than in any real drawing.
-    """
+def normalised(ring: "ndarray") -> "ndarray":
+    """Return an outline that starts at its smallest point, in the direction of smaller ones."""
     import numpy as np
 
-    ends = np.asarray([*outline, outline[0]])
-    starts, steps = ends[:-1], np.diff(ends, axis=0)
-
-    def parted(first: "ndarray", second: "ndarray") -> "ndarray":
-        """Return which lines of `first` separate the ends of the segments of `second`."""
-        (u, v), here = steps[first].T, starts[first]
-        begin, end = (starts[second] - here).T, (ends[1:][second] - here).T
-        sides: ndarray = (u * begin[1] - v * begin[0]) * (u * end[1] - v * end[0])
-        return sides < 0
-
-    pairs = _near(starts, ends[1:], _NEIGHBOURS * len(outline))
-    return sum(int((parted(one, other) & parted(other, one)).sum()) for one, other in pairs)
-
-
-def _near(starts: "ndarray", ends: "ndarray", most: int) -> "Iterator[tuple[ndarray, ndarray]]":
-    """Yield pairs of segments whose bounding boxes intersect, each pair once, in portions.
-
-    Raises
-    ------
-    TooComplex
-        If there are more pairs than `most`.
-    """
-    import numpy as np
-
-    boxes = box(*np.minimum(starts, ends).T, *np.maximum(starts, ends).T)
-    tree, met = STRtree(boxes), 0
-    for first in range(0, len(boxes), _AT_ONCE):
-        one, other = tree.query(boxes[first : first + _AT_ONCE])
-        one, later = one + first, other > one + first
-        met += int(later.sum())
-        if met > most:
-            raise TooComplex
-        yield one[later], other[later]
-
-
-def _check_entangled(outline: Sequence[tuple[float, float]]) -> None:
-    """Raise TooComplex if too many monotone parts of an outline are near each other.
-
-    The library compares all monotone parts whose bounding boxes intersect. The boxes of long
-    slanting spikes all intersect, although no spike crosses another.
-    """
-    import numpy as np
-
-    if len(outline) <= _SMALL:
-        return
-    points = np.asarray([*outline, outline[0]])
-    rising = np.diff(points, axis=0) >= 0
-    turns = np.flatnonzero((rising[1:] != rising[:-1]).any(axis=1)) + 1
-    parts = points[np.concatenate(([0], turns, [len(points) - 1]))]
-    for _ in _near(parts[:-1], parts[1:], _NEIGHBOURS * len(outline)):
-        pass
-
-
-def _ring_key(outline: Outline) -> tuple[tuple[float, float], ...]:
-    """Return the points of an outline with a normalised start and direction."""
-    start = outline.index(min(outline))
-    turned = [*outline[start:], *outline[:start]]
-    other = [turned[0], *reversed(turned[1:])]
-    return tuple(min(turned, other))
-
-
-def _shape(outline: Sequence[tuple[float, float]]) -> BaseGeometry:
-    """Return the area that an outline encloses; see `_shape_of`."""
-    return _shape_of(outline)[0]
-
-
-def _shape_of(outline: Sequence[tuple[float, float]]) -> tuple[BaseGeometry, bool]:
-    """Return the area that an outline encloses, and whether the outline is simple.
-
-    Raises
-    ------
-    TooComplex
-        If it crosses itself more often than it has points: the result would grow quadratically.
-    """
-    import numpy as np
-
-    _check_entangled(outline)
-    polygon = Polygon(np.asarray(outline))  # five times as fast as from tuples
-    if polygon.is_valid:
-        return polygon, True
-    if crossings(list(outline)) > len(outline):
-        raise TooComplex
-    return _areas(make_valid(polygon)), False
+    x, y = ring.T
+    leftmost = np.flatnonzero(x == x.min())
+    turned = np.roll(ring, -int(leftmost[np.argmin(y[leftmost])]), axis=0)
+    other = np.concatenate((turned[:1], turned[:0:-1]))
+    differing = np.flatnonzero((turned != other).any(axis=1))
+    if differing.size and tuple(other[differing[0]]) < tuple(turned[differing[0]]):
+        turned = other
+    return np.asarray(turned + 0.0)  # -0.0 equals 0.0
 
 
 def _nested(shapes: Sequence[BaseGeometry]) -> tuple[list[int], int]:
@@ -212,7 +120,7 @@ def _nested(shapes: Sequence[BaseGeometry]) -> tuple[list[int], int]:
     for first in range(0, len(shapes), _AT_ONCE):
         outer, inner = tree.query(shapes[first : first + _AT_ONCE])
         pairs += len(outer)
-        if pairs > _NEIGHBOURS * len(shapes):
+        if pairs > NEIGHBOURS * len(shapes):
             raise TooComplex
         for number in sorted(set(outer)):
             others = [index for index in inner[outer == number] if index > first + number]
@@ -237,18 +145,3 @@ def _compare(
             overlapping.add(other)
         elif is_inside:
             depth[other] += 1
-
-
-def _areas(geometry: BaseGeometry) -> BaseGeometry:
-    """Return the polygons of a geometry, without its lines and points."""
-    return MultiPolygon(list(polygons_in(geometry)))
-
-
-def polygons_in(geometry: BaseGeometry) -> Iterator[Polygon]:
-    """Yield the polygons of a geometry, also of nested collections."""
-    if isinstance(geometry, Polygon):
-        if not geometry.is_empty:
-            yield geometry
-        return
-    for part in getattr(geometry, "geoms", ()):
-        yield from polygons_in(part)

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from drawcli.core.gate.acceptance import FileContour, Point
-from drawcli.core.rtstruct.contour_checks import ContourChecks, MeasuredStructure
+from drawcli.core.rtstruct.contour_batches import batches
+from drawcli.core.rtstruct.measured_contours import ContourChecks
+from drawcli.core.rtstruct.measured_structure import MeasuredStructure
 from drawcli.core.series.slice_grid import Grid
 
 
@@ -19,8 +21,7 @@ def find_places(
     """
     structures = {number: MeasuredStructure(name) for number, name in names.items()}
     checks = ContourChecks(grid, originals, structures)
-    for contour in contours:
-        checks.add(contour)
-    for structure in structures.values():
-        checks.measure(structure)
+    for batch in batches(contours):
+        checks.add(batch)
+    checks.measure_all()
     return checks.places

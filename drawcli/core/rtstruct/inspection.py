@@ -6,21 +6,22 @@ The bytes are always read by `strict_reader`, never by the code that writes the 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drawcli.core.dicom import tags
 from drawcli.core.gate.acceptance import Expected, Finding, Severity, StructureSet
+from drawcli.core.gate.contour_places import FoundContours
 from drawcli.core.gate.rtstruct_table import differences
-from drawcli.core.gate.strict_reader import DataSet, Malformed, name_of
-from drawcli.core.gate.structure_set import decode_text, read_contours, read_structure_set
+from drawcli.core.gate.strict_reader import DataSet, Malformed, decode_text, name_of
+from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.gate.structure_set_checks import check_origin, inspect
 from drawcli.core.rtstruct.contour_checks import (
-    MeasuredStructure,
     apply_severities,
     inspect_contours,
 )
 from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.rtstruct.contours import in_frames
+from drawcli.core.rtstruct.measured_structure import MeasuredStructure
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
 
@@ -116,36 +117,42 @@ def inspect_received(
 ) -> tuple[list[Finding], list[MeasuredStructure]]:
     """Return the findings about a received file, and its measured structures."""
     try:
-        file = DataSet(data)
-        facts = read_structure_set(file)
+        file, contours = DataSet(data), FoundContours()
+        facts = read_structure_set(file, contours)
+        if not facts.is_decodable:  # a finished file has the character set of the images
+            raise Malformed(f"{name_of(tags.SpecificCharacterSet)} has no defined term")  # noqa: TRY301
     except Malformed as err:
         text = f"the file from the server cannot be read unambiguously: {err}"
         return [Finding(Severity.BLOCK, "not-dicom", text)], []
     found = _with_severities(inspect(facts, expected), wanted.severities)
     if any(finding.severity is not Severity.WARN for finding in found):
         return found, []
-    drawn, measured = _contours(file, facts, crosswalk, crosswalk.uids, wanted)
-    return [*found, *drawn], measured
+    drawn = _contours(file, contours, facts, crosswalk, originals=crosswalk.uids, wanted=wanted)
+    return [*found, *drawn.found], drawn.measured
 
 
 def inspect_finished(
     data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
 ) -> list[Finding]:
     """Return the findings about a finished file before its delivery."""
+    drawn = _Drawn([], [], plain=-1)
     try:
-        file = DataSet(data)
-        facts = read_structure_set(file)
-        faults = [*differences(file), *_other_identity(file, crosswalk)]
+        file, contours = DataSet(data), FoundContours()
+        facts = read_structure_set(file, contours)
+        inspected = inspect(facts, expected)
+        originals = {uid: uid for uid in expected.images}
+        if not any(finding.severity is Severity.BLOCK for finding in inspected):
+            drawn = _contours(file, contours, facts, crosswalk, originals=originals, wanted=wanted)
+        read = drawn.plain == contours.count
+        faults = [*differences(file, decimals_read=read), *_other_identity(file, crosswalk)]
     except Malformed as err:
         text = f"the finished file cannot be read unambiguously: {err}"
         return [Finding(Severity.BLOCK, "not-dicom", text)]
     found = [Finding(Severity.BLOCK, "not-conformant", fault) for fault in faults]
-    found += inspect(facts, expected)
+    found += inspected
     if any(finding.severity is Severity.BLOCK for finding in found):
         return found
-    originals = {uid: uid for uid in expected.images}
-    drawn, measured = _contours(file, facts, crosswalk, originals, wanted)
-    return [*found, *drawn, *_differing(measured, wanted.measured)]
+    return [*found, *drawn.found, *_differing(drawn.measured, wanted.measured)]
 
 
 def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> list[Finding]:
@@ -202,30 +209,42 @@ def _with_severities(found: list[Finding], severities: Severities) -> list[Findi
     return adjusted
 
 
-def _contours(
+class _Drawn(NamedTuple):
+    """What the contours of a file are."""
+
+    found: list[Finding]
+    measured: list[MeasuredStructure]
+    plain: int  # contours whose numbers are known to be a valid DS
+
+
+def _contours(  # noqa: PLR0913 - a file, and what it is compared with
     file: DataSet,
+    contours: FoundContours,
     facts: StructureSet,
     crosswalk: Crosswalk,
+    *,
     originals: Mapping[str, str],
     wanted: StructureCriteria,
-) -> tuple[list[Finding], list[MeasuredStructure]]:
+) -> _Drawn:
     grid = Grid.of(crosswalk)
     if grid is None:
-        return [Finding(Severity.BLOCK, "no-grid", _NO_GRID)], []
+        return _Drawn([Finding(Severity.BLOCK, "no-grid", _NO_GRID)], [], plain=-1)
     derived = {roi.number: roi.name for roi in facts.rois if roi.name in wanted.derived}
     names = {roi.number: roi.name for roi in facts.rois if roi.number not in derived}
     numbers = crosswalk.frame_numbers
     sent = (
-        in_frames(contours, numbers)
-        for contours in read_contours(file)
-        if contours.roi not in derived
+        in_frames(contour, numbers)
+        for contour in read_contours(file, contours)
+        if contour.roi not in derived
     )
     found, measured = inspect_contours(sent, names, grid, originals, wanted.bounds)
+    plain = sum(structure.plain for structure in measured)
     if derived:
-        ours = (contours for contours in read_contours(file) if contours.roi in derived)
-        more, _ = inspect_contours(ours, derived, grid, originals)
+        ours = (one for one in read_contours(file, contours) if one.roi in derived)
+        more, made = inspect_contours(ours, derived, grid, originals)
         found += [(check, text) for check, text in more if check in _OF_DERIVED]
-    return apply_severities(found, wanted.severities), measured
+        plain += sum(structure.plain for structure in made)
+    return _Drawn(apply_severities(found, wanted.severities), measured, plain)
 
 
 def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:

@@ -1,11 +1,15 @@
 """Encode the sequence items of a structure set: Implicit VR Little Endian, ascending tags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.dicom.encoding import encode, encode_item
+from drawcli.core.dicom.encoding import encode, encode_item, implicit_head
+from drawcli.core.dicom.header import ITEM
 from drawcli.core.rtstruct.presentation import Contribution
 
 Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
@@ -20,18 +24,28 @@ class StructureItem:
     description: str
     color: str
     type: str
-    contours: list[bytes]  # items of ContourSequence
+    contours: Iterator[bytes]  # items of ContourSequence, encoded when they are written
 
 
-def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) -> bytes:
-    """Return an item of ContourSequence (PS3.3 C.8.8.6)."""
-    named = {tags.ContourImageSequence: b"".join(images)} if images else {}
-    values = {
-        tags.ContourGeometricType: kind.encode("ascii"),
-        tags.NumberOfContourPoints: count.encode("ascii"),
-        tags.ContourData: data,
-    }
-    return item_of(named | values)
+def contour_item(references: bytes, kind: str, count: str, data: bytes) -> bytes:
+    """Return an item of ContourSequence (PS3.3 C.8.8.6); `references` by `image_references`."""
+    value = encode(tags.ContourData, b"DS", data, explicit=False)
+    return encode_item(b"".join((references, _described(kind, count), value)))
+
+
+def image_references(images: Sequence[bytes]) -> bytes:
+    """Return the encoded ContourImageSequence of a contour; nothing without images."""
+    return encode_elements({tags.ContourImageSequence: b"".join(images)}) if images else b""
+
+
+@lru_cache(maxsize=1024)
+def _described(kind: str, count: str) -> bytes:
+    return encode_elements(
+        {
+            tags.ContourGeometricType: kind.encode("ascii"),
+            tags.NumberOfContourPoints: count.encode("ascii"),
+        }
+    )
 
 
 def roi_item(structure: StructureItem, frame: bytes) -> bytes:
@@ -47,15 +61,45 @@ def roi_item(structure: StructureItem, frame: bytes) -> bytes:
     )
 
 
-def roi_contour_item(structure: StructureItem) -> bytes:
-    """Return the item of a structure in ROIContourSequence."""
-    return item_of(
-        {
-            **({tags.ROIDisplayColor: structure.color.encode("ascii")} if structure.color else {}),
-            **({tags.ContourSequence: b"".join(structure.contours)} if structure.contours else {}),
-            tags.ReferencedROINumber: b"%d" % structure.number,
-        }
-    )
+def encode_file(meta: bytes, values: Values, structures: Iterable[StructureItem]) -> bytes:
+    """Return a file of its meta information, values, and the contours of structures."""
+    split, out = tags.ROIContourSequence, BytesIO()
+    out.write(meta)
+    out.write(encode_elements({tag: value for tag, value in values.items() if tag < split}))
+    _write_contours(out, structures)
+    out.write(encode_elements({tag: value for tag, value in values.items() if tag > split}))
+    return out.getvalue()
+
+
+def _write_contours(out: BytesIO, structures: Iterable[StructureItem]) -> None:
+    """Write ROIContourSequence, contour by contour: it is nearly the whole file."""
+    with _lengthened(out, tags.ROIContourSequence):
+        for structure in structures:
+            with _lengthened(out, ITEM):
+                if structure.color:
+                    color = structure.color.encode("ascii")
+                    out.write(encode_elements({tags.ROIDisplayColor: color}))
+                begin = out.tell()
+                with _lengthened(out, tags.ContourSequence) as start:
+                    out.writelines(structure.contours)
+                    is_empty = out.tell() == start
+                if is_empty:
+                    out.seek(begin)
+                    out.truncate()
+                out.write(encode_elements({tags.ReferencedROINumber: b"%d" % structure.number}))
+
+
+@contextmanager
+def _lengthened(out: BytesIO, tag: int) -> Iterator[int]:
+    """Write the head of an element or item, and its length when its value is written."""
+    out.write(implicit_head(tag, 0))
+    start = out.tell()
+    yield start
+    end = out.tell()
+    head = implicit_head(tag, end - start)
+    out.seek(start - len(head))
+    out.write(head)
+    out.seek(end)
 
 
 def observation_item(structure: StructureItem) -> bytes:

@@ -18,21 +18,26 @@ from typing import Final, NamedTuple
 from drawcli.core.deid.own_elements import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.decimal_strings import shorten_decimals
 from drawcli.core.dicom.elements import is_encodable, item_value, recode_as_utf8
-from drawcli.core.dicom.header import Header, NotDicom, ascii_text
-from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
-from drawcli.core.rtstruct.contours import contours_of, in_frames, items_of, names_of, unreadable
+from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
+from drawcli.core.gate.acceptance import STRUCTURE_SET
+from drawcli.core.rtstruct.contour_writer import ContourWriter
+from drawcli.core.rtstruct.contours import (
+    contour_lists,
+    items_of,
+    names_of,
+    unreadable,
+)
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.displayed import default_color
 from drawcli.core.rtstruct.items import (
     StructureItem,
     contour_item,
-    encode_elements,
+    encode_file,
     equipment_item,
+    image_references,
     item_of,
     observation_item,
-    roi_contour_item,
     roi_item,
 )
 from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Presentation, look_elements
@@ -98,17 +103,18 @@ class _Writer:
         self._names = names_of(header)
         self._character_set = crosswalk.character_set.strip(b" \0")
         self._utf_8 = dressing.utf_8 or self._needs_utf_8()
-        self._frames = {file.sop_uid: file.frames for file in crosswalk.files}
+        self._contours = ContourWriter(header, crosswalk)
 
     def whole_file(self) -> bytes:
         """Return preamble, file meta and data set."""
-        meta = file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT)
-        return meta + encode_elements(
+        structures = [*self._of_server(), *map(self._derived, self._dressing.made)]
+        values = (
             self._identity()
             | server_values(self._header, self._crosswalk)
             | self._fixed()
-            | self._lists()
+            | self._lists(structures)
         )
+        return encode_file(file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT), values, structures)
 
     # --- patient, study and text ---------------------------------------------------------------
 
@@ -168,23 +174,21 @@ class _Writer:
 
     # --- structures ----------------------------------------------------------------------------
 
-    def _lists(self) -> Values:
-        """Return the references to the images and the three lists of structures."""
-        structures = [*self._of_server(), *map(self._derived, self._dressing.made)]
+    def _lists(self, structures: list[StructureItem]) -> Values:
+        """Return the references to the images and two of the three lists of structures."""
         frame = self._crosswalk.frame_uid.encode("ascii")
         return {
             tags.ReferencedFrameOfReferenceSequence: self._referenced_frame(),
             tags.StructureSetROISequence: b"".join(
                 roi_item(structure, frame) for structure in structures
             ),
-            tags.ROIContourSequence: b"".join(map(roi_contour_item, structures)),
             tags.RTROIObservationsSequence: b"".join(map(observation_item, structures)),
         }
 
     def _referenced_frame(self) -> bytes:
         """Return the item of ReferencedFrameOfReferenceSequence: the series with every image."""
         crosswalk = self._crosswalk
-        images = b"".join(self._image(file.sop_uid, 0) for file in crosswalk.files)
+        images = b"".join(self._contours.image_item(file.sop_uid, 0) for file in crosswalk.files)
         series = {
             tags.SeriesInstanceUID: crosswalk.series_uid.encode("ascii"),
             tags.ContourImageSequence: images,
@@ -199,22 +203,14 @@ class _Writer:
             {tags.FrameOfReferenceUID: frame, tags.RTReferencedStudySequence: item_of(study)}
         )
 
-    def _image(self, uid: str, frame: int) -> bytes:
-        """Return an item that references an image of the series, or one of its frames."""
-        values = {
-            tags.ReferencedSOPClassUID: self._crosswalk.sop_class.encode("ascii"),
-            tags.ReferencedSOPInstanceUID: uid.encode("ascii"),
-        }
-        if frame and self._frames[uid] > 1:
-            values[tags.ReferencedFrameNumber] = b"%d" % frame
-        return item_of(values)
-
     def _of_server(self) -> Iterator[StructureItem]:
         """Yield the received structures in the order of the template."""
-        contours = defaultdict[int, list[bytes]](list)
-        for received in contours_of(self._header):
-            contour = in_frames(received, self._crosswalk.frame_numbers)
-            contours[contour.roi].append(self._contour(contour))
+        lists = defaultdict[int, list[list[Element]]](list)
+        for number, roi in contour_lists(self._header):
+            lists[number].append(roi)
+        unlisted = (roi for number in lists.keys() - self._names.keys() for roi in lists[number])
+        if any([*items_of(self._header, tags.ContourSequence, roi)] for roi in unlisted):
+            raise BadStructureSet("contours of a structure that is not listed", code="roi-numbers")
         colors, dressing = dict(self._colors()), self._dressing
         order = sorted(self._names, key=lambda number: dressing.ranks.get(number, 0))
         for number in order:
@@ -226,10 +222,8 @@ class _Writer:
                 or dressing.usual.get(number, "DRAW"),
                 color=looks.get(tags.ROIDisplayColor) or colors.get(number, ""),
                 type=looks.get(tags.RTROIInterpretedType, ""),
-                contours=contours.pop(number, []),
+                contours=self._contours.items(number, lists.get(number, [])),
             )
-        if contours:
-            raise BadStructureSet("contours of a structure that is not listed", code="roi-numbers")
 
     def _colors(self) -> Iterator[tuple[int, str]]:
         """Yield the colours by ROI number; 255.0 is read as 255, invalid colours are replaced."""
@@ -247,28 +241,15 @@ class _Writer:
                     color if _is_color(color) else "\\".join(map(str, default_color(number))),
                 )
 
-    def _contour(self, contour: FileContour) -> bytes:
-        """Return an item of ContourSequence with the received coordinates."""
-        images = []
-        for stand_in, frame in contour.images:
-            uid = self._crosswalk.uids.get(stand_in, "")
-            if uid not in self._frames:
-                raise BadStructureSet("a reference is not of this job", code="foreign-reference")
-            images.append(self._image(uid, frame))
-        data = shorten_decimals(contour.data)
-        points = (data.count(b"\\") + 1) // 3
-        count = contour.count if contour.count.isdecimal() else str(points)
-        return contour_item(images, contour.kind, count, data)
-
     def _derived(self, made: DerivedStructure) -> StructureItem:
         """Return the item of a derived structure."""
         looks = look_elements(made.rule)
         contours = []
         for (uid, frame), points in made.outlines:
             data = "\\".join(f"{value:.3f}" for point in points for value in point)
-            image = self._image(uid, frame)
+            image = image_references([self._contours.image_item(uid, frame)])
             contours.append(
-                contour_item([image], "CLOSED_PLANAR", str(len(points)), data.encode("ascii"))
+                contour_item(image, "CLOSED_PLANAR", str(len(points)), data.encode("ascii"))
             )
         return StructureItem(
             number=made.number,
@@ -276,7 +257,7 @@ class _Writer:
             description=looks.get(tags.ROIGenerationDescription) or made.rule.sentence,
             color=looks.get(tags.ROIDisplayColor, ""),
             type=looks.get(tags.RTROIInterpretedType, ""),
-            contours=contours,
+            contours=iter(contours),
         )
 
 

@@ -15,7 +15,8 @@ from shapely import MultiPolygon, Polygon, union_all
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
-from drawcli.core.rtstruct.enclosed_area import Outline, find_enclosed, polygons_in
+from drawcli.core.rtstruct.enclosed_area import find_enclosed
+from drawcli.core.rtstruct.outline_shapes import Outline, polygons_in
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.appearance import Derived
 

@@ -4,7 +4,6 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import repeat
 from math import cos, pi, sin
 from pathlib import Path
 
@@ -14,14 +13,16 @@ from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
+from drawcli.core.rtstruct.contour_batches import batches
 from drawcli.core.rtstruct.contour_checks import (
-    MeasuredStructure,
     apply_severities,
     inspect_contours,
 )
 from drawcli.core.rtstruct.contour_table import CHECKS, TEXTS
-from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
+from drawcli.core.rtstruct.enclosed_area import find_enclosed
 from drawcli.core.rtstruct.laterality import other_side, unclear_pairs
+from drawcli.core.rtstruct.measured_structure import MeasuredStructure
+from drawcli.core.rtstruct.outline_shapes import TooComplex
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.slice_grid import Grid
 from tests.core.real_data import REAL, needs_real, unpacked
@@ -163,7 +164,8 @@ def test_a_count_that_is_missing_or_written_otherwise_is_that_of_the_data(count:
     found, measured = inspected([drawn(rectangle(56), 2, count=count)])
 
     assert found == {}
-    assert len(measured["Bladder"].slices[2][0].polygon) == 4
+    assert measured["Bladder"].slices == (2,)
+    assert measured["Bladder"].volume_cm3 == pytest.approx(20 * 30 * STEP / 1000)
 
 
 def test_a_contour_without_image_belongs_to_the_nearest_slice() -> None:
@@ -215,13 +217,29 @@ def test_a_contour_is_nearest_to_its_own_slice_where_the_spacing_changes(
     assert ("contour-off-slice" in found) is blocked
 
 
-@pytest.mark.parametrize(("other", "expected"), [(2, []), (3, ["contour-off-slice"])])
-def test_a_contour_lies_on_every_image_that_it_names(other: int, expected: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("z", "other", "expected"),
+    [(56, 2, []), (56, 3, ["contour-off-slice"]), (59, 2, ["contour-off-slice"])],
+)
+def test_a_contour_lies_on_every_image_that_it_names(
+    z: float, other: int, expected: list[str]
+) -> None:
     images = (("2.25.2", 1), (f"2.25.{other}", 1))
 
-    found, _ = inspected([*box(range(3, 7)), drawn(rectangle(56), 2, images=images)])
+    found, _ = inspected([*box(range(3, 7)), drawn(rectangle(z), 2, images=images)])
 
     assert list(found) == expected
+
+
+def test_contours_that_name_an_image_of_no_slice_belong_each_to_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drawcli.core.rtstruct.contour_batches._CONTOURS", 1)
+
+    found, measured = inspected([drawn(rectangle(z), None, images=(("9.9", 1),)) for z in (56, 59)])
+
+    assert found == {}
+    assert measured["Bladder"].slices == (2, 3)
 
 
 @pytest.mark.parametrize(("shift", "blocked"), [(0.55, False), (0.65, True), (-1.4, True)])
@@ -237,6 +255,18 @@ def test_a_set_that_is_shifted_by_a_fifth_of_the_spacing_is_blocked(
     assert ("contours-shifted" in found) is blocked
     assert "contour-shifted" in found
     assert CHECKS["contours-shifted"] is Severity.BLOCK
+
+
+def test_a_set_that_is_shifted_by_exactly_a_fifth_of_the_spacing_is_not_blocked() -> None:
+    series = crosswalk()
+    apart = tuple(
+        one._replace(positions=((-60.0, -100.0, 50.0 + 5 * n),))
+        for n, one in enumerate(series.files)
+    )
+
+    found, _ = inspected([drawn(rectangle(61), 2)], series._replace(files=apart))
+
+    assert list(found) == ["contour-shifted"]
 
 
 @pytest.mark.parametrize(("slope", "expected"), [(0.09, []), (0.11, ["contour-not-planar"])])
@@ -283,11 +313,39 @@ def test_outlines_that_partly_overlap_are_united_and_reported() -> None:
     assert area == pytest.approx(30 * 30)
 
 
+def test_overlaps_are_counted_in_all_slices() -> None:
+    pairs = [drawn(rectangle(50 + STEP * n, left), n) for n in (2, 3) for left in (-10, 0)]
+
+    found, _ = inspected(pairs)
+
+    assert found == {"contour-overlap": f"{TEXTS['contour-overlap']}: Bladder 2"}
+
+
 def test_outlines_that_only_touch_are_two_parts() -> None:
     found, area = area_on_slice_2(rectangle(56, -10, 20), rectangle(56, 10, 20))
 
     assert found == {}
     assert area == pytest.approx(40 * 30)
+
+
+FLAT = [(0.0, 0.0, 56.0), (-9.0, -9.0, 56.0), (8.0, 8.0, 56.0)]
+ONE_PIXEL = [(0.0, 0.0, 56.0), (-9.0, -4.0, 56.0), (1.0, 0.0, 56.0)]
+
+
+@pytest.mark.parametrize(("outline", "expected"), [(FLAT, ["contour-specks"]), (ONE_PIXEL, [])])
+def test_rounding_of_an_area_makes_no_contour_larger_or_smaller_than_a_pixel(
+    outline: list[Point], expected: list[str]
+) -> None:
+    found, _ = inspected([*box([1]), drawn(outline, 2), *box([3])])
+
+    assert list(found) == expected
+    assert all(text.endswith(": Bladder 1") for text in found.values())
+
+
+def test_a_flat_contour_has_no_centre_by_rounding() -> None:
+    _, measured = inspected([drawn(FLAT, 2)])
+
+    assert measured["Bladder"].left is None
 
 
 def test_a_contour_that_crosses_itself_is_reported() -> None:
@@ -296,6 +354,76 @@ def test_a_contour_that_crosses_itself_is_reported() -> None:
     found, _ = inspected([*box(range(3, 7)), drawn([a, c, b, (d[0], d[1] + 20, d[2])], 2)])
 
     assert list(found) == ["contour-crossing"]
+
+
+def test_ordinary_outlines_alone_in_their_slices_need_no_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drawcli.core.rtstruct.outline_shapes.make_polygons", None)
+    outlines = [
+        circle(10, 20, 5, 50),
+        circle(30, 40, 20, 53)[::-1],
+        circle(0, 0, 30, 56, points=4),
+        circle(0, 0, 30, 59, points=4)[::-1],
+    ]
+
+    found, measured = inspected([drawn(outline, n) for n, outline in enumerate(outlines)])
+
+    area = 90 * sin(pi / 90) * (5**2 + 20**2) + 2 * 2 * 30**2
+    assert found == {}
+    assert measured["Bladder"].volume_cm3 == pytest.approx(area * STEP / 1000, rel=1e-6)
+
+
+CROSSING: dict[str, list[tuple[float, float]]] = {
+    "in line with the centre": [(-8, 0), (12, 0), (-12, 4), (8, -12), (0, 8)],
+    "of short edges": [
+        (radius * cos(t * pi / 180), middle + radius * sin(t * pi / 180))
+        for radius, middle, steps in ((4, 4, range(270, 630)), (3, -3, range(90, -270, -1)))
+        for t in steps
+    ],
+}
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+@pytest.mark.parametrize("outline", CROSSING)
+def test_a_crossing_is_found_whatever_the_edges_seem_from_the_centre(
+    outline: str, mirrored: int
+) -> None:
+    points = [(x * mirrored, y, 56.0) for x, y in CROSSING[outline]]
+
+    found, _ = inspected([drawn(points, 2)])
+
+    assert list(found) == ["contour-crossing"]
+
+
+def around(points: int, step: int, radius: float = 30.0) -> list[Point]:
+    """Return every so many of the corners of a regular polygon."""
+    angles = [2 * pi * step * n / points for n in range(points)]
+    return [(radius * cos(a), radius * sin(a), 56.0) for a in angles]
+
+
+@pytest.mark.parametrize(("points", "step"), [(5, 2), (5, 3), (9, 4), (40, 19), (41, 2)])
+def test_a_contour_that_leads_around_its_centre_twice_is_reported(points: int, step: int) -> None:
+    found, _ = inspected([*box(range(3, 7)), drawn(around(points, step), 2)])
+
+    assert found.keys() & {"contour-crossing", "contour-tangled"}
+
+
+def test_any_outline_has_the_area_of_the_library() -> None:
+    dice = random.Random(11)  # noqa: S311 - the same in each run
+    for _ in range(400):
+        points = around(dice.randrange(3, 12), dice.choice((1, 1, 1, -1, 2)))
+        moved = [
+            (round(x * dice.choice((1, 1, 0.5, -1)), 1), round(y + dice.choice((0, 0, 9)), 1), z)
+            for x, y, z in points
+        ]
+        outline = [(x, y) for x, y, _ in moved]
+        found, measured = inspected([drawn(moved, 2)])
+        if "contour-tangled" in found or "contour-off-slice" in found:
+            continue
+
+        area = measured["Bladder"].volume_cm3 * 1000 / STEP
+        assert area == pytest.approx(find_enclosed([outline]).area.area, abs=1e-6)
 
 
 def test_a_contour_that_crosses_itself_everywhere_is_blocked_without_an_area() -> None:
@@ -341,6 +469,17 @@ def test_outlines_that_the_library_would_compare_part_by_part_are_refused(
         find_enclosed([outline])
 
 
+def test_an_outline_of_spikes_around_its_centre_is_refused_as_one_of_any_other_shape() -> None:
+    spiky = [
+        (x * (1 - n % 2 * 0.9), y * (1 - n % 2 * 0.9), z)
+        for n, (x, y, z) in enumerate(around(2_000, 1))
+    ]
+
+    found, _ = inspected([*box(range(3, 7)), drawn(spiky, 2)])
+
+    assert found["contour-tangled"].endswith(": Bladder 1")
+
+
 def test_a_long_outline_that_touches_itself_has_an_area() -> None:
     outline = circle(0, 0, 30, points=40_000)
     touching = [*outline[:20_000], outline[0], *outline[20_000:]]
@@ -359,13 +498,73 @@ def test_outlines_within_outlines_deeper_than_any_drawing_are_refused() -> None:
         find_enclosed(rings)
 
 
-def test_more_contours_than_any_drawing_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawcli.core.rtstruct.contour_checks.MOST_CONTOURS", 2_000)
+@pytest.mark.parametrize(("limit", "most"), [("MOST_CONTOURS", 5), ("MOST_POINTS", 20)])
+def test_more_contours_than_any_drawing_has_are_refused(
+    limit: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.core.rtstruct.contour_batches._CONTOURS", 2)
+    monkeypatch.setattr(f"drawcli.core.rtstruct.contour_checks.{limit}", most)
 
-    found, measured = inspected(repeat(drawn(rectangle(56), 2), 2_001))
+    allowed, _ = inspected(box(range(5)))
+    found, measured = inspected(box(range(6)))
 
+    assert allowed == {}
     assert list(found) == ["contour-tangled"]
     assert measured == {}
+
+
+def test_a_batch_has_a_limited_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    contours = box(range(7))
+    monkeypatch.setattr("drawcli.core.rtstruct.contour_batches._BYTES", 3 * len(contours[0].data))
+
+    sizes = [(len(batch.contours), batch.plain) for batch in batches(contours)]
+
+    assert sizes == [(3, 3), (3, 3), (1, 1)]
+
+
+def test_contours_in_several_batches_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawcli.core.rtstruct.contour_batches._CONTOURS", 2)
+    shifted = [drawn(rectangle(50.65 + STEP * n), n) for n in range(1, 5)]
+
+    found, measured = inspected([*shifted, *box([5])])
+
+    assert found == {
+        "contour-shifted": f"{TEXTS['contour-shifted']}: Bladder 4",
+        "contours-shifted": (
+            "the structure set is shifted by 0.65 mm along the normal of the slices"
+        ),
+    }
+    assert (measured["Bladder"].contours, measured["Bladder"].plain) == (5, 5)
+
+
+def test_the_contours_of_a_structure_are_together() -> None:
+    with pytest.raises(ValueError, match=r"^the contours of a structure are not together$"):
+        inspected([*box([2], 1), *box([3], 2), *box([4], 1)])
+
+
+def test_findings_are_in_the_order_of_contours_and_of_their_checks() -> None:
+    open_ = drawn(rectangle(53)[:2], 1, kind="OPEN_PLANAR")
+
+    found, _ = inspected([open_, BAD["contour-values"], BAD["contour-outside"]])
+
+    assert list(found) == ["contour-type", "contour-short", "contour-values", "contour-outside"]
+
+
+@pytest.mark.parametrize(
+    ("structures", "told"),
+    [
+        (6, "ROI 6 6, ROI 5 5, ROI 4 4, Kidney_R 3, Kidney_L 2, Bladder 1"),
+        (7, "ROI 7 7, ROI 6 6, ROI 5 5, ROI 4 4, Kidney_R 3, Kidney_L 2 ..."),
+    ],
+)
+def test_a_finding_names_the_six_structures_with_most_contours(structures: int, told: str) -> None:
+    short = [
+        drawn(rectangle(56)[:2], 2, roi) for roi in range(1, structures + 1) for _ in range(roi)
+    ]
+
+    found, _ = inspected(short)
+
+    assert found == {"contour-short": f"{TEXTS['contour-short']}: {told}"}
 
 
 @pytest.mark.parametrize(
@@ -375,6 +574,14 @@ def test_the_margin_beyond_the_image_is_5_mm(left: float, expected: list[str]) -
     found, _ = inspected([drawn(rectangle(56, left=left), 2)])
 
     assert list(found) == expected
+
+
+def test_contours_beside_one_outside_the_image_may_be_near_its_edges() -> None:
+    beside = [drawn(rectangle(50 + STEP * n, left=left), n) for n, left in ((3, -59), (4, 38))]
+
+    found, _ = inspected([BAD["contour-outside"], *beside])
+
+    assert found == {"contour-outside": f"{TEXTS['contour-outside']}: Bladder 1"}
 
 
 @pytest.mark.parametrize(
@@ -426,16 +633,16 @@ def test_a_contour_within_another_is_a_hole_and_one_beside_it_a_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "found"),
-    [((8.9, 9.1), []), ((0, 8.9), ["structure-volume"]), ((9.1, 50), ["structure-volume"])],
+    ("bounds", "allowed"),
+    [((8.9, 9.1), ""), ((9, 9), ""), ((0, 8.9), "0 to 8.9"), ((9.1, 50), "9.1 to 50")],
 )
 def test_a_volume_is_held_against_the_bounds_of_the_template(
-    bounds: tuple[float, float], found: list[str]
+    bounds: tuple[float, float], allowed: str
 ) -> None:
     told, _ = inspected(box(range(2, 7)), bounds={"Bladder": bounds})
 
-    assert list(told) == found
-    assert all("Bladder: 9.00 cm³" in text for text in told.values())
+    text = f"Bladder: 9.00 cm³, the template allows {allowed}"
+    assert told == ({"structure-volume": text} if allowed else {})
 
 
 def test_a_structure_that_was_not_drawn_has_no_volume_to_be_judged() -> None:
@@ -448,6 +655,18 @@ def test_left_and_right_that_have_changed_places_are_found() -> None:
     found, _ = inspected([*box([2], 2, left=-40), *box([2], 3, left=20)])
 
     assert found == {"structure-sides": "left and right are swapped: Kidney_L is right of Kidney_R"}
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [(0.9, []), (-0.9, []), (-1, []), (-1.1, ["structure-sides"])],
+)
+def test_sides_are_swapped_if_the_left_one_is_further_right_by_more_than_1_mm(
+    left: float, expected: list[str]
+) -> None:
+    found, _ = inspected([*box([2], 2, left=left), *box([2], 3, left=0)])
+
+    assert list(found) == expected
 
 
 @pytest.mark.parametrize(

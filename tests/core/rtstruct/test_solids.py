@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapely import Point, Polygon, box
 
 from drawcli.core.rtstruct.derived import derive_structures
-from drawcli.core.rtstruct.enclosed_area import crosses_itself
+from drawcli.core.rtstruct.outline_shapes import crosses_itself
 from drawcli.core.rtstruct.solids import (
     Solid,
     add_margin,
@@ -312,3 +312,28 @@ def test_an_outline_that_crosses_itself_is_still_an_area() -> None:
 
     assert areas(solid) == {1: 50}
     assert all(isinstance(one, Polygon) for one in getattr(solid[1], "geoms", ()))
+
+
+def test_a_part_of_the_smallest_volume_is_kept() -> None:
+    solid: Solid = {**cube(range(2, 5)), 7: box(50, 50, 60, 60)}
+
+    of_cube, of_plate = (volume_mm3(part, grid_of()) / 1000 for part in connected_parts(solid))
+
+    assert (of_cube, of_plate) == (3.6, 0.3)
+    for cm3, slices in ((0.3, [2, 3, 4, 7]), (3.6, [2, 3, 4]), (3.61, [])):
+        assert sorted(made({"remove_small": "A", "cm3": cm3}, solid)) == slices
+
+
+@pytest.mark.parametrize("mm", [0.0, 0.5, 0.999])
+def test_a_margin_within_a_slice_makes_its_area_wider(mm: float) -> None:
+    grown = made({"union": ["A"]}, add_margin(cube(range(3, 5)), mm, grid_of()))
+
+    assert sorted(grown) == [3, 4]
+    for area in grown.values():
+        assert area.area == pytest.approx(400 + 80 * mm + pi * mm**2, rel=1e-3)
+
+
+def test_specks_smaller_than_a_hundredth_of_a_square_millimetre_go() -> None:
+    speck, smaller = box(0, 0, 0.04, 0.25), box(0, 0, 0.04, 0.24)
+
+    assert areas(made({"union": ["A"]}, {1: speck, 2: smaller})) == {1: 0.01}
