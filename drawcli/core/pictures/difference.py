@@ -12,7 +12,8 @@ from drawcli.core.pictures.outlines import CutLine, Outlines
 from drawcli.core.pictures.painting import FINER, View, paint_view
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.rtstruct.displayed import Color, Displayed, default_color
-from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed, polygons_in
+from drawcli.core.rtstruct.enclosed_area import find_enclosed
+from drawcli.core.rtstruct.outline_shapes import TooComplex, polygons_in
 
 if TYPE_CHECKING:
     from PIL import Image

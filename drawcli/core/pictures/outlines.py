@@ -52,6 +52,7 @@ class Outlines:
         self.name = look.name
         self.color = look.color
         self._across = frame.images.index(2)
+        self._ends: dict[float, tuple[Floats, Indices]] = {}
         self.polygons = [
             frame.from_patient(points) for points in contours if len(points) >= _FEWEST_POINTS
         ]
@@ -89,8 +90,11 @@ class Outlines:
     @cached_property
     def _areas(self) -> Floats:
         """The area of each polygon, mm2."""
-        flat = [points[:, self._flat].T for points in self.polygons]
-        return np.array([abs(float(u @ np.roll(v, -1) - v @ np.roll(u, -1))) / 2 for u, v in flat])
+        counts = np.array([len(points) for points in self.polygons])
+        begin, end, _ = self._edges
+        across, down = self._flat
+        turns = begin[across] * end[down] - begin[down] * end[across]
+        return np.asarray(np.abs(np.add.reduceat(turns, np.cumsum(counts) - counts)) / 2)
 
     @cached_property
     def _flat(self) -> tuple[int, int]:
@@ -181,6 +185,13 @@ class Outlines:
         order = np.lexsort((at, level[hit]))
         return level[hit][order], at[order]
 
+    def _with_ends(self, gap: float) -> tuple[Floats, Indices]:
+        """Return `_with_ends` of its levels; the distance of slices is that of the images."""
+        if gap not in self._ends:
+            heights, which = _with_ends(self._levels[0], gap)
+            self._ends[gap] = heights, np.array(which)
+        return self._ends[gap]
+
     def _cut_length(self, normal: int, position: float) -> float:
         _, at = self._crossings(normal, position)
         return float((at[1::2] - at[::2]).sum())  # each level has an even number of crossings
@@ -196,13 +207,14 @@ class Outlines:
         level, at = self._crossings(plane.normal, position)
         if not len(at):
             return
-        heights, which = _with_ends(self._levels[0], gap)
+        heights, which = self._with_ends(gap)
         fine = max(_FINEST_MM, float(np.ptp(at)) / _MOST_POINTS)
         reach = _ROUNDED * gap
         grid = np.arange(at.min() - reach, at.max() + reach + fine, fine)
-        cut, first = np.unique(level, return_index=True)
+        first = np.flatnonzero(np.diff(level, prepend=-1))
         field = np.full((len(heights), len(grid)), -reach)
-        field[np.flatnonzero(np.isin(which, cut))] = _depth(grid, at, first).clip(-reach, reach)
+        rows = np.flatnonzero(which >= 0)[level[first]]
+        field[rows] = _depth(grid, at, first).clip(-reach, reach)
         other = 3 - plane.normal - self._across
         for line in contour_generator(grid, heights, field).lines(0.0):
             points = np.asarray(line)

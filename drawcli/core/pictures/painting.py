@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from math import ceil, floor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -190,9 +191,31 @@ class _Inks(NamedTuple):
 
 
 def _write(
-    pen: "ImageDraw.ImageDraw", place: tuple[float, float], text: str, anchor: str, inks: _Inks
+    pen: "ImageDraw.ImageDraw", place: tuple[int, int], text: str, anchor: str, inks: _Inks
 ) -> None:
-    pen.text(place, text, inks.ink, inks.font, anchor, stroke_width=1, stroke_fill=inks.rim)
+    for (mask, (left, top)), ink in zip(
+        _masks(text, anchor, inks.font), inks[1:][::-1], strict=True
+    ):
+        pen.bitmap((place[0] + left, place[1] + top), mask, ink)
+
+
+@lru_cache(maxsize=1024)
+def _masks(
+    text: str, anchor: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
+) -> "tuple[tuple[Image.Image, tuple[int, int]], ...]":
+    """Return where a text covers a picture, and where that lies from its anchor: rim, then ink."""
+    from PIL import Image, ImageDraw
+
+    found = []
+    for rim in (1, 0):
+        box = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox(
+            (0, 0), text, font, anchor, stroke_width=rim
+        )
+        left, top, right, bottom = floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])
+        mask = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(mask).text((-left, -top), text, 255, font, anchor, stroke_width=rim)
+        found.append((mask, (left, top)))
+    return tuple(found)
 
 
 @cache
