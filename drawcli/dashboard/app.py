@@ -39,6 +39,8 @@ from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live, Stamped
 from drawcli.dashboard.find.finder import Finder
 from drawcli.dashboard.find.routes import find_routes
+from drawcli.dashboard.group.pages import group_routes
+from drawcli.dashboard.group.reader import GroupReader
 from drawcli.dashboard.pages.jobs import job, jobs, jobs_csv, takes_long
 from drawcli.dashboard.pages.login import (
     finish_login,
@@ -75,7 +77,8 @@ from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.dashboard.viewer.routes import viewer_routes
 from drawcli.dashboard.volumes import Volumes
 from drawcli.errors import DrawcliError, LedgerError
-from drawcli.operations.metrics import metrics_text
+from drawcli.operations.cluster.metrics import group_gauges
+from drawcli.operations.metrics import metrics_text, text_of
 from drawcli.operations.verdict.findings import Level, SiteFinding, SiteVerdict
 from drawcli.system.limits import PAGE_STREAMS
 
@@ -129,6 +132,7 @@ def routes() -> list[BaseRoute]:
         Route("/settings", settings),
         *editing_routes(),
         *record_routes(tables),
+        *group_routes(tables),
         Route("/login", login),
         Route("/login", submit_login, methods=["POST"]),
         Route(START_PATH, start_login),
@@ -216,6 +220,7 @@ def _parts(
         runs=runs,
         statistics=StatisticsReader(site, finder.series),
         chain=VerifiedChain(site.ctx.audit),
+        group=GroupReader(site),
     )
 
 
@@ -240,7 +245,10 @@ def health(request: Request) -> Response:
 
 def metrics(request: Request) -> Response:
     """Return the metrics of the site for Prometheus."""
-    site = parts_of(request).site
+    parts = parts_of(request)
+    site = parts.site
     with site.lock:
         text = metrics_text(site.ctx)
+    if parts.group.is_on:
+        text += text_of(group_gauges(parts.group.sites(), site.now))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -1,6 +1,6 @@
 """The pages in the navigation: the main ones in a row, those of the site under one heading."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from drawcli.dashboard.access.rights import Right, Visitor
@@ -36,6 +36,8 @@ SITE_PAGES: Final = (
     PageLink("/audit", "Audit"),
     PageLink("/notifications", "Notifications"),
     PageLink("/users", "Users"),
+    PageLink("/cluster", "Machines"),
+    PageLink("/group", "Group"),
 )
 
 
@@ -52,9 +54,10 @@ class Navigation(NamedTuple):
         return any(one.to == self.here for one in self.site_pages)
 
 
-def navigation_of(path: str, visitor: Visitor) -> Navigation:
-    """Return the navigation of an address, for a visitor."""
-    pages, site_pages = _listed(PAGES, visitor), _listed(SITE_PAGES, visitor)
+def navigation_of(path: str, visitor: Visitor, hidden: Collection[str] = ()) -> Navigation:
+    """Return the navigation of an address, for a visitor; without the pages that are `hidden`."""
+    shown = [one for one in SITE_PAGES if one.to not in hidden]
+    pages, site_pages = _listed(PAGES, visitor), _listed(shown, visitor)
     here = next((one.to for one in (*pages, *site_pages) if one.has(path)), "")
     return Navigation(pages, site_pages, here)
 

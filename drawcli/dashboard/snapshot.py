@@ -10,9 +10,9 @@ from threading import RLock
 from typing import Final
 
 from drawcli.adapters.datastore.rule_header import header_of
-from drawcli.adapters.ledger.archive import ArchiveEntry
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.ledger import ArchiveEntry
 from drawcli.core.rules.decision import decide
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
 from drawcli.operations.doctor.outcome import CheckContext
@@ -30,7 +30,7 @@ DAYS: Final = 14  # of the overview's report
 _MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
 _MOST_MONTHS: Final = 4  # of the archive, kept in memory
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, ...]
 _FileStamp = tuple[int, int] | None
 
 
@@ -93,7 +93,7 @@ class SiteReader:
     @property
     def health(self) -> RunHealth:
         """The health of the runs."""
-        return RunHealth.of_site(self.ctx.settings)._replace(zone=None)
+        return RunHealth.of_site(self.ctx.settings, self.ctx.ledger.shared)._replace(zone=None)
 
     def verdict(self) -> SiteVerdict:
         """Return the verdict on the site."""
@@ -123,7 +123,7 @@ class SiteReader:
         with self.lock:
             stamp = self.ctx.ledger.stamp
             if self._snapshot is None or self._snapshot.stamp != stamp:
-                jobs = self.ctx.ledger.jobs()
+                jobs = self.ctx.ledger.jobs_kept()
                 archive = self.ctx.ledger.archive
                 self._snapshot = Snapshot(
                     stamp=stamp,

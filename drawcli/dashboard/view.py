@@ -23,6 +23,7 @@ from drawcli.dashboard.editing.files import SeenTexts
 from drawcli.dashboard.editing.trials import TrialRuns
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.find.finder import Finder
+from drawcli.dashboard.group.reader import GroupReader
 from drawcli.dashboard.local_time import (
     both_times,
     local_seconds,
@@ -71,6 +72,7 @@ class PageParts:
     runs: RunStarter
     statistics: StatisticsReader
     chain: VerifiedChain
+    group: GroupReader
 
 
 def parts_of(request: Request) -> PageParts:
@@ -92,7 +94,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
         "investigate": parts.qa.noted(INVESTIGATE),
-        "nav": navigation_of(request.url.path, visitor),
+        "nav": navigation_of(request.url.path, visitor, _hidden(parts)),
         "may_act": visitor.may(Right.ACT),
         "may_edit": visitor.may(Right.EDIT),
         "identify": identify,
@@ -106,7 +108,13 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "series_text": parts.find.series.of,
         "patient": parts.site.patient if identify else None,
     }
-    return bare_page(request, file, status=status, **around, **facts)
+    return bare_page(request, file, status=status, **(around | facts))
+
+
+def _hidden(parts: PageParts) -> set[str]:
+    """Return the pages that a site with one machine, or without a group, does not have."""
+    machines, group = bool(parts.site.ctx.settings.ledger), parts.group.is_on
+    return {to for to, there in (("/cluster", machines), ("/group", group)) if not there}
 
 
 def login_page(

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.adapters.ledger.archive import Archive
+from drawcli.adapters.ledger import FileLedger
+from drawcli.adapters.ledger.archive import FileArchive
 from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.records.statistics_reader import StatisticsReader
@@ -101,10 +102,11 @@ def test_a_month_of_the_archive_is_read_while_others_use_the_ledger(
     shown = SiteReader(ctx, lambda: pytest.fail("it is only read"), site.config)
     days = (NOON, NOON - timedelta(days=200))
     jobs = [Job(id=f"feedfacecafe-{n}", state=State.DONE, since=at) for n, at in enumerate(days, 1)]
+    assert isinstance(ctx.ledger, FileLedger)
     ctx.ledger.archive.store(jobs)
-    slow, quick, old = Slow(), Archive.of_month, f"{days[1]:%Y-%m}"
+    slow, quick, old = Slow(), FileArchive.of_month, f"{days[1]:%Y-%m}"
     monkeypatch.setattr(
-        Archive,
+        FileArchive,
         "of_month",
         lambda archive, month: slow() if month == old else quick(archive, month),
     )

@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from drawcli.adapters.site_status.asked import PATH as SUMMARY_PATH
 from drawcli.dashboard.access.auth import SEE_OTHER, Authenticator, address_of
 from drawcli.dashboard.access.rate_limit import network_counters
 from drawcli.dashboard.access.request_guard import EDITING
 
 METRICS_PATH: Final = "/metrics"
 HEALTH_PATH: Final = "/health"
-_FOR_PROGRAMS: Final = (METRICS_PATH, HEALTH_PATH)  # the only paths that accept a bearer token
+_FOR_PROGRAMS: Final = (METRICS_PATH, HEALTH_PATH, SUMMARY_PATH)  # with a bearer token
 LIVE_PATH: Final = "/live"
 REFRESH_HEADER: Final = "x-refresh"  # of what the script asks by itself: its user may be away
 LOGIN_AGAIN: Final = f"{EDITING}login"  # with a form that was sent after the session had ended

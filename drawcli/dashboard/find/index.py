@@ -17,6 +17,7 @@ from drawcli.core.series.crosswalk import Crosswalk, read_identity
 from drawcli.dashboard.find.cases import PatientCase, PatientQuery, case_of
 from drawcli.dashboard.snapshot import SiteReader, Stamp
 from drawcli.errors import DrawcliError, JobError
+from drawcli.pipeline.cluster.reading import look_at_all
 from drawcli.system.threads import call_with_timeout
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class PatientIndex:
 
 def _vaults(ctx: "Context") -> Iterable[tuple[str, int]]:
     """Yield the jobs that have a vault, and its time in ns."""
+    look_at_all(ctx)
     for job in ctx.work.job_ids():
         try:
             yield job, ctx.work.file(job, VAULT).stat().st_mtime_ns

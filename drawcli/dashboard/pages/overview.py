@@ -61,15 +61,17 @@ def overview(request: Request) -> Response:
     setup, controls = site.setup(), controls_of(parts_of(request))
     unmatched = snapshot.overview.counts[State.UNMATCHED]
     now = Possible(visitor_of(request), unmatched, controls.is_running)
+    verdict = site.verdict()  # once: what is true may change before the page is drawn
     return page(
         request,
         "overview.html",
+        verdict=verdict,
         sentences=list(site.health.sentences(site.now)),
         flow=_counts(snapshot, _FLOW),
         others=_counts(snapshot, _OTHER_STATES),
         setup=setup,
         by_step={step.name: of_step(step, now) for step in setup},
-        by_finding={one.code: of_finding(one, setup, now) for one in site.verdict().findings},
+        by_finding={one.code: of_finding(one, setup, now) for one in verdict.findings},
         controls=controls,
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,

@@ -8,9 +8,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
-from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.tokens import claims_of
@@ -23,6 +21,7 @@ from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
 from drawcli.operations.setting_texts import setting_text
+from drawcli.pipeline.cluster.tokens import are_at_hand
 from drawcli.system.durations import duration
 from drawcli.system.records import Record
 
@@ -74,7 +73,7 @@ def checkup(request: Request) -> Response:
 
 def _unseen(site: SiteReader) -> list[str]:
     """Return the checks that would write a file or start a command."""
-    in_file = isinstance(site_tokens(site.ctx.settings), TokenFile)
+    in_file = are_at_hand(site.ctx.settings)
     return ["delivery", "old studies"] if in_file else ["delivery", "old studies", "token"]
 
 
@@ -101,7 +100,7 @@ def settings(request: Request) -> Response:
 def _tokens(site: SiteReader) -> list[tuple[str, str]]:
     """Return facts about the tokens, without the tokens."""
     store = site.ctx.tokens
-    if not isinstance(store, TokenFile):
+    if not are_at_hand(site.ctx.settings):
         source = "a command or the keyring of the system"
         return [("where", f"{source}; run 'drawcli token status' to check them")]
     try:

@@ -10,7 +10,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from drawcli.adapters.state.audit_log import Actor
-from drawcli.adapters.state.pause import Pause, end_pause, paused, read_pause, write_pause
+from drawcli.adapters.state.pause import (
+    Pause,
+    end_pause,
+    paused,
+    read_pause,
+    stored_pause,
+    write_pause,
+)
 from drawcli.adapters.state.progress import ProgressState
 from drawcli.adapters.state.workdir import RunOwner
 from drawcli.dashboard.access.auth import SEE_OTHER, verified_form
@@ -82,19 +89,21 @@ async def resume(request: Request) -> Response:
 
 def _pause(site: SiteReader, reason: str, by: str) -> None:
     state_dir, who = site.ctx.settings.state_dir, Actor.present()
-    before = read_pause(state_dir)
+    shared = site.ctx.ledger.shared
+    before = stored_pause(state_dir, shared)
     after = paused(before, reason, by or who.user, who.host, site.now)
     if after != before:
         site.record(by, "pause")
-        write_pause(state_dir, after)
+        write_pause(state_dir, after, shared)
         _log.info("step=pause outcome=paused from=page")
 
 
 def _resume(site: SiteReader, by: str) -> None:
     state_dir = site.ctx.settings.state_dir
-    if read_pause(state_dir) is not None:
+    shared = site.ctx.ledger.shared
+    if read_pause(state_dir, shared) is not None:
         site.record(by, "resume")
-        end_pause(state_dir)
+        end_pause(state_dir, shared)
         _log.info("step=pause outcome=resumed from=page")
 
 

@@ -189,5 +189,6 @@ def test_on_a_phone_without_script_the_same_is_done(browser: "Browser", named: N
 
 def fits(page: "Page") -> bool:
     """Return whether a page needs no scrolling to the side, by the width of its screenshot."""
+    page.wait_for_load_state()  # a click ends before the page has its style
     with Image.open(io.BytesIO(page.screenshot(full_page=True))) as image:
         return image.width == PHONE["width"]

@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 from starlette.testclient import TestClient
 
-from drawcli.adapters.ledger.archive import Archive
+from drawcli.adapters.ledger.archive import FileArchive
 from drawcli.core.jobs.columns import STATUS
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rules.conditions import RuleHeader
@@ -67,14 +67,14 @@ def test_the_archive_is_read_once_and_again_when_it_changes(
     client: TestClient, ctx: Context, month: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    of_month = Archive.of_month
+    of_month = FileArchive.of_month
 
-    def reading(archive: Archive, month: str) -> Iterator[Job]:
+    def reading(archive: FileArchive, month: str) -> Iterator[Job]:
         if archive is not ctx.ledger.archive:  # which the overview uses
             read.append(month)
         return of_month(archive, month)
 
-    monkeypatch.setattr(Archive, "of_month", reading)
+    monkeypatch.setattr(FileArchive, "of_month", reading)
     for _ in range(3):
         client.get("/jobs?days=30")
     first = len(read)

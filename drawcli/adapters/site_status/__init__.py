@@ -1,0 +1,1 @@
+"""The status of other sites: files that they push, and pages that are asked."""

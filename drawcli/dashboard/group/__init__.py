@@ -1,0 +1,1 @@
+"""The group of sites, and the machines of this one."""

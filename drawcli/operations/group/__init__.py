@@ -1,0 +1,1 @@
+"""The group view: many sites on one page."""
