@@ -8,7 +8,7 @@ from typing import Final
 
 _REASON: Final = re.compile(r"\| (`.+?`) \| (.+) \| (.+) \| (.+) \|")
 _CODE: Final = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`")
-_ROW: Final = re.compile(r"\| `([a-z_.]+)` \|(?:.*\|)? (.+) \|")
+_ROW: Final = re.compile(r"\| `([a-z0-9_.]+)` \|(?:.*\|)? (.+) \|")
 _COMMAND: Final = re.compile(r"`(drawcli [^`]+)`")
 _LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 

@@ -1,6 +1,6 @@
 """Reading of image files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from io import SEEK_END, BytesIO
 from itertools import takewhile
@@ -12,6 +12,7 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, ascii_text, 
 from drawcli.core.dicom.streaming import check_trailing_elements, end_of_fragments, read_or_convert
 from drawcli.core.series.burned_in import PixelLayout
 from drawcli.errors import SeriesRefused, SourceUnsettled
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import CHUNK
 
 _META_START: Final = 132  # after the preamble and its prefix
@@ -45,8 +46,8 @@ def sending_title(path: str) -> str:
         for element in takewhile(lambda element: element.tag >> 16 == _META_GROUP, meta):
             if element.tag == _SOURCE_TITLE and beginning[:_META_START].endswith(b"DICM"):
                 return ascii_text(beginning[element.value : element.end]).strip()
-    except (OSError, NotDicom, Incomplete):
-        pass
+    except (OSError, NotDicom, Incomplete) as err:
+        raise_shortage(err)
     return ""
 
 
@@ -71,7 +72,10 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
     except (NotDicom, Incomplete) as err:
         stream.close()
         text = str(err) or "the file ends inside its header"
-        raise SeriesRefused(f"a file of the series cannot be de-identified: {text}") from None
+        raise SeriesRefused(
+            f"a file of the series cannot be de-identified: {text}",
+            hint="Look at the files, and export the series again.",
+        ) from None
     except OSError as err:
         stream.close()
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
@@ -141,6 +145,22 @@ def _behind_fragments(stream: IO[bytes], offset: int) -> int:
         raise SeriesRefused(text, code="truncated") from None
     except NotDicom as err:
         raise SeriesRefused(str(err)) from None
+
+
+class CheckedPixels:
+    """Pieces of pixel data, whose CRC-32 is known when all have been taken."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.crc32 = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces."""
+        from isal import isal_zlib
+
+        for piece in self._pieces:
+            self.crc32 = isal_zlib.crc32(piece, self.crc32)
+            yield piece
 
 
 def pixel_crc32(stream: IO[bytes], header: Header) -> int:

@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
-from threading import Thread
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.file_names import may_be_image
 from drawcli.core.series.image_file import UNREAD, File, read_stream
 from drawcli.errors import SILENT, OutOfReach
+from drawcli.system.failures import raise_shortage
 from drawcli.system.platforms import pseudo_devices
+from drawcli.system.threads import call_with_timeout
 
 OUR_TEMPORARY: Final = ".drawcli-"
 NO_SIZE: Final = -1  # of a file that cannot be read
@@ -128,30 +130,29 @@ def read_images(paths: Iterable[Path]) -> Walk:
     return walk
 
 
-def check_folder(folder: Path, limit_seconds: float | None = None) -> None:
+def check_folder(folder: Path, limit_seconds: float = inf) -> None:
     """Raise OutOfReach if a folder of the datastore cannot be listed, or not in time.
 
     A call to a hanging share cannot be interrupted, so a thread makes it, and is abandoned if it
     takes too long.
     """
-    errors: list[OSError] = []
-    thread = Thread(target=_list, args=(folder, errors), daemon=True)
-    thread.start()
-    thread.join(limit_seconds)
-    if thread.is_alive():
+    try:
+        call_with_timeout(lambda: _list(folder), limit_seconds)
+    except TimeoutError:
         raise OutOfReach(
             f"the datastore {folder} does not answer",
             code=SILENT,
             hint="Check the file server and the mount; the limit is scan.answer_seconds.",
-        )
-    for err in errors:
+        ) from None
+    except OSError as err:
+        raise_shortage(err)
         is_missing = isinstance(err, FileNotFoundError | NotADirectoryError)
         text = "does not exist" if is_missing else f"cannot be read: {err.strerror}"
         raise OutOfReach(
             f"the datastore {folder} {text}",
             code="datastore-missing",
             hint="Mount it, or correct 'datastore' in drawcli.yaml.",
-        )
+        ) from None
 
 
 def is_silent(folder: Path, limit_seconds: float) -> bool:
@@ -163,11 +164,8 @@ def is_silent(folder: Path, limit_seconds: float) -> bool:
     return False
 
 
-def _list(folder: Path, errors: list[OSError]) -> None:
-    try:
-        os.scandir(folder).close()
-    except OSError as err:
-        errors.append(err)
+def _list(folder: Path) -> None:
+    os.scandir(folder).close()
 
 
 def walk_folders(
@@ -235,7 +233,8 @@ def read_file(path: str, listed: File) -> Slice | str:
 
 
 def reason_of(err: OSError) -> str:
-    """Return the named reason why a file could not be read."""
+    """Return the named reason why a file could not be read; raise what says nothing of the file."""
+    raise_shortage(err)
     return _ERRORS.get(err.errno or 0, "unreadable-file")
 
 

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Final, Self
 
@@ -25,6 +26,11 @@ _END_LENGTH: Final = 22  # bytes
 _LONGEST_END: Final = _END_LENGTH + 0xFFFF  # with the longest comment
 _FAR_END: Final = b"PK\x06\x06"
 _FAR_ENDS: Final = 56 + 20  # bytes of the ZIP64 record and its locator, before the other record
+# Errors of zipfile on damaged bytes; for an offset before the beginning OSError (EINVAL).
+_DAMAGE: Final = (
+    *(zipfile.BadZipFile, zlib.error, EOFError),
+    *(NotImplementedError, UnicodeError, OverflowError),
+)
 _UNSAFE: Final = "zip-unsafe"
 _DAMAGED: Final = "zip-damaged"
 _BY_HAND: Final = "Unpack it with a tool you trust, and pass the folder to drawcli."
@@ -66,10 +72,8 @@ class Zip:
         """
         with path.open("rb") as stream:
             _check_directory(stream, bounds)
-            try:
+            with _refusing_damage():
                 archive = zipfile.ZipFile(stream)
-            except (zipfile.BadZipFile, NotImplementedError, UnicodeError, OverflowError):
-                raise _damaged() from None
             with archive:
                 _check_members(archive.infolist(), path.stat().st_size, bounds)
                 yield cls(archive, path)
@@ -77,11 +81,8 @@ class Zip:
     @contextmanager
     def reading(self, member: str) -> Iterator[IO[bytes]]:
         """Open a member; raise SeriesRefused if it is damaged."""
-        try:
-            with self._archive.open(self.members[member]) as stream:
-                yield stream
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError):
-            raise _damaged() from None
+        with _refusing_damage(), self._archive.open(self.members[member]) as stream:
+            yield stream
 
     def unpack(self, member: str, target: Path) -> None:
         """Write a member to a new file, durably; raise SeriesRefused if it is damaged."""
@@ -102,6 +103,19 @@ def is_zip(path: Path) -> bool:
     """Return whether a file begins like a zip; raise OSError if it cannot be read."""
     with path.open("rb") as stream:
         return stream.read(len(_BEGINS[0])) in _BEGINS
+
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """Raise SeriesRefused for each error that damaged bytes cause in zipfile."""
+    try:
+        yield
+    except _DAMAGE:
+        raise _damaged() from None
+    except OSError as err:
+        if err.errno != EINVAL:
+            raise
+        raise _damaged() from None
 
 
 def _files_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -149,6 +163,8 @@ def _check_members(members: list[zipfile.ZipInfo], packed: int, bounds: Bounds) 
 
 
 def _check_member(info: zipfile.ZipInfo) -> None:
+    if not info.orig_filename:
+        raise _damaged()
     if info.flag_bits & _ENCRYPTED:
         raise _unsafe("a member is encrypted")
     if info.compress_type not in _PACKINGS:

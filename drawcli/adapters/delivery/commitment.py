@@ -24,6 +24,7 @@ from drawcli.adapters.delivery.target import Delivery
 from drawcli.adapters.dicom_network.commitments import CommitmentAssociation, CommitmentFolder
 from drawcli.adapters.dicom_network.report_listener import ReportListener
 from drawcli.errors import COMMITMENT, NeedsPerson, TryLater
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 
 MOST_FAILURES: Final = 2  # reports that the file is not kept; then a person is asked
@@ -51,8 +52,8 @@ class PendingCommitment:
             if plain["sha256"] == sha256:
                 texts = str(plain["transaction"]), str(plain["said"])
                 return cls(sha256, *texts, int(plain["failures"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise_shortage(err)
         return cls(sha256)
 
     def write(self, path: Path) -> None:
@@ -144,6 +145,7 @@ class Commitment:
             said = store()
             pending = replace(pending, transaction=f"2.25.{uuid.uuid4().int}", said=said)
             pending.write(path)
+            delivery.kept()
         self.reports.begin(pending.transaction, instance)
         result = self.reports.result(pending.transaction)
         if result is None:

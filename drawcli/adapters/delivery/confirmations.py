@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 
 RECORD: Final = "deliveries.json"  # in the work folder
@@ -46,5 +47,6 @@ class Confirmations:
                 for name, entry in entries
                 if entry["sha256"] == self._sha256
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+            raise_shortage(err)
             return {}

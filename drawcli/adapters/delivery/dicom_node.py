@@ -20,7 +20,7 @@ from drawcli.adapters.delivery.judgement import (
     header_of,
 )
 from drawcli.adapters.delivery.sendings import RECORD, Sendings, record_of
-from drawcli.adapters.delivery.target import Delivery, Remark
+from drawcli.adapters.delivery.target import Delivery, Remark, keep_nothing
 from drawcli.adapters.dicom_network.association import Association, Deadlines
 from drawcli.core.delivery.commitment import PUSH_MODEL
 from drawcli.core.dicom import tags
@@ -95,7 +95,9 @@ class DicomNode:
 
     def send(self, delivery: Delivery) -> str:
         """Send a structure set; return a report, or the warning of the node."""
-        store = partial(self.store, delivery.data, delivery.work_folder / self.record)
+        store = partial(
+            self.store, delivery.data, delivery.work_folder / self.record, delivery.kept
+        )
         if said := store() if self.commitment is None else self._committed(delivery, store):
             return f"warning: {self.describe()} {said}"
         return f"sent to {self.describe()}"
@@ -129,7 +131,7 @@ class DicomNode:
         except NodeTrouble as err:
             raise self.judge.away(str(err), err.hint) from None
 
-    def store(self, data: bytes, record: Path) -> str:
+    def store(self, data: bytes, record: Path, kept: Callable[[], None] = keep_nothing) -> str:
         """Send a file; return the warning of the node, or "".
 
         Parameters
@@ -138,6 +140,8 @@ class DicomNode:
             The bytes of the delivered file.
         record
             The file that records which files of the job the node may have.
+        kept
+            Called after each change of that file.
 
         Raises
         ------
@@ -148,7 +152,7 @@ class DicomNode:
         """
         self.judge.check_reachable()
         header = header_of(data)
-        sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.node)
+        sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.node, kept)
         had_before = sendings.are_only(sha256)
         offers = offers_for(header.text(tags.SOPClassUID), header.transfer_syntax)
         association = self._associated(offers)

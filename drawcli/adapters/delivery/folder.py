@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from drawcli.adapters.delivery.target import Delivery
 from drawcli.errors import DELIVERY, FolderSilent, NeedsPerson, TryLater
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import rename_if_free, report_disk_full, sha256_of
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND
@@ -197,7 +198,8 @@ def check_writable(folder: Path) -> None:
 
 
 def closed(err: OSError) -> str:
-    """Return the reason why a folder cannot be written, as a predicate."""
+    """Return the reason why a folder cannot be written, as a predicate; raise a shortage."""
+    raise_shortage(err)
     return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"
 
 

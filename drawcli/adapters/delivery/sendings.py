@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from drawcli.adapters.delivery.target import keep_nothing
 from drawcli.core.protocol.dicom_address import Node
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 
 RECORD: Final = "node.json"  # in the work folder: which files of the job the node may have
@@ -29,6 +32,7 @@ class Sendings:
 
     path: Path
     node: Node | str  # or the address of a DICOMweb target
+    kept: Callable[[], None] = keep_nothing  # after each change
 
     def include(self, sha256: str) -> bool:
         """Return whether a file was sent to this node before."""
@@ -54,9 +58,11 @@ class Sendings:
         try:
             plain = json.loads(path.read_bytes())
             return set(map(str, plain["sha256"])) if plain["node"] == str(self.node) else set()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise_shortage(err)
             return set()
 
     def _write(self, digests: set[str]) -> None:
         plain = {"node": str(self.node), "sha256": sorted(digests)}
         write_durably(self.path, json.dumps(plain).encode("ascii"))
+        self.kept()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drawcli.adapters.delivery.judgement import TargetJudge, header_of
 from drawcli.adapters.delivery.sendings import Sendings, record_of
-from drawcli.adapters.delivery.target import Delivery, Remark
+from drawcli.adapters.delivery.target import Delivery, Remark, keep_nothing
 from drawcli.adapters.dicom_web.web_client import (
     Answer,
     WebFailure,
@@ -141,11 +141,11 @@ class StowTarget:
 
     def send(self, delivery: Delivery) -> str:
         """Send a structure set; return a report, or the warning of the archive."""
-        if said := self.store(delivery.data, delivery.work_folder / self.record):
+        if said := self.store(delivery.data, delivery.work_folder / self.record, delivery.kept):
             return f"warning: {self.describe()} {said}"
         return f"sent to {self.describe()}"
 
-    def store(self, data: bytes, record: Path) -> str:
+    def store(self, data: bytes, record: Path, kept: Callable[[], None] = keep_nothing) -> str:
         """Send a file; return the warning of the archive, or "".
 
         Raises
@@ -157,7 +157,7 @@ class StowTarget:
         """
         self.judge.check_reachable()
         header = header_of(data)
-        sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.url)
+        sha256, sendings = hashlib.sha256(data).hexdigest(), Sendings(record, self.url, kept)
         had_before = sendings.are_only(sha256)
         try:
             answer = self._posted(data, lambda: sendings.add(sha256))

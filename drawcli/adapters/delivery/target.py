@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
+def keep_nothing() -> None:
+    """Do nothing: the work folder is of this machine only."""
+
+
 class Destination(NamedTuple):
     """The file of a delivered structure set; both names may identify the patient."""
 
@@ -27,6 +31,7 @@ class Delivery:
     destination_in: Callable[[Path | None], Destination]  # of a folder's pattern; None: beside
     sender: Callable[[], str]  # AE title that sent the images; "" if it is not known
     work_folder: Path  # of the job; a target may keep a record in it
+    kept: Callable[[], None] = keep_nothing  # after each change of such a record
 
 
 class Remark(NamedTuple):

@@ -36,6 +36,7 @@ from drawcli.core.dicom.upper_layer import (
     parse_fragments,
 )
 from drawcli.core.protocol.dicom_address import Node
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import make_private, write_durably
 from drawcli.system.limits import NODE_ANSWER_BYTES, NODE_REPORT_SECONDS
 
@@ -99,7 +100,8 @@ class CommitmentFolder:
             result = plain["result"]
             is_whole = plain["transaction"] == transaction and isinstance(plain["instance"], str)
             return plain if is_whole and (result is None or type(result) is int) else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise_shortage(err)
             return None
 
     def _write(self, transaction: str, plain: dict[str, Any]) -> None:

@@ -201,9 +201,8 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
         return None
     shape = "a list, each entry with '- '" if kind is list else "entries by name"
     if not isinstance(data, dict) or name not in data:
-        near = next(
-            (key for key in data or () if isinstance(data, dict) and suggest(key, [name])), ""
-        )
+        keys = data if isinstance(data, dict) else ()
+        near = next((key for key in keys if suggest(key, [name])), "")
         instead = f"; found '{near}' instead" if near else "; the file begins with it"
         problems.append(f"{document.place((near,))}: '{name}:' is missing{instead}")
         return None

@@ -16,6 +16,7 @@ from drawcli.adapters.scan_index.index import ScanIndex
 from drawcli.adapters.scan_index.keys import Damaged, Keys
 from drawcli.errors import AnotherRun
 from drawcli.system.files import PRIVATE
+from drawcli.system.platforms import has_file_size_limit
 
 FILE_NAME: Final = "scan-index.sqlite"
 _FORMAT: Final = f"6 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
@@ -172,6 +173,10 @@ def _is_broken(err: sqlite3.DatabaseError) -> bool:
 
 
 def _as_disk_error(err: sqlite3.DatabaseError, path: Path) -> OSError:
-    full = getattr(err, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    number = errno.ENOSPC if full else errno.EIO
+    code = getattr(err, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_CANTOPEN:
+        os.close(os.open(path, os.O_RDWR))  # raises what SQLite does not say
+    number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO
+    if code == sqlite3.SQLITE_IOERR and has_file_size_limit():
+        number = errno.EFBIG  # which SQLite does not say, either
     return OSError(number, os.strerror(number), str(path))

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from drawcli.config.load import Settings
 
 
-def site_tokens(settings: "Settings") -> "TokenStore":
-    """Return the token store of a site: a file, a command, or the system's keyring."""
+def own_tokens(settings: "Settings") -> "TokenStore":
+    """Return the token store of this machine: a file, a command, or the system's keyring."""
     server, beside = settings.server, settings.state_dir / "token"
     if not server.token_command and not server.token_keyring:
         return TokenFile(server.token_file)

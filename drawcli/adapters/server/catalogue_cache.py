@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue
 from drawcli.errors import UsageError
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 
 _NAME: Final = "catalogue.json"
@@ -46,7 +47,8 @@ def load_catalogue(state_dir: Path) -> Catalogue | None:
     try:
         plain = json.loads((state_dir / _NAME).read_bytes())
         at, models = datetime.fromisoformat(plain["at"]), plain["models"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise_shortage(err)
         return None
     if not isinstance(models, list):
         return None

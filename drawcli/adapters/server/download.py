@@ -50,7 +50,8 @@ class Incoming:
         plain = {"accept-encoding": "identity"}  # ranges count bytes as they are sent
         if not self.size:
             return plain
-        same = {"if-range": self._etag} if self._etag.startswith('"') else {}
+        is_strong = self._etag.startswith('"') and self._etag.isascii()  # a request header is ASCII
+        same = {"if-range": self._etag} if is_strong else {}
         return plain | same | {"range": f"bytes={self.size}-"}
 
     def add(self, answer: httpx.Response, deadline: Deadline) -> str:

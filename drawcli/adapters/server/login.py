@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,7 +101,10 @@ class Login:
             if err.code == "server-down" and unanswered is None:  # nothing was sent
                 self._store.pending.end()
             raise
-        if answer.is_client_error and unanswered is None:  # nothing was exchanged
+        is_unchanged = (
+            answer.is_client_error or answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        )
+        if is_unchanged and unanswered is None:  # nothing was exchanged
             self._store.pending.end()
         if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)

@@ -91,7 +91,8 @@ def check_response(answer: httpx.Response, endpoint: str) -> httpx.Response:
     if redirects or code in NO_SUCH_ENDPOINT | _NOT_YOU:
         raise ConfigError(where, code="endpoint", hint=ENDPOINT_HINT)
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
-    raise RequestRefused(f"{text}: {_excerpt(answer.content, secret)}")
+    hint = "Ask the DRAW administrator why the server refuses this request."
+    raise RequestRefused(f"{text}: {_excerpt(answer.content, secret)}", hint=hint)
 
 
 def iter_body(answer: httpx.Response, most: int) -> Iterator[bytes]:

@@ -147,6 +147,8 @@ def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:
     ended = run_program(words, EXCHANGES["token-command"], given)
     if ended.code == 0:
         return ended.output
+    if ended.shortage is not None:
+        raise ended.shortage
     raise ConfigError(
         f"{setting} {ended.why or f'exited with {ended.code}'}",
         code="token-command",

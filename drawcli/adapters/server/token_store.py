@@ -23,6 +23,7 @@ from typing import Final
 
 from drawcli.core.protocol.tokens import Tokens, parse_moment, parse_pair
 from drawcli.errors import ConfigError, TryLater
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import write_durably
 
 _LOCK_SECONDS: Final = 120.0
@@ -60,7 +61,8 @@ class PendingExchange:
             note, *_ = self.path.read_text(encoding="utf-8").splitlines()
             plain = json.loads(note)
             return parse_moment(plain["begun"]) if plain["pair"] == _digest(old) else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise_shortage(err)
             return None
 
     def kept(self, old: Tokens) -> Tokens | None:

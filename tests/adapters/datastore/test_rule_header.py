@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from io import BytesIO
 from itertools import product
@@ -9,9 +9,10 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from drawcli.adapters.datastore import rule_header
+from drawcli.adapters.datastore import compared_files
 from drawcli.adapters.datastore.element_texts import Texts, texts_of_elements, texts_of_file
 from drawcli.adapters.datastore.rule_header import shared_elements
+from drawcli.adapters.datastore.series_elements import SeriesElements
 from drawcli.errors import SourceUnsettled
 from tests.conftest import PELVIS
 from tests.core.files import as_bytes, ct_slice, item
@@ -104,6 +105,15 @@ def test_a_slice_missing_at_matching_is_retried(slices: list[Path]) -> None:
         shared_elements(map(str, slices))
 
     assert "KULKARNEE" not in str(caught.value)
+
+
+def test_each_file_is_read_when_its_path_is_taken(slices: list[Path]) -> None:
+    def vanishing() -> Iterator[str]:
+        for path in slices:
+            yield str(path)
+            path.unlink()
+
+    assert SeriesElements.of(vanishing()).header.values["Modality"] == ("CT",)
 
 
 def decoded_whole(paths: list[Path]) -> tuple[Texts, dict[str, list[tuple[str, ...]]]]:
@@ -201,7 +211,7 @@ def test_only_what_differs_and_is_asked_for_is_decoded(
         decoded.append(data)
         return real(data, explicit=explicit)
 
-    monkeypatch.setattr(rule_header, "texts_of_elements", counted)
+    monkeypatch.setattr(compared_files, "texts_of_elements", counted)
     found = shared_elements(map(str, slices))
 
     assert found.values["Modality"] == ("CT",)

@@ -299,6 +299,7 @@ def test_each_key_of_a_model_is_asked_for(tmp_path: Path, key: str) -> None:
     ("rules", "templates", "told"),
     [
         ("", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with it"),
+        ("3\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with it"),
         ("# nothing\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
         ("- name: a\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
         ("rule: []\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; found 'rule' instead"),

@@ -508,6 +508,7 @@ def test_a_refused_request_quotes_the_beginning_of_the_answer(
     said = str(caught.value)
     assert f"{status}: no such ·[31mmodel ·xxx" in said
     assert said.isprintable()
+    assert caught.value.hint  # what to do
     assert len(said) < 230
     assert len(draw.asked) == 1
 
@@ -645,6 +646,30 @@ def test_a_refresh_that_fails_for_a_while_loses_no_token(
         assert len(draw.answers) == 4  # not asked again in this run
 
     assert tokens.read() == Tokens("access-1", "refresh-1")
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        (ok(status=503), "token-refused"),
+        (ok(status=429), "token-refused"),
+        (httpx.ConnectError("x"), "token-refused"),
+        (ok(status=502), "token-lost"),  # a gateway that has passed the request on
+        (httpx.ReadTimeout("x"), "token-lost"),
+    ],
+)
+def test_a_pair_is_lost_only_if_the_server_may_have_exchanged_it(
+    server: DrawServer, draw: Scripted, package: Path, first: Answer, code: str
+) -> None:
+    draw.answers = [ok(status=401), first]
+    with pytest.raises(ServerUnavailable):
+        CALLS["upload"](server, package)
+
+    draw.answers = [ok(status=401), ok(status=401)]
+    with pytest.raises(ServerRefused) as caught:
+        CALLS["upload"](server, package)
+
+    assert caught.value.code == code
 
 
 def test_a_refresh_has_a_deadline_and_a_late_pair_is_kept(tokens: TokenFile, clock: Clock) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,6 +44,7 @@ class Ranged:
     changes: dict[str, str] = field(default_factory=dict)  # of the headers of a part
     asked: list[str] = field(default_factory=list)  # the ranges
     same: list[str] = field(default_factory=list)  # If-Range
+    tag: bytes = b""  # ETag in place of the usual one
     sent: int = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -50,7 +52,7 @@ class Ranged:
         self.asked.append(wanted)
         self.same.append(request.headers.get("if-range", ""))
         size, digest = len(self.content), hashlib.sha256(self.content).hexdigest()
-        headers = {"etag": f'"{digest[:8]}"'}
+        headers: dict[str, Any] = {"etag": self.tag or f'"{digest[:8]}"'}
         if self.checksum:
             headers["x-file-checksum"] = digest.upper()
         if self.ranges:
@@ -114,6 +116,20 @@ def test_a_broken_download_is_resumed_without_repeated_bytes(
     assert draw.same[1:] == [f'"{digest[:8]}"'] * 2
     assert draw.sent == len(RESULT)
     assert told[-1] == (len(RESULT), len(RESULT))
+
+
+@pytest.mark.parametrize("tag", [b'W/"1"', b'"\xa2"', b"1"])
+def test_an_entity_tag_that_cannot_be_sent_back_is_not(
+    tokens: TokenFile, target: Path, tag: bytes
+) -> None:
+    draw = Ranged(cuts=[HALF], tag=tag)
+
+    with run(draw, tokens) as server:
+        server.download("t", target)
+
+    assert draw.asked == ["", f"bytes={HALF}-"]
+    assert draw.same == ["", ""]
+    assert target.read_bytes() == RESULT
 
 
 def test_the_next_run_resumes_a_broken_download(tokens: TokenFile, target: Path) -> None:

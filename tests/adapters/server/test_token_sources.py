@@ -12,11 +12,11 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import ConfigError
+from drawcli.pipeline.cluster.tokens import site_tokens
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import NOON, Site
 from tests.waiting import wait_until
