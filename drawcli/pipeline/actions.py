@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs import warned
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.jobs.late_changes import CHANGED, cancel_replaced
+from drawcli.core.jobs.ledger import Busy
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE, hint_for, remember_release
 from drawcli.errors import FIRST_RUN, MODEL_CHANGED, JobError, UsageError
@@ -38,7 +38,7 @@ _ASSIGNABLE: Final = frozenset(
 def find_job(name: str, ctx: Context) -> Job:
     """Return the job of an id, of an unambiguous prefix of one, or of a SeriesInstanceUID.
 
-    If a series was sent more than once, return its latest job.
+    If a series was sent more than once, return its latest job. Its files are on this host then.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def find_job(name: str, ctx: Context) -> Job:
         keys = [key.series_key(name.strip()) for key in (ctx.stand_ins, *ctx.retired)]
         wanted = next((key for key in keys if ctx.ledger.of_series(key)), keys[0])
     if (exact := ctx.ledger.get(wanted)) is not None:
-        return exact
+        return ctx.look(exact)
     if len(wanted) < SHORTEST_PREFIX and _IS_PREFIX.fullmatch(wanted):
         raise UsageError(
             f"'{name}' is too short: give at least {SHORTEST_PREFIX} characters of a job's id",
@@ -65,7 +65,7 @@ def find_job(name: str, ctx: Context) -> Job:
             f"'{name}' matches {len(ids)} jobs: {', '.join(ids[:_MOST_LISTED])}{more}",
             hint="Give more of the id.",
         )
-    return max(fits, key=lambda job: job.number)
+    return ctx.look(max(fits, key=lambda job: job.number))
 
 
 def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
@@ -270,7 +270,7 @@ def act_locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
         If a step is working on it.
     """
     try:
-        with ctx.work.job_lock(job.id):
+        with ctx.job_lock(job.id):
             return act(ctx.ledger.get(job.id) or job)
     except Busy:
         raise UsageError(

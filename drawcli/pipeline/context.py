@@ -1,6 +1,6 @@
 """The context of a step: settings, ledger, work folders, keys, rules, server and clock."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,22 +8,25 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import ledger_of
+from drawcli.adapters.state.keys.key_source import site_keys
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
-from drawcli.adapters.state.site_key import read_site_key, retired_keys
-from drawcli.adapters.state.workdir import VAULT, Busy, WorkDir
+from drawcli.adapters.state.site_key import foreign_key
+from drawcli.adapters.state.workdir import VAULT, WorkDir
 from drawcli.core.deid.pseudonyms import StandIns
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.ledger import Busy, Ledger
+from drawcli.core.jobs.shared_files import HostFiles, JobFiles
 from drawcli.errors import (
-    SILENT,
-    ConfigError,
     DiskFull,
-    LedgerError,
+    OutOfReach,
     ServerRefused,
     TryLater,
 )
+from drawcli.pipeline.cluster.images import check_images_here, is_on_this_host
+from drawcli.pipeline.cluster.opening import check_same_site, job_files
 from drawcli.system.mounts_and_locks import check_local_disk
 
 if TYPE_CHECKING:
@@ -59,12 +62,20 @@ class Context:
     purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
     side_of: Path | None = None  # the state_dir of the site, for such a ledger
     by: str | None = None  # the user of the page that acts; None: whoever runs the command
-    _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
+    files: JobFiles = field(default_factory=HostFiles)  # of jobs, shared with other machines
+    silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
 
     @property
     def site_dir(self) -> Path:
         """The state_dir of the site, with its audit log, run log and pause."""
         return self.side_of or self.settings.state_dir
+
+    def jobs_in(self, states: Collection[State], only: str | None = None) -> list[Job]:
+        """Return the open jobs in some states; if one is chosen (`only`), no other job is read."""
+        if only is None:
+            return self.ledger.jobs(states)
+        job = self.ledger.get(only)
+        return [] if job is None or job.state not in states else [job]
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -81,9 +92,9 @@ class Context:
     @cached_property
     def tokens(self) -> "TokenStore":
         """Where the tokens are."""
-        from drawcli.adapters.server import site_tokens
+        from drawcli.pipeline.cluster.tokens import site_tokens
 
-        return site_tokens(self.settings)
+        return site_tokens(self.settings, self.ledger)
 
     @cached_property
     def rulebook(self) -> "Rulebook":
@@ -149,10 +160,10 @@ class Context:
         """
         if job.key_id is None:
             return self.stand_ins
-        for stand_ins in (self.stand_ins, *self.retired):
-            if stand_ins.key_id == job.key_id:
-                return stand_ins
-        raise _foreign_key(self.settings.state_dir)
+        known = {one.key_id: one for one in (self.stand_ins, *self.retired)}
+        if job.key_id not in known:
+            raise foreign_key(self.settings.state_dir)
+        return known[job.key_id]
 
     def check_uploads_welcome(self) -> None:
         """Raise an error if the server does not take uploads; it is asked once per run."""
@@ -172,7 +183,9 @@ class Context:
         return f"{client}_{self.stand_ins_of(job).uid(crosswalk.series_uid)}.zip"
 
     def crosswalk(self, job: Job) -> "Crosswalk":
-        """Return the identity of a job."""
+        """Return the identity of a job; brought to this host if another has made it."""
+        if not self.work.file(job.id, VAULT).exists():
+            self.look(job)
         return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
 
     def images_of(self, job: Job) -> "Crosswalk":
@@ -181,27 +194,36 @@ class Context:
         Raises
         ------
         TryLater
-            If their file server does not answer; it is asked once per run.
+            If their file server does not answer, which is asked once per run, or if they are on
+            another host.
         """
-        from drawcli.adapters.datastore.walk import is_silent
-
         crosswalk = self.crosswalk(job)
-        folder = Path(crosswalk.files[0].path).parent
-        stores = (root for root in self.settings.datastore if root in (folder, *folder.parents))
-        store = next(stores, folder)
-        if store not in self._silent:
-            self._silent[store] = is_silent(store, self.settings.scan.answer_seconds)
-        if self._silent[store]:
-            raise TryLater(
-                "the file server with the images of the series does not answer",
-                code=SILENT,
-                hint="Check the file server and the mount; scan.answer_seconds is the limit.",
-            )
+        check_images_here(job, crosswalk, self)
         return crosswalk
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that has a work folder, by id."""
         return iter(self.ledger.find(self.work.job_ids()))
+
+    @contextmanager
+    def job_lock(self, job_id: str) -> Iterator[None]:
+        """Hold the lock of a job, against other processes and other machines, during a block.
+
+        Raises
+        ------
+        Busy
+            If another process works on it.
+        """
+        with self.work.job_lock(job_id), self.ledger.claim(job_id):
+            self.files.bring(job_id)
+            yield
+
+    def look(self, job: Job) -> Job:
+        """Bring the files of a job to this host to be read, unless a step is at work on it."""
+        if not isinstance(self.files, HostFiles):
+            with suppress(Busy, OutOfReach), self.work.job_lock(job.id):
+                self.files.bring(job.id)  # without shared storage, what is with the job
+        return job
 
     def begin(
         self,
@@ -221,11 +243,13 @@ class Context:
             Copies images that will not stay where they are into the job's work folder.
         """
         try:
-            with self.work.job_lock(job.id):
+            with self.job_lock(job.id):
                 if self.ledger.get(job.id) is not None:
                     return False
                 if crosswalk is not None:
                     self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))
+                    if is_on_this_host(job, crosswalk, self.settings):
+                        self.files.bind(job.id)
                 return bool(self.ledger.add(job))
         except Busy:
             return False
@@ -252,10 +276,9 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
         If the ledger cannot be read.
     """
     check_local_disk(settings.state_dir)
-    stand_ins = StandIns(read_site_key(settings.state_dir))
-    retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
-    with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
-        _check_same_site(ledger, WorkDir(settings.state_dir), (stand_ins, *retired))
+    keys = site_keys(settings)
+    with ExitStack() as opened, ledger_of(settings) as ledger:
+        check_same_site(ledger, WorkDir(settings.state_dir), keys.ring)
 
         def open_server() -> "DrawServer":
             from drawcli.adapters.server.client import DrawServer
@@ -266,30 +289,11 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             settings=settings,
             ledger=ledger,
             work=WorkDir(settings.state_dir),
-            stand_ins=stand_ins,
+            stand_ins=keys.stand_ins,
             open_server=open_server,
-            retired=retired,
+            retired=keys.older,
             now=now,
             progress=Progress(ProgressFile.of(settings.state_dir)),
+            files=job_files(settings, ledger, keys),
         )
         yield ctx
-
-
-def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
-    """Raise an error if the ledger is missing or of another key: all would be sent again."""
-    jobs = ledger.jobs()
-    if not jobs and not ledger.archive.months() and work.has_jobs():
-        raise LedgerError(
-            f"{work.state_dir} has work folders of jobs, but no ledger",
-            hint="Restore ledger.json from a copy, or move the folder 'work' away.",
-        )
-    if {job.key_id for job in jobs} - {None, *(key.key_id for key in ring)}:
-        raise _foreign_key(work.state_dir)
-
-
-def _foreign_key(state_dir: Path) -> ConfigError:
-    return ConfigError(
-        f"{state_dir}: the jobs were made with another site key",
-        code="site-key",
-        hint="Restore that key: without it the series would be sent again under other pseudonyms.",
-    )

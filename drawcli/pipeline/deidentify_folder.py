@@ -32,6 +32,7 @@ from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.pipeline.sent_slices import deidentify_slices, header_as_sent
 from drawcli.pipeline.steps.deidentify import read_replacements
 from drawcli.pipeline.survey import judge_series
+from drawcli.system.failures import raise_if_short
 from drawcli.system.platforms import fsync_folder, is_within
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
@@ -114,6 +115,7 @@ def export(
         except (SeriesRefused, GateBlocked) as err:
             yield ExportedSeries(*facts, refused=err)
         except TryLater as err:
+            raise_if_short(err)
             yield ExportedSeries(*facts, refused=SeriesRefused(str(err), code=err.code))
         else:
             yield ExportedSeries(*facts, folder=folder)
@@ -158,7 +160,11 @@ def compare_image(
     stream, header = open_slice(str(file))
     kind = slice_kind(slice_of(header, path=str(file), size=file.stat().st_size, mtime_ns=0))
     refused = "" if kind.readiness is Readiness.READY else kind.text
-    end = len(header.data) if header.pixels is None else header.pixels.start
+    if header.pixels is None:
+        stream.close()
+        text = refused or "an image without pixels"
+        raise SeriesRefused(f"{file}: {text}", hint="It would not be sent.")
+    end = header.pixels.start
     try:
         with closing(stream):
             known = Replacements.of(header, stand_ins, choices)

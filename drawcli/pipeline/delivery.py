@@ -6,6 +6,7 @@ or, with `use: first`, one of them.
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,10 @@ from drawcli.adapters.datastore.images import sending_title
 from drawcli.adapters.delivery import folder_of
 from drawcli.adapters.delivery.confirmations import Confirmations
 from drawcli.adapters.delivery.folder import filled, made_below
-from drawcli.adapters.delivery.target import Delivery, Destination, SiteTarget
+from drawcli.adapters.delivery.target import Delivery, DeliveryTarget, Destination, SiteTarget
 from drawcli.adapters.state.workdir import RECEIVED, TEMPLATE
 from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.ledger import check_claim
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.templates.template import structures_of
 from drawcli.errors import COMMITMENT, ConfigError, DrawcliError, JobError, NeedsPerson
@@ -52,6 +54,7 @@ def deliver(  # noqa: PLR0913 - what, and where to
         destination_in=partial(_destination_in, job, crosswalk, ctx, to),
         sender=partial(sending_title, crosswalk.files[0].path),
         work_folder=ctx.work.file(job.id, RECEIVED).parent,
+        kept=partial(ctx.files.keep, job.id),
     )
     if ctx.settings.deliver.targets and not is_elsewhere:
         with ctx.turns.released():
@@ -59,7 +62,7 @@ def deliver(  # noqa: PLR0913 - what, and where to
     targets = [target.open for target in ctx.targets]
     targets = [partial(folder_of, ctx.settings)] if is_elsewhere else targets
     with ctx.turns.released():  # targets have their own deadlines
-        reports = [open_target().send(delivery) for open_target in targets]
+        reports = [_send(delivery, open_target, ctx) for open_target in targets]
     return [report for report in reports if report]
 
 
@@ -77,16 +80,16 @@ def _deliver_to_list(delivery: Delivery, ctx: Context, *, again: bool) -> list[s
     if again:
         confirmed.forget()
     if ctx.settings.deliver.use == "first":
-        return _to_first(delivery, ctx.targets, confirmed)
-    return _to_all(delivery, ctx.targets, confirmed)
+        return _to_first(delivery, ctx, confirmed)
+    return _to_all(delivery, ctx, confirmed)
 
 
-def _to_all(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+def _to_all(delivery: Delivery, ctx: Context, confirmed: Confirmations) -> list[str]:
     """Deliver to every target; raise the error of a required one after all were tried."""
     reports, failures = [], list[DrawcliError]()
-    for target in targets:
+    for target in ctx.targets:
         try:
-            reports.append(_sent(delivery, target, confirmed))
+            reports.append(_sent(delivery, target, ctx, confirmed))
         except (JobError, ConfigError) as err:
             if target.required:
                 failures.append(err)
@@ -96,13 +99,13 @@ def _to_all(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmati
     return [report for report in reports if report]
 
 
-def _to_first(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirmations) -> list[str]:
+def _to_first(delivery: Delivery, ctx: Context, confirmed: Confirmations) -> list[str]:
     """Deliver to the first target that confirms; the failures of those before are warnings."""
-    had = [target for target in targets if target.name in confirmed.names()]
+    had = [target for target in ctx.targets if target.name in confirmed.names()]
     failures = list[DrawcliError]()
-    for target in had or targets:
+    for target in had or ctx.targets:
         try:
-            report = _sent(delivery, target, confirmed)
+            report = _sent(delivery, target, ctx, confirmed)
         except (JobError, ConfigError) as err:
             if err.code == COMMITMENT:
                 raise  # it has the file, and its report may still come
@@ -114,14 +117,22 @@ def _to_first(delivery: Delivery, targets: list[SiteTarget], confirmed: Confirma
     return []
 
 
-def _sent(delivery: Delivery, target: SiteTarget, confirmed: Confirmations) -> str:
+def _sent(delivery: Delivery, target: SiteTarget, ctx: Context, confirmed: Confirmations) -> str:
     """Return the report of a target: of now, or of the time when it confirmed."""
     earlier = confirmed.report_of(target.name)
     if earlier is not None:
         return earlier
-    report = target.open().send(delivery)
+    report = _send(delivery, target.open, ctx)
     confirmed.add(target.name, report)
+    ctx.files.keep(delivery.job_id)
     return report
+
+
+def _send(delivery: Delivery, open_target: Callable[[], DeliveryTarget], ctx: Context) -> str:
+    """Send a structure set to a target, unless the claim of the job has ended."""
+    target = open_target()
+    check_claim(ctx.ledger, delivery.job_id)
+    return target.send(delivery)
 
 
 def _raise_worst(failures: list[DrawcliError]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import combinations
 
 from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.rulebook.rulebook import Rulebook
@@ -28,6 +27,7 @@ from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.series_at_paths import series_at
+from drawcli.system.failures import raise_if_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ def read_ledger_series(ctx: Context) -> LedgerSeries:
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
             found.append((job.id, header_of(ctx.crosswalk(job), today)))
-        except (OSError, DrawcliError):
+        except (OSError, DrawcliError) as err:
+            raise_if_short(err)
             gone += 1
     return LedgerSeries(tuple(found), gone)
 
@@ -175,15 +176,16 @@ def lint_rules(book: Rulebook) -> Iterator[str]:
 
 
 def _overlaps(rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield warnings about pairs of rules with the same condition."""
-    for rule, other in combinations(rules, 2):
-        if rule.when != other.when:
+    """Yield warnings about rules with the same condition, each held against the first to decide."""
+    first: dict[Condition, Rule] = {}
+    for other in sorted(rules, key=lambda rule: (not rule.exclude, -rule.priority)):
+        rule = first.setdefault(other.when, other)
+        if rule is other:
             continue
         if rule.templates == other.templates and rule.exclude == other.exclude:
             yield f"rules {rule.name} and {other.name} are the same"
-        elif rule.exclude or other.exclude or rule.priority != other.priority:
-            below = other if rule.exclude or rule.priority > other.priority else rule
-            yield f"rule {below.name} never decides: a rule with the same condition precedes it"
+        elif rule.exclude or rule.priority != other.priority:
+            yield f"rule {other.name} never decides: a rule with the same condition precedes it"
         else:
             yield f"rules {rule.name} and {other.name} always match together: their series are held"
 
@@ -195,10 +197,10 @@ def _contradictions(when: Condition) -> Iterator[tuple[str, object, object]]:
     if isinstance(when, Every):
         compared = (part for part in when.parts if isinstance(part, Compare))
         equal = (part for part in compared if part.operator == "equals")
-        single = [part for part in equal if holds_one_value(part.keyword)]
-        for one, other in combinations(single, 2):
-            same = str(one.wanted).casefold() == str(other.wanted).casefold()
-            if one.keyword == other.keyword and not same:
+        first: dict[str, Compare] = {}
+        for other in (part for part in equal if holds_one_value(part.keyword)):
+            one = first.setdefault(other.keyword, other)
+            if str(one.wanted).casefold() != str(other.wanted).casefold():
                 hidden = is_withheld(one.keyword)
                 yield (
                     (one.keyword, "one value", "another")

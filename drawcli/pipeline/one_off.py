@@ -17,10 +17,11 @@ from drawcli.core.series.crosswalk import SourceFile
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
 from drawcli.pipeline.actions import act_locked
+from drawcli.pipeline.cluster.images import IMAGES_GONE
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
-from drawcli.pipeline.runner import IMAGES_GONE
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
+from drawcli.system.failures import raise_shortage
 from drawcli.system.platforms import is_within
 from drawcli.system.printable import counted
 
@@ -224,6 +225,7 @@ def _is_there(file: SourceFile) -> bool:
     """Return whether a file has not changed since it was scanned."""
     try:
         at = Path(file.path).stat()
-    except OSError:
+    except OSError as err:
+        raise_shortage(err)
         return False
     return (at.st_size, at.st_mtime_ns) == (file.size, file.mtime_ns)

@@ -15,6 +15,7 @@ from drawcli.core.series.image_file import File, read_stream
 from drawcli.core.series.same_image import is_same_image
 from drawcli.errors import OutOfReach, SeriesRefused
 from drawcli.pipeline.context import Context
+from drawcli.system.failures import raise_shortage
 from drawcli.system.files import report_disk_full
 from drawcli.system.platforms import fsync_folder
 
@@ -84,7 +85,8 @@ class Sources:
         try:
             with self._reading(one) as first, self._reading(other) as second:
                 return is_same_image(first, second)
-        except (OSError, SeriesRefused):
+        except (OSError, SeriesRefused) as err:
+            raise_shortage(err)
             return False
 
     def _reading(self, path: str) -> AbstractContextManager[IO[bytes]]:

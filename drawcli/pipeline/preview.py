@@ -4,7 +4,6 @@ Contours are placed by their coordinates and images by their own headers, so a s
 image is visible. The pictures name no patient, except in text burned into the pixels.
 """
 
-import io
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,7 +50,6 @@ __all__ = [
 Step = Callable[[Job, Context], Job]
 
 _log = logging.getLogger(__name__)
-_QUICK: Final = 3  # zlib level: higher levels do not compress noise better
 _PACKAGES: Final = ("contourpy", "numpy", "PIL")
 _WIDEST: Final = 4096  # pixels
 
@@ -288,6 +286,6 @@ def _changed(count: int) -> list[Finding]:
 
 def as_png(image: "Image.Image") -> bytes:
     """Return a picture as PNG without metadata."""
-    out = io.BytesIO()
-    image.save(out, "PNG", compress_level=_QUICK)
-    return out.getvalue()
+    from drawcli.core.pictures.png import encode_png
+
+    return encode_png(image)

@@ -20,6 +20,7 @@ from drawcli.pipeline.steps.reidentify import (
     finish_structure_set,
     own_uids,
 )
+from drawcli.system.failures import raise_if_short, raise_shortage
 from drawcli.system.files import sha256_of
 
 _PAST_DELIVERY: Final = frozenset({State.DELIVERED, State.DONE})
@@ -157,6 +158,7 @@ def check_file(path: Path | None, job: Job, crosswalk: Crosswalk, ctx: Context) 
         text = "the delivered file is missing; some planning systems move it"
         return [Finding(Severity.WARN, "not-there", text)]
     except OSError as err:
+        raise_shortage(err)
         return [Finding(Severity.BLOCK, "unreadable", f"the file cannot be read: {err.strerror}")]
     found = []
     if sha256_of(path) != job.delivered_sha256:
@@ -170,6 +172,7 @@ def _sources(crosswalk: Crosswalk, job: Job) -> list[Finding]:
     try:
         check_sources(crosswalk, job)
     except DrawcliError as err:
+        raise_if_short(err)
         return [Finding(Severity.BLOCK, err.code, str(err))]
     return []
 
@@ -223,7 +226,8 @@ def _delivered(job: Job, ctx: Context) -> Header | None:
         return None
     try:
         return read_header(path.read_bytes(), complete=True)
-    except (OSError, NotDicom, Incomplete):  # reported among the findings
+    except (OSError, NotDicom, Incomplete) as err:  # reported among the findings
+        raise_shortage(err)
         return None
 
 

@@ -2,50 +2,51 @@
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.backoff import LONGEST_WAIT, failed_too_long, wait_after
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import (
     AWAY,
     LOCKED,
     SERVER_TOOK_NOTHING,
+    SHORT,
     AnotherRun,
     DrawcliError,
     FolderSilent,
     GateBlocked,
-    JobError,
+    LeaseLost,
     NeedsPerson,
     OutOfMemory,
     OutOfReach,
+    OutOfResources,
     ServerSilent,
     ServerUnavailable,
     TryLater,
-    as_machine_error,
 )
+from drawcli.pipeline.cluster.images import with_remedy
+from drawcli.pipeline.cluster.pressure import check_uploads_welcome, note_server_wait, slot_for
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.model_change import hold_new
+from drawcli.pipeline.holds import hold_new
 from drawcli.pipeline.pull.step import run_pull
 from drawcli.pipeline.step_report import StepReport, outcome_of
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.survey.scan_result import ScanResult
 from drawcli.pipeline.survey.scan_step import run_scan
 from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
+from drawcli.pipeline.tidying import tidy
+from drawcli.system.failures import as_machine_error
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
-
-JobErrorT = TypeVar("JobErrorT", bound=JobError)
 
 AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # run in parallel: mostly waiting
 # Results are delivered first; then new series are sent.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
-GIB: Final = 1 << 30
-IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or replaced
 _SOON_SECONDS: Final = 60.0  # until the server is asked again whether it takes uploads
 _log = logging.getLogger(__name__)
 
@@ -72,25 +73,24 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         report = StepReport(command)
         hold = partial(advance, ctx=ctx, report=report)
         if command in OUTWARD[1:]:
-            hold_new(ctx, hold, whole_run=chosen.job_id is None)
+            hold_new(ctx, hold, chosen.job_id)
         _advance_due(command, ctx, chosen, report)
         if command == "match":
-            hold_new(ctx, hold, whole_run=chosen.job_id is None)
+            hold_new(ctx, hold, chosen.job_id)
     return report
 
 
 def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepReport) -> None:
     """Advance the due jobs of a command by one step each."""
     lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
-    for state in COMMANDS[command]:
-        jobs = list(due_jobs(state, ctx, chosen))
-        if report.is_paused(ctx.site_dir) or not jobs:
+    for state, jobs in due_by_state(command, ctx, chosen.job_id):
+        if report.is_paused(ctx.site_dir, ctx.ledger.shared) or not jobs:
             continue
         ctx.progress.expect(len(jobs))
         if command == "upload":
             _put_off_unless_welcome(jobs, ctx, report)
         waiting = _one_by_one(jobs, ctx, chosen, report)
-        take = partial(advance, step=step_from(state), ctx=ctx, report=report)
+        take = partial(advance, step=step_from(state), ctx=ctx, report=report, limited=True)
         ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
 
 
@@ -102,7 +102,7 @@ def _one_by_one(
         late = chosen.until is not None and ctx.now() >= chosen.until
         full = chosen.limit is not None and report.begun >= chosen.limit
         ended = late or full or report.unreachable or report.stopped
-        if ended or report.is_paused(ctx.site_dir):
+        if ended or report.is_paused(ctx.site_dir, ctx.ledger.shared):
             return
         report.begun += 1
         yield job
@@ -111,7 +111,7 @@ def _one_by_one(
 def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepReport) -> None:
     """Ask once whether the server takes uploads; if not, postpone all jobs without a failure."""
     try:
-        ctx.check_uploads_welcome()
+        check_uploads_welcome(ctx)
     except ServerUnavailable as err:
         refused = err
     else:
@@ -145,61 +145,69 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     tidy(ctx)
 
 
-def due_jobs(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
-    """Yield the due jobs in a state: by priority, then by age."""
-    now = ctx.now()
-    for job in sorted(ctx.ledger.jobs([state]), key=lambda job: -job.priority):
-        if chosen.job_id is not None and job.id != chosen.job_id:
-            continue
-        if state in FINISHED and not job.replaced:
-            continue
-        if state in RULES_DECIDE:
-            from drawcli.pipeline.steps.match import wants_match
+def due_by_state(
+    command: str, ctx: Context, only: str | None = None
+) -> Iterator[tuple[State, list[Job]]]:
+    """Yield the states of a command with their due jobs, each state read when its turn comes.
 
-            is_due = job.is_due(now) or job.reason_code == "ambiguous"
-            if is_due and wants_match(job, ctx):  # also jobs held under earlier rules
-                yield job
-        elif job.is_due(now):
-            yield job
-
-
-def tidy(ctx: Context) -> None:
-    """Remove old work folders of finished jobs; archive finished jobs."""
-    for job in expired_jobs(ctx):
-        ctx.work.remove(job.id)
-    ctx.ledger.archive_finished(ctx.now())
-
-
-def expired_jobs(ctx: Context) -> list[Job]:
-    """Return the finished jobs whose work folders can be removed.
-
-    They finished `deliver.keep_days` ago; if less than `deliver.keep_free_gib` is free, the oldest
-    of the other finished jobs follow.
+    If one job is chosen (`only`), the states that it is not in are left out, and it is read again
+    only after a step may have changed it: each read is a request to a database.
     """
-    finished = sorted(
-        (job for job in ctx.kept_jobs() if job.state in FINISHED), key=lambda job: job.since
+    if only is None:
+        yield from ((state, list(due_jobs(state, ctx))) for state in COMMANDS[command])
+        return
+    job: Job | None = None
+    for state in COMMANDS[command]:
+        job = job or ctx.ledger.get(only)
+        if job is not None and job.state is state:
+            yield state, list(_due([job], state, ctx, only))
+            job = None
+
+
+def due_jobs(state: State, ctx: Context, only: str | None = None) -> Iterator[Job]:
+    """Yield the due jobs in a state: by priority, then by age."""
+    return _due(ctx.jobs_in([state], only), state, ctx, only)
+
+
+def _due(jobs: list[Job], state: State, ctx: Context, only: str | None) -> Iterator[Job]:
+    """Yield those of the jobs in a state that are due on this host."""
+    due = [job for job in jobs if _is_due(job, state, ctx)]
+    elsewhere = ctx.files.elsewhere(only) if due else {}
+    yield from sorted(
+        (one for one in due if one.id not in elsewhere), key=lambda job: -job.priority
     )
-    oldest = ctx.now() - timedelta(days=ctx.settings.deliver.keep_days)
-    missing = ctx.settings.deliver.keep_free_gib * GIB - ctx.work.free_bytes()
-    gone = []
-    for job in finished:
-        if job.since < oldest or missing > 0:
-            missing -= ctx.work.size_of(job.id)
-            gone.append(job)
-    return gone
 
 
-def advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
-    """Advance a job by one step under its lock; store the outcome."""
+def _is_due(job: Job, state: State, ctx: Context) -> bool:
+    """Return whether the step from a state is due for a job that is in it."""
+    is_due = job.is_due(ctx.now())
+    if state in FINISHED:
+        return is_due and bool(job.replaced)
+    if state in RULES_DECIDE and (is_due or job.reason_code == "ambiguous"):
+        from drawcli.pipeline.steps.match import wants_match
+
+        return wants_match(job, ctx)  # also jobs held under earlier rules
+    return is_due
+
+
+def advance(
+    job: Job, step: Step, ctx: Context, report: StepReport, *, limited: bool = False
+) -> None:
+    """Advance a job by one step under its lock; store the outcome.
+
+    `limited` lets it count for the limit of the step over all machines, `cluster.limits`.
+    """
     try:
-        with ctx.progress.job(job.id), ctx.work.job_lock(job.id):
+        with ctx.progress.job(job.id), ctx.job_lock(job.id):
             fresh = ctx.ledger.get(job.id)
             if fresh is None or fresh.revision != job.revision:
                 return  # another process was faster
-            after = _attempt(fresh, step, ctx, report)
+            with slot_for(ctx, report.step, job.id) if limited else nullcontext():
+                after = _attempt(fresh, step, ctx, report)
+            shown = after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED)
             if after != fresh:
-                after = ctx.ledger.commit(after)
-            if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
+                after = ctx.ledger.commit(after, last=not shown)
+            if shown:
                 from drawcli.pipeline.preview import draw_preview
 
                 with watch_step(ctx, "preview"):
@@ -209,6 +217,10 @@ def advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
+    except LeaseLost as err:
+        _log.warning("job=%s step=%s code=%s: %s", job.id, step.__name__, err.code, err)
+        report.outcomes.append((job.id, "taken over"))
+        return
     what = outcome_of(job, after)
     report.outcomes.append((job.id, what))
     if after.held:
@@ -217,58 +229,57 @@ def advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
         "job=%s step=%s from=%s outcome=%s code=%s",
         *(job.id, step.__name__, job.state, what, after.reason_code or "-"),
     )
-    if report.no_memory:
-        raise OutOfMemory(f"not enough memory to {step.__name__} job {job.id}; the job waits")
+    if (short := report.shortage) is not None:
+        kind = OutOfResources if short.code == OutOfResources.code else OutOfMemory
+        raise kind(f"{short} to {step.__name__} job {job.id}; the job waits")
 
 
 def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
     """Run a step; turn a failure into the new state of the job."""
     try:
         after = step(job, ctx)
-    except TryLater as err:
-        return _failed(job, _for_one_off(err, job), ctx, report)
-    except NeedsPerson as err:
-        report.blocked += isinstance(err, GateBlocked)
-        return _as_stored(job, ctx).held_for(_for_one_off(err, job), at=ctx.now())
-    except DrawcliError:
-        raise  # not caused by this job: the run cannot go on
     except Exception as err:  # noqa: BLE001 - a bug in one job must not stop the others
-        if (trouble := as_machine_error(err, step.__name__)) is not None:
-            return _failed(job, trouble, ctx, report)
-        _log.exception("job=%s step=%s", job.id, step.__name__)
-        bug = NeedsPerson(
-            f"bug: {type(err).__name__} in {step.__name__}",
-            code="bug",
-            hint="Send the log to the developers; it contains no patient data.",
-        )
-        return _as_stored(job, ctx).held_for(bug, at=ctx.now())
-    else:
-        report.silent = 0
-        return after
+        return _after_error(err, job, step, ctx, report)
+    report.silent = 0
+    return after
 
 
-def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
-    """Add to an error how to restore the images of a one-off job, which no scan finds."""
-    if not job.one_off or err.code not in IMAGES_GONE:
-        return err
-    return err.replaced(
-        hint="Reconnect the medium, or scan the images again with 'drawcli scan PATH'; "
-        f"then 'drawcli retry {job.id}'."
+def _after_error(err: Exception, job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
+    """Return the job waiting or held; raise an error that was not caused by this job."""
+    if (trouble := as_machine_error(err, step.__name__)) is not None:
+        return _failed(job, trouble, ctx, report)
+    if isinstance(err, TryLater):
+        return _failed(job, with_remedy(err, job), ctx, report)
+    if isinstance(err, NeedsPerson):
+        report.blocked += isinstance(err, GateBlocked)
+        return _as_stored(job, ctx).held_for(with_remedy(err, job), at=ctx.now())
+    if isinstance(err, LeaseLost):  # if another machine has the job, this is not stored
+        again = ctx.now() + timedelta(seconds=_SOON_SECONDS)
+        return _as_stored(job, ctx).postponed(again, code=err.code, reason=str(err))
+    if isinstance(err, DrawcliError):
+        raise err  # the run cannot go on
+    _log.error("job=%s step=%s", job.id, step.__name__, exc_info=err)
+    bug = NeedsPerson(
+        f"bug: {type(err).__name__} in {step.__name__}",
+        code="bug",
+        hint="Send the log to the developers; it contains no patient data.",
     )
+    return _as_stored(job, ctx).held_for(bug, at=ctx.now())
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     """Return the job waiting, or held if it has failed for too long."""
     stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
     is_silent = isinstance(err, ServerSilent)
+    note_server_wait(ctx, err)
     report.silent, report.silences = is_silent * (report.silent + 1), report.silences + is_silent
     if report.silent >= SILENT_IN_A_ROW or report.silences >= SILENT_IN_ALL:
         report.unreachable = str(err)
     report.stopped = report.stopped or isinstance(err, FolderSilent) or err.code in LOCKED
     if err.code in AWAY:
         report.undelivered = err
-    elif err.code == OutOfMemory.code:
-        report.no_memory = True
+    elif err.code in SHORT:
+        report.shortage = err
     elif err.code in SERVER_TOOK_NOTHING:
         report.unreachable = str(err)
     elif job.state not in FINISHED:

@@ -8,9 +8,16 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import IO, Final
 
-from drawcli.adapters.datastore.images import open_slice, pixel_crc32, pixel_end, reader_at
+from drawcli.adapters.datastore.images import (
+    CheckedPixels,
+    open_slice,
+    pixel_crc32,
+    pixel_end,
+    reader_at,
+)
 from drawcli.adapters.package import Member, read_range
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
@@ -33,6 +40,9 @@ from drawcli.pipeline.sent_frames import (
     unsettled,
 )
 
+# Headers of several slices are read, then their pixels: each kind of work in a warm cache.
+_MOST_BEGUN: Final = 16  # slices; their files are open
+_MOST_BYTES_BEGUN: Final = 16 << 20  # of their files, as a bound of their headers
 _HOLD_TEXT: Final = "a multi-frame image, and deidentify.multiframe is hold"
 _HOLD_HINT: Final = (
     "Set deidentify.multiframe: split in drawcli.yaml, then run 'drawcli retry'. Or export the "
@@ -68,8 +78,15 @@ def deidentify_slices(
         yield from _split(crosswalk, replacements, files)
         return
     named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
+    begun, size = list[Member](), 0
     for stand_in, file in named:
-        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, files)
+        content = _slice(file, crosswalk, replacements, files)
+        begun.append((f"{stand_in}.dcm", chain([next(content)], content)))
+        size += file.size
+        if len(begun) >= _MOST_BEGUN or size > _MOST_BYTES_BEGUN:
+            yield from begun
+            begun, size = [], 0
+    yield from begun
 
 
 def header_as_sent(
@@ -116,7 +133,8 @@ def _split(
             check_unchanged(file, status, stream, header, crosswalk)
             pixel_end(stream, header)
             source = FrameSource(file.path, stream, header, replacements)
-            files[file.path] = _as_read(file, status, stream, header)
+            crc32 = pixel_crc32(stream, header)
+            files[file.path] = _as_read(file, status, header, crc32)
         members |= {f"{uid}.dcm": source.frame(uid, n) for uid, n in source.numbers.items()}
     yield from sorted(members.items())
 
@@ -132,29 +150,31 @@ def _slice(
     with closing(stream):
         before = os.fstat(stream.fileno())
         check_unchanged(file, before, stream, header, crosswalk)
-        end = pixel_end(stream, header)
+        end, check = pixel_end(stream, header), None
         try:
             if is_decoded(header, replacements.choices):
-                pixels = decoded_pixels(stream, header)
                 yield deidentify_header(uncompressed(header), replacements)
-                yield pixels
+                yield decoded_pixels(stream, header)
             else:
                 yield deidentify_header(header, replacements)
-                yield from read_pixels(stream, header, end)
+                check = CheckedPixels(read_pixels(stream, header, end))
+                yield from check
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
-        files[file.path] = _as_read(file, before, stream, header)
+        is_whole = header.transfer_syntax in NATIVE and not pixels_extra(header)
+        crc32 = check.crc32 if check and is_whole else pixel_crc32(stream, header)
+        files[file.path] = _as_read(file, before, header, crc32)
         if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:
             raise unsettled()
 
 
 def _as_read(
-    file: SourceFile, before: os.stat_result, stream: IO[bytes], header: Header
+    file: SourceFile, before: os.stat_result, header: Header, pixels_crc32: int
 ) -> SourceFile:
     """Return a source with what tells later whether it is unchanged."""
     return file._replace(
         header_sha256=header_digest(header),
-        pixels_crc32=pixel_crc32(stream, header),
+        pixels_crc32=pixels_crc32,
         ctime_ns=before.st_ctime_ns,
     )
 

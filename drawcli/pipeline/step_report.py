@@ -10,6 +10,7 @@ from drawcli.errors import UNDELIVERED, DrawcliError, OutOfReach, TryLater
 
 if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
+    from drawcli.core.jobs.ledger import SharedFacts
     from drawcli.pipeline.pull.outcome import PullReport
     from drawcli.pipeline.survey.scan_result import ScanResult
 
@@ -28,15 +29,15 @@ class StepReport:
     unreachable: str = ""  # why the server could not be reached
     undelivered: TryLater | None = None  # why a delivery target, or the images, cannot be reached
     stopped: bool = False  # a server or share does not answer: no further job is started
-    no_memory: bool = False  # the step ran out of memory
+    shortage: TryLater | None = None  # of memory, files or threads: the run cannot go on
     scanned: "ScanResult | None" = None
     pulled: "PullReport | None" = None
     pull_error: DrawcliError | None = None  # why no archive was asked
     pause: Pause | None = None  # uploads are paused, and a package waits
 
-    def is_paused(self, state_dir: Path) -> bool:
+    def is_paused(self, state_dir: Path, shared: "SharedFacts | None") -> bool:
         """Return, and note, whether the step must not go on: uploads are paused."""
-        self.pause = read_pause(state_dir) if self.step == "upload" else None
+        self.pause = read_pause(state_dir, shared) if self.step == "upload" else None
         return self.pause is not None
 
     @property

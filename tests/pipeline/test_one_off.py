@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.datastore.zips import Zip
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.workdir import UNPACKED
 from drawcli.core.jobs.backoff import GIVE_UP_AFTER
 from drawcli.core.jobs.job import Job, State
@@ -745,19 +745,19 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 def test_images_out_of_a_zip_are_durable_before_the_ledger_knows_of_them(
     ctx: Context, packed: Path, back: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync, add = os.fsync, Ledger.add
+    fsync, add = os.fsync, FileLedger.add
     synced, before = set[int](), set[int]()
 
     def noted_fsync(descriptor: int) -> None:
         fsync(descriptor)
         synced.add(os.fstat(descriptor).st_ino)
 
-    def noted_add(ledger: Ledger, *jobs: Job) -> list[Job]:
+    def noted_add(ledger: FileLedger, *jobs: Job) -> list[Job]:
         before.update(synced)
         return add(ledger, *jobs)
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(Ledger, "add", noted_add)
+    monkeypatch.setattr(FileLedger, "add", noted_add)
 
     (job,) = shown(ctx, packed, to=back).found
 
@@ -782,7 +782,7 @@ def test_a_crash_while_unpacking_leaves_no_job_and_the_next_run_cleans_up(
 
     with monkeypatch.context() as patched:
         patched.setattr(Zip, "unpack", dying)
-        patched.setattr(Ledger, "add", _die)  # where the last image was unpacked
+        patched.setattr(FileLedger, "add", _die)  # where the last image was unpacked
         patched.setattr("drawcli.adapters.state.workdir.WorkDir.remove_unpacked", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             shown(ctx, packed, to=back)
@@ -802,7 +802,7 @@ def test_a_zip_shown_again_after_a_crash_is_unpacked_anew(
     ctx: Context, packed: Path, back: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "add", _die)
+        patched.setattr(FileLedger, "add", _die)
         with pytest.raises(KeyboardInterrupt):
             shown(ctx, packed, to=back)
     (folder,) = site_work(ctx).glob(f"*/{UNPACKED}")

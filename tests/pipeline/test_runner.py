@@ -20,15 +20,16 @@ from drawcli.adapters.state.workdir import PACKAGE, RECEIVED
 from drawcli.core.dicom.header import Header
 from drawcli.core.jobs.backoff import GIVE_UP_AFTER
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rules.decision import Decision
 from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.operations.after_run import note_run
 from drawcli.pipeline.actions import retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, due_jobs, run_once, run_step, tidy
+from drawcli.pipeline.runner import Selection, due_jobs, run_once, run_step
 from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
+from drawcli.pipeline.survey.series_header import SeriesHeader
+from drawcli.pipeline.tidying import tidy
 from drawcli.system.limits import SILENT_IN_ALL
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
@@ -701,31 +702,35 @@ def test_another_file_of_the_same_name_is_not_touched(
     assert draw.confirmed == []
 
 
-NO_MEMORY = (
+SHORTAGES = (
     MemoryError(),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
     RuntimeError("can't start new thread"),
+    OSError(errno.EMFILE, "Too many open files"),
+    OSError(errno.ENFILE, "Too many open files in system"),
     ImportError("lib.so: failed to map segment from shared object"),
     NameError("name 'Image' is not defined"),  # of a library that was loaded by half
 )
 
 
-@pytest.mark.parametrize("shortage", NO_MEMORY, ids=lambda err: type(err).__name__)
+@pytest.mark.parametrize("shortage", SHORTAGES, ids=lambda err: type(err).__name__)
 @pytest.mark.usefixtures("pelvis", "thorax")
-def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
+def test_a_shortage_ends_the_run_and_is_blamed_on_no_job(
     ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch, shortage: Exception
 ) -> None:
     run_step("scan", ctx, ALL)
     first, second = ctx.ledger.jobs()
 
-    def fail(job: Job, _ctx: Context) -> Decision:
+    def fail(job: Job, _ctx: Context) -> SeriesHeader:
         if job.id == first.id:
             raise shortage
-        return decide_for(job, ctx)
+        return header_of(job, ctx)
 
-    decide_for = steps_match.decision_for
-    monkeypatch.setattr(steps_match, "decision_for", fail)
-    monkeypatch.setattr("drawcli.errors._PROBE_BYTES", 1 << 60)  # more than any machine has
+    header_of = SeriesHeader
+    monkeypatch.setattr(steps_match, "SeriesHeader", fail)
+    monkeypatch.setattr(
+        "drawcli.system.failures._PROBE_BYTES", 1 << 60
+    )  # more than any machine has
     for _ in range(GIVE_UP_AFTER + 2):
         with pytest.raises(OutOfMemory) as caught:
             run_step("match", ctx, Selection(job_id=first.id))
@@ -737,12 +742,10 @@ def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
     waiting, other = ctx.ledger.get(first.id), ctx.ledger.get(second.id)
     assert waiting is not None
     assert other is not None
-    assert (caught.value.exit_code, caught.value.code) == (12, "out-of-memory")
-    assert (waiting.state, waiting.held, waiting.reason_code) == (
-        State.FOUND,
-        False,
-        "out-of-memory",
-    )
+    of_system = "open files" in str(shortage)
+    code = "out-of-resources" if of_system else "out-of-memory"
+    assert (caught.value.exit_code, caught.value.code) == (12, code)
+    assert (waiting.state, waiting.held, waiting.reason_code) == (State.FOUND, False, code)
     assert other.state is State.MATCHED
 
 
@@ -835,14 +838,14 @@ def test_one_patients_bug_does_not_stop_the_next(
     write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
     run_step("scan", ctx, ALL)
     first = only_series(ctx, len(pelvis))
-    real = module.decision_for
+    real = SeriesHeader
 
     def burst(job: Job, context: Context) -> object:
         if job.id == first:
             raise ValueError("CANARY")
         return real(job, context)
 
-    monkeypatch.setattr(module, "decision_for", burst)
+    monkeypatch.setattr(module, "SeriesHeader", burst)
 
     report = run_step("match", ctx, ALL)
 
@@ -949,7 +952,7 @@ def test_contours_come_home_before_new_series_go_out(ctx: Context) -> None:
 def test_a_held_job_is_not_due(ctx: Context, in_state: Callable[..., Job]) -> None:
     in_state(State.MATCHED, held=True)
 
-    assert list(due_jobs(State.MATCHED, ctx, ALL)) == []
+    assert list(due_jobs(State.MATCHED, ctx)) == []
 
 
 def test_work_folders_go_when_they_are_old_and_finished(

@@ -12,6 +12,7 @@ from typing import Final
 
 from drawcli.adapters.state.audit_log import CONFIRMED
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.jobs.ledger import check_claim
 from drawcli.core.protocol.task_status import TaskState
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
@@ -57,6 +58,7 @@ def _check_ended(job: Job, task_id: str, ctx: Context) -> None:
 
 def _confirm_task(job: Job, task_id: str, ctx: Context) -> None:
     server, now = ctx.server, ctx.now()
+    check_claim(ctx.ledger, job.id)
     with ctx.turns.released():
         server.confirm(task_id, at=now)
     ctx.audit_write_outcome(CONFIRMED, job, task=task_id)

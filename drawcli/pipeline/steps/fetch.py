@@ -15,13 +15,13 @@ from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.core.jobs.warned import with_findings
 from drawcli.core.protocol.task_status import SENT_AGAIN, TaskState
-from drawcli.core.rtstruct.contour_checks import MeasuredStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
     accept_hint,
     expect_received,
     inspect_received,
 )
+from drawcli.core.rtstruct.measured_structure import MeasuredStructure
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 from drawcli.pipeline.context import Context

@@ -9,14 +9,14 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.state.workdir import EXPLANATION
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.jobs.late_changes import SENT_ANEW
-from drawcli.core.rules.conditions import Rule
+from drawcli.core.rules.conditions import Rule, RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.survey.series_header import SeriesHeader
 
 
 def match(job: Job, ctx: Context) -> Job:
@@ -27,13 +27,15 @@ def match(job: Job, ctx: Context) -> Job:
     }
     if job.template in ctx.rulebook.templates and job.rule is None:
         return job.to(State.MATCHED, at=ctx.now(), **facts)  # assigned by a user
-    decision = decision_for(job, ctx)
+    series = SeriesHeader(job, ctx)
+    decision = _decide(series.header, ctx)
     ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
     if decision.choice is Choice.MATCHED:
         mine, *others = _own_first(job, decision.fired, ctx)
         for rule in others:
             _add_sibling(job, rule, facts, ctx)
         return _matched(job, mine, facts, ctx)
+    series.keep()
     if _is_unchanged(job, decision):
         return replace(_as_before(job, decision), **facts)
     after = job.to(State(decision.choice.value), at=ctx.now(), **facts)
@@ -69,7 +71,10 @@ def _is_held(decision: Decision) -> bool:
 
 def decision_for(job: Job, ctx: Context) -> Decision:
     """Return the decision of the rules for a series; write nothing."""
-    header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.count_items)
+    return _decide(SeriesHeader(job, ctx).header, ctx)
+
+
+def _decide(header: RuleHeader, ctx: Context) -> Decision:
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
 
 

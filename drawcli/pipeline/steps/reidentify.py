@@ -53,8 +53,9 @@ def reidentify(job: Job, ctx: Context) -> Job:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
     check_sources(crosswalk, job, ctx.progress.count_items)
-    data, empty, found = finish_structure_set(job, sent, crosswalk, ctx)
-    _report(job, found, ctx)
+    data, empty = build_structure_set(job, sent, crosswalk, ctx)
+    del sent  # a large file is in memory once while the other is checked
+    _report(job, check_finished(data, job, crosswalk, ctx), ctx)
     reports = deliver(job, data, crosswalk, ctx)
     if empty:
         reports.append(f"{_EMPTY}: {', '.join(empty)}")
@@ -122,26 +123,35 @@ def finish_structure_set(
     BadStructureSet
         If the acceptance gate blocks the finished file.
     """
+    whole, empty = build_structure_set(job, data, crosswalk, ctx)
+    return whole, empty, check_finished(whole, job, crosswalk, ctx)
+
+
+def build_structure_set(
+    job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the finished file, which must be checked, and the empty derived structures."""
     header, own = _header(data), own_uids(job, ctx)
-    crosswalk = (
-        crosswalk if crosswalk.sop_class else crosswalk._replace(sop_class=_class(crosswalk))
-    )
+    crosswalk = _with_class(crosswalk)
     template = _template_sent(job, ctx)
     presentation = _presentation(job, header, template, crosswalk, ctx)
     whole = reidentify_file(header, crosswalk, own, presentation)
-    found = _check_finished(whole, job, template, crosswalk, ctx)
     vain = (s for s in presentation.made if not s.outlines and isinstance(s.rule, Derived))
-    return whole, tuple(s.name for s in vain), found
+    return whole, tuple(s.name for s in vain)
 
 
-def _check_finished(
-    whole: bytes, job: Job, template: Template | None, crosswalk: Crosswalk, ctx: Context
-) -> list[Finding]:
+def check_finished(whole: bytes, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
     """Check the finished file with the acceptance gate; return its findings.
 
     The expected contents come from the template and from the report on the received file, not from
     the code that has written the file.
+
+    Raises
+    ------
+    BadStructureSet
+        If the gate blocks the file.
     """
+    crosswalk, template = _with_class(crosswalk), _template_sent(job, ctx)
     labels: dict[str, str] = {}
     derived, empty = frozenset[str](), frozenset[str]()
     if template is not None:
@@ -180,11 +190,13 @@ def _report(job: Job, found: list[Finding], ctx: Context) -> None:
         ctx.work.write_json(job.id, REPORT, report | {"findings": [*report["findings"], *more]})
 
 
-def _class(crosswalk: Crosswalk) -> str:
-    """Return the SOP class of the images; crosswalks of earlier versions do not have it."""
+def _with_class(crosswalk: Crosswalk) -> Crosswalk:
+    """Return a crosswalk with the SOP class of the images; earlier versions do not have it."""
+    if crosswalk.sop_class:
+        return crosswalk
     stream, header = open_slice(crosswalk.files[0].path)
     stream.close()
-    return header.text(tags.SOPClassUID)
+    return crosswalk._replace(sop_class=header.text(tags.SOPClassUID))
 
 
 def _presentation(

@@ -3,13 +3,16 @@
 Safe to repeat: a series has one key, and its job is stored only once.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from drawcli.adapters.scan_index import IndexBroken
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.jobs.ledger import ArchiveEntry
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import (
@@ -23,6 +26,7 @@ from drawcli.pipeline.survey import (
 from drawcli.pipeline.survey.late_series import check_archived, check_sent
 from drawcli.pipeline.survey.scan_result import ScanResult, change_job
 
+_AT_ONCE: Final = 200  # series whose archived jobs are asked for in one request
 _NOT_SHOWN: Final = "the images of the one-off job are missing; 'drawcli scan PATH' finds them"
 
 
@@ -70,10 +74,9 @@ def _take(
 ) -> None:
     """Bring the jobs of every series up to date."""
     known, segmented = _jobs_by_series(ctx), SegmentedJudge(ctx)
-    for seen in series:
+    for seen, archived in _with_archived(series, ctx):
         done.series, done.files = done.series + 1, done.files + seen.files
         jobs = known.pop(seen.key, [])
-        archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
         check_archived(archived, jobs, seen, ctx, done)
@@ -85,20 +88,35 @@ def _take(
         _note_unseen(job, ctx, done)
 
 
+def _with_archived(
+    series: Iterable[SeriesSnapshot], ctx: Context
+) -> Iterator[tuple[SeriesSnapshot, list[ArchiveEntry]]]:
+    """Yield every series with its archived jobs, of many series in one request to the ledger."""
+    every = iter(series)
+    while part := deque(islice(every, _AT_ONCE)):
+        archived: dict[str, list[ArchiveEntry]] = {}
+        for entry in ctx.ledger.archive.of_series(*(seen.key for seen in part)):
+            archived.setdefault(entry.series_key, []).append(entry)
+        while part:
+            seen = part.popleft()  # what it loads is kept no longer than it is used
+            yield seen, archived.get(seen.key, [])
+
+
 def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
     """Return each series that a scan would treat as new; raise OutOfReach if a folder is lost."""
     known = _jobs_by_series(ctx)
     with open_survey(ctx, throwaway=True) as survey:
         if survey.lost:
             raise survey.lost[0]
-        new = (one for one in survey.series if _is_new(one, known.get(one.key, []), ctx))
+        every = _with_archived(survey.series, ctx)
+        new = (one for one, archived in every if _is_new(known.get(one.key, []), archived))
         return list(map(SegmentedJudge(ctx).judged, new))
 
 
-def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
+def _is_new(jobs: list[Job], archived: list[ArchiveEntry]) -> bool:
     if jobs:
         return jobs[-1].state is State.WAITING and not jobs[-1].one_off
-    return not ctx.ledger.archive.of_series(seen.key)
+    return not archived
 
 
 def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: ScanResult) -> None:
@@ -178,7 +196,7 @@ def _sent_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
 
 def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
     """Record that the series of a waiting job is missing; check the paths of a one-off job."""
-    if job.state is not State.WAITING or job.held or job.of_folder:
+    if job.state is not State.WAITING or job.held or job.of_folder or ctx.files.home_of(job.id):
         return
     apart = snapshot_one_off(job, ctx) if job.one_off else None
     if apart is not None:

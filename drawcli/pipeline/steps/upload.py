@@ -22,10 +22,12 @@ from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSE
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
 from drawcli.core.dicom.sop_classes import MULTI_FRAME
 from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
+from drawcli.core.jobs.ledger import check_claim
 from drawcli.errors import (
     RENEWAL,
     SERVER_TOOK_NOTHING,
     DrawcliError,
+    LeaseLost,
     NeedsPerson,
     ServerUnavailable,
     TryLater,
@@ -36,6 +38,7 @@ from drawcli.system.files import sha256_of
 MOST_POSTS: Final = 5
 BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that fails for an hour holds no job
 _NO_PLACE: Final = "endpoint"
+_NOT_BEGUN: Final = frozenset({"server-down", "certificate", RENEWAL, LeaseLost.code})
 _COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 
 
@@ -50,11 +53,11 @@ def upload(job: Job, ctx: Context) -> Job:
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
     ctx.audit_write(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
-    begun = {name: getattr(job, name) + 1 for name in ("posts", "unanswered", "attested")}
-    recorded = ctx.ledger.commit(replace(job, **begun))
+    recorded = ctx.ledger.commit(_begun(job, ctx.files.host))
     name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
     server = ctx.server
     try:
+        check_claim(ctx.ledger, job.id)
         with ctx.turns.released():
             task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
     except DrawcliError as err:
@@ -73,6 +76,12 @@ def upload(job: Job, ctx: Context) -> Job:
         noted = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
         return noted.postponed(None, code="pet-counts", reason=PET_COUNTS)
     return sent
+
+
+def _begun(job: Job, host: str) -> Job:
+    """Return a job with one more upload; its line is in the audit log of a host."""
+    more = {one: getattr(job, one) + 1 for one in ("posts", "unanswered", "attested")}
+    return replace(job, **more, attested_at=(*job.attested_at, *([host] if host else [])))
 
 
 def _is_of_frames(job: Job, ctx: Context) -> bool:
@@ -105,7 +114,7 @@ def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
 
 def _outcome(err: DrawcliError) -> str:
     """Return the audit log's outcome of a failed upload."""
-    if err.code in ("server-down", "certificate", RENEWAL) and not err.answered:
+    if err.code in _NOT_BEGUN and not err.answered:
         return NOT_SENT
     answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
     return REFUSED if answered else UNANSWERED

@@ -33,6 +33,7 @@ from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.pipeline.survey.folder_settings import FolderSettings
 from drawcli.pipeline.survey.pulled import PulledIndex
+from drawcli.system.failures import raise_shortage
 
 _HOUR_NS: Final = 3600 * 10**9
 _UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
@@ -202,5 +203,6 @@ def same_images(path: str, other: str) -> bool:
     try:
         with Path(path).open("rb") as first, Path(other).open("rb") as second:
             return is_same_image(first, second)
-    except OSError:
+    except OSError as err:
+        raise_shortage(err)
         return False

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, note_changed
+from drawcli.core.jobs.ledger import ArchiveEntry
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context

@@ -50,7 +50,7 @@ def read_chunks(chunks: Iterator[ChunkT], workers: int = 0) -> Iterator[tuple[Ch
     read = 0
     for chunk in chunks:
         if most > 1 and read >= PAYS:
-            yield from _in_parallel(chain([chunk], chunks), most)
+            yield from _in_parallel(chain([chunk], chunks), _workers(most))
             return
         yield chunk, read_all(chunk.readings)
         read += len(chunk.readings)
@@ -83,11 +83,17 @@ class _Worker(NamedTuple):
             self.pipe.send(readings)
 
 
-def _in_parallel(chunks: Iterator[ChunkT], count: int) -> Iterator[tuple[ChunkT, Results]]:
-    workers = [_started() for _ in range(count)]
+def _in_parallel(
+    chunks: Iterator[ChunkT], workers: Sequence[_Worker]
+) -> Iterator[tuple[ChunkT, Results]]:
+    """Yield each chunk, read by the workers; without any, read here."""
+    count = len(workers)
     try:
         busy: deque[tuple[_Worker, ChunkT]] = deque()
         for chunk in chunks:
+            if not workers:
+                yield chunk, read_all(chunk.readings)
+                continue
             if len(busy) < count:
                 worker = workers[len(busy)]
                 worker.send(chunk.readings)
@@ -107,14 +113,28 @@ def _in_parallel(chunks: Iterator[ChunkT], count: int) -> Iterator[tuple[ChunkT,
             worker.process.join()
 
 
+def _workers(count: int) -> list[_Worker]:
+    """Start processes: fewer, or none, if the system gives no more."""
+    workers = list[_Worker]()
+    with suppress(OSError):  # no process, or no descriptor for its pipe
+        while len(workers) < count:
+            workers.append(_started())
+    return workers
+
+
 def _started() -> _Worker:
     import multiprocessing
 
     here, there = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")  # a fork would inherit locks
-    process = context.Process(target=_serve, args=(there,), daemon=True)
-    process.start()
-    there.close()
+    try:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit locks
+        process = context.Process(target=_serve, args=(there,), daemon=True)
+        process.start()
+    except OSError:
+        here.close()
+        raise
+    finally:
+        there.close()
     return _Worker(process, here)
 
 

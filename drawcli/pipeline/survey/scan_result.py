@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 
@@ -37,7 +37,7 @@ def change_job(
     """Change a job under its lock, unless another process holds it or was faster."""
     changed = done.jobs if into is None else into
     try:
-        with ctx.work.job_lock(job.id):
+        with ctx.job_lock(job.id):
             stored = ctx.ledger.get(job.id)
             if stored is None or stored.revision != job.revision:
                 return

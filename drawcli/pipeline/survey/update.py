@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ class WalkOptions:
     full_walk_ns: float = 0  # between two walks that list every folder
     calm_ns: float = HOUR_NS  # a folder unchanged for this long is not listed each time
     workers: int = 0
-    answer_seconds: float | None = None  # timeout for a folder of the datastore; None: no timeout
+    answer_seconds: float = inf  # timeout for a folder of the datastore
 
 
 class Update:

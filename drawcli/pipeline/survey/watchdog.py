@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from threading import Event, Thread
+from time import monotonic
 from typing import Final
 
 from drawcli.adapters.state.progress import ProgressState
@@ -77,23 +78,22 @@ def end_when_silent(
 
     `quiet` returns the seconds since the step last waited for something else.
     """
-    heard, done = Event(), Event()
+    heard_at, done = monotonic(), Event()
+
+    def hear() -> None:  # often called: it wakes no thread
+        nonlocal heard_at
+        heard_at = monotonic()
 
     def listen() -> None:
         left = seconds
         while left > 0:
-            if heard.wait(left):
-                heard.clear()
-                left = seconds
-            else:
-                left = seconds - quiet()
-            if done.is_set():
+            if done.wait(left):
                 return
+            left = seconds - min(monotonic() - heard_at, quiet())
         (end or _end)(step)
 
     Thread(target=listen, daemon=True).start()
     try:
-        yield heard.set
+        yield hear
     finally:
         done.set()
-        heard.set()

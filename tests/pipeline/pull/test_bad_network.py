@@ -22,12 +22,7 @@ LONG = int(os.environ.get("TORTURE", "1")) > 1
 PLACES = range(0, 30_000, 1500 if LONG else 11_000)  # bytes that an association carries
 MOVE_PLACES = range(100, 12_000, 1000 if LONG else 8_000)
 WEB_PLACES = range(0, 20_000, 1500 if LONG else 5_000)  # all answers
-pytestmark = [
-    pytest.mark.sweep,
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = pytest.mark.sweep
 
 
 @pytest.mark.usefixtures("pelvic")

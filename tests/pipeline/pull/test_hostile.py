@@ -31,9 +31,6 @@ from tests.pipeline.pull.conftest import (
     uids,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
 DAMAGE = b"no database" * 1000
 
 

@@ -20,10 +20,6 @@ from tests.fake_draw import FakeDraw
 from tests.pipeline.pull.conftest import Hospital, Pacs, SwitchArchive, SwitchPanel, uids
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
-
 
 @dataclass
 class Moved(Hospital):

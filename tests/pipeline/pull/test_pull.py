@@ -13,11 +13,6 @@ from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import SLICES
 from tests.pipeline.pull.conftest import Hospital, uids
 
-# pynetdicom, which plays the archive, leaves its socket to the garbage collector after an abort.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
-
 
 def test_a_pulled_series_is_complete_and_needs_no_quiet_time(
     hospital: Hospital, pelvic: list[Path]

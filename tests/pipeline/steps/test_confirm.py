@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydicom import Dataset
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.workdir import REFUSED
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson
@@ -186,13 +186,13 @@ class Killer:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.left = at
-        for owner, name in ((Ledger, "commit"), (FakeDraw, "__call__")):
+        for owner, name in ((FileLedger, "commit"), (FakeDraw, "__call__")):
             monkeypatch.setattr(owner, name, self._around(getattr(owner, name)))
 
     def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any) -> Any:
+        def counted(*args: Any, **named: Any) -> Any:
             self._strike()
-            done = call(*args)
+            done = call(*args, **named)
             self._strike()
             return done
 

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.datastore.images import pixel_crc32
 from drawcli.adapters.state.workdir import RECEIVED, REPORT
+from drawcli.core.dicom.header import Header
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct import inspection
@@ -252,13 +253,13 @@ def test_an_image_that_was_only_copied_or_moved_does_not_hold_the_delivery(
 def test_pixels_that_change_while_they_are_read_make_no_package(
     ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = pixel_crc32
+    read = sent_slices.read_pixels
 
-    def touched(stream: object, header: object) -> int:
+    def touched(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
         os.utime(pelvis[0], ns=(1, 1))
-        return read(stream, header)  # type: ignore[arg-type] # as it was called
+        yield from read(stream, header, end)
 
-    monkeypatch.setattr(sent_slices, "pixel_crc32", touched)
+    monkeypatch.setattr(sent_slices, "read_pixels", touched)
     (job,) = run(ctx, *STEPS[:3])
 
     assert (job.state, job.reason_code) == (State.MATCHED, "source-changed")

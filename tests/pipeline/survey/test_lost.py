@@ -45,10 +45,10 @@ def silent(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[None]:
     """Let the second folder hang; a scan has little patience."""
     release, ask = Event(), walk._list
 
-    def hang(folder: Path, trouble: list[OSError]) -> None:
+    def hang(folder: Path) -> None:
         if folder == site.folder / "other":
             release.wait()
-        ask(folder, trouble)
+        ask(folder)
 
     monkeypatch.setattr(walk, "_list", hang)
     yield

@@ -1,5 +1,6 @@
 """What a scan reads: only what came or changed; and what it makes of a datastore in trouble."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -374,6 +375,29 @@ def test_several_processes_read_what_one_reads(
     assert sorted(job.slices or 0 for job in ctx.ledger.jobs()) == [SLICES, 30]
     assert done.passed_over == {"not-dicom": 1}
     assert pelvis
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_processes_that_cannot_be_started_cost_only_time(
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    write_planning_ct(site.store / "thorax", THORAX, slices=30, size=8)
+    monkeypatch.setattr(readers, "PAYS", 0)
+    monkeypatch.setattr("drawcli.pipeline.survey.update._CHUNK", 3)
+    start, left = readers._started, [started]
+
+    def full() -> readers._Worker:
+        left[0] -= 1
+        if left[0] < 0:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return start()
+
+    monkeypatch.setattr(readers, "_started", full)
+
+    scan(asking(ctx, workers=2))
+
+    assert only_job(ctx).slices == 30
+    assert left == [-1]
 
 
 def test_a_reading_process_that_dies_costs_nothing(

@@ -1,0 +1,1 @@
+"""Several machines with one ledger: what a step needs of the others."""

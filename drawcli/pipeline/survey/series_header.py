@@ -1,0 +1,48 @@
+"""The header of a job's series for the rules.
+
+It is kept, encrypted, while no rule takes the series: after a change of the rules no image is
+opened if size, times and inode of every file are as they were.
+"""
+
+from drawcli.adapters.datastore.rule_header import header_of
+from drawcli.adapters.datastore.series_elements import SeriesElements, stamp_of_files
+from drawcli.adapters.state.vault import HEADER
+from drawcli.core.jobs.job import Job
+from drawcli.pipeline.context import Context
+
+
+class SeriesHeader:
+    """The header of a job's series, as it was kept or read from the images.
+
+    Parameters
+    ----------
+    job
+        The job.
+    ctx
+        The site.
+
+    Raises
+    ------
+    JobError
+        If the images are away or cannot be read.
+    """
+
+    def __init__(self, job: Job, ctx: Context) -> None:
+        crosswalk = ctx.images_of(job)
+        self._job, self._ctx = job, ctx
+        paths = dict.fromkeys(file.path for file in crosswalk.files)
+        self._stamp = stamp_of_files(paths)
+        self._folder, kept = ctx.work.file(job.id, HEADER).parent, None
+        if self._stamp is not None:
+            kept = ctx.vault.kept_header(self._folder, job.id, self._stamp)
+        if kept is None:
+            self._elements = SeriesElements.of(ctx.progress.count_items(paths, "files read"))
+        else:
+            self._elements = SeriesElements.from_plain(kept, paths)
+        self.header = header_of(crosswalk, ctx.now().date(), self._elements)
+
+    def keep(self) -> None:
+        """Keep what has been learned of the header, for other rules."""
+        if self._stamp is not None and self._elements.learned:
+            plain = self._elements.as_plain()
+            self._ctx.vault.keep_header(self._folder, self._job.id, self._stamp, plain)
