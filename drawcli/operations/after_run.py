@@ -82,7 +82,8 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     Call it without the run lock: a slow monitor or mail relay must not delay other runs. If the
     ledger cannot be read and the run ended with an error code, only that code is reported.
     """
-    _write_metrics(ctx)
+    write_metrics(ctx)
+    _tried("group", lambda: _publish_summary(ctx))
     news = [hang.alarm for hang in hung]
     if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
         _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
@@ -92,11 +93,12 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
 def report_contours(ctx: Context, *, has_news: bool) -> None:
     """Send alarms about contours once they were compared; with news, write the metrics again."""
     if has_news:
-        _write_metrics(ctx)
+        write_metrics(ctx)
     _tried("notify", lambda: _send_contours(ctx.settings, ctx.now()))
 
 
-def _write_metrics(ctx: Context) -> None:
+def write_metrics(ctx: Context) -> None:
+    """Write the metrics of the site into the file of the settings, if there is one."""
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         from drawcli.operations import metrics
@@ -162,6 +164,12 @@ def report_no_run(settings: Settings, code: str, now: datetime) -> None:
     _tried("heartbeat", lambda: heartbeat.ping(settings.metrics, "/fail"))
 
 
+def report_trouble(settings: Settings, code: str, now: datetime) -> None:
+    """Send an alarm that a worker waits, from a thread: the worker must not wait for it."""
+    with suppress(MemoryError):
+        run_in_thread(partial(_tried, "notify", partial(_send_early_end, settings, code, now)))
+
+
 def report_hung(settings: Settings, now: datetime) -> Hang | None:
     """Return the hanging run that blocks this one, or None, and send an alarm about it.
 
@@ -178,6 +186,13 @@ def _send_early_end(settings: Settings, code: str, now: datetime) -> None:
 
 
 # What writes messages is imported only where somebody gets them: most runs have nothing to do.
+
+
+def _publish_summary(ctx: Context) -> None:
+    if ctx.settings.ledger:
+        from drawcli.operations.group.own_summary import publish_summary
+
+        publish_summary(ctx)
 
 
 def _send_alarms(ctx: Context, news: Sequence[Alarm]) -> None:

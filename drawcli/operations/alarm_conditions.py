@@ -12,11 +12,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job
 from drawcli.core.jobs.waiting import held_since
 from drawcli.core.protocol.tokens import Tokens
-from drawcli.errors import COMMITMENT, FIRST_RUN, MODEL_CHANGED, NODE
+from drawcli.errors import COMMITMENT, DELIVERY, FIRST_RUN, MODEL_CHANGED, NODE
 from drawcli.system.durations import duration
+from drawcli.system.printable import counted
 
 MOST_LINES: Final = 20  # of one message
 WAIT_FOR_NODE: Final = frozenset({NODE, COMMITMENT})
@@ -47,7 +48,7 @@ _IN_TITLE: Final = {
     AlarmKind.BLOCKED: "{n} blocked by the privacy gate",
     AlarmKind.HELD: "{n} held",
     AlarmKind.SERVER: "the server does not answer",
-    AlarmKind.NODE: "structure sets wait for the DICOM node",
+    AlarmKind.NODE: "structure sets wait for delivery",
     AlarmKind.PULL: "an archive is not pulled",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
@@ -87,11 +88,17 @@ class Facts:
     delivered: Mapping[str, datetime] = field(default_factory=dict)  # job id to time of delivery
     last_delivered: datetime | None = None
     server_away_since: datetime | None = None  # the first of the runs that got no answer
+    server_away_until: datetime | None = None  # known until then; None: until now
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
     pulls_failing: Mapping[str, datetime] = field(default_factory=dict)  # archive: since
     contours: Sequence[Alarm] = ()  # charts of contour QA to investigate or watch
+
+    def server_away(self, now: datetime) -> timedelta | None:
+        """Return for how long the server is known not to answer; None if it has answered."""
+        since = self.server_away_since
+        return None if since is None else (self.server_away_until or now) - since
 
 
 def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime) -> Iterator[Alarm]:
@@ -100,12 +107,12 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
     if facts.failing:
         yield early_end(facts.failing)
     yield from _of_held([job for job in facts.jobs if job.held])
-    away = facts.server_away_since
-    if away is not None and now - away >= limits.server:
-        text = f"the server has not answered for {duration(now - away)}"
+    away = facts.server_away(now)
+    if away is not None and away >= limits.server:
+        text = f"the server has not answered for {duration(away)}"
         yield Alarm(AlarmKind.SERVER, "", f"{text}; nothing is lost, the jobs wait")
     yield from _of_pulls(facts.pulls_failing, limits.server, now)
-    yield from _waiting_for_node(facts.jobs, limits.node, now)
+    yield from _waiting_for_delivery(facts.jobs, limits.node, now)
     end = None if facts.tokens is None else facts.tokens.usable_until
     if end is not None and end - now <= _early(facts.tokens, limits.token):
         when = (
@@ -118,10 +125,7 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
     yield from facts.contours
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
-        text = (
-            f"nothing was delivered for {duration(now - last)}; 'drawcli status' shows what waits"
-        )
-        yield Alarm(AlarmKind.IDLE, last.isoformat(), text)
+        yield _idle(facts.jobs, last, now)
     for job_id, at in facts.delivered.items():
         if at >= since:
             yield Alarm(
@@ -163,16 +167,29 @@ def _held(job: Job) -> Alarm:
     return Alarm(kind, f"{job.id}@{at.isoformat()}", text)
 
 
-def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
-    """Yield an alarm if a downloaded structure set has waited too long for the DICOM node."""
-    waiting = [job for job in jobs if job.reason_code in WAIT_FOR_NODE and not job.held]
-    oldest = min((job.since for job in waiting), default=now)
-    if now - oldest >= limit:
-        what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"
-        text = (
-            f"the DICOM node has not accepted {what}; the oldest waits for {duration(now - oldest)}"
-        )
-        yield Alarm(AlarmKind.NODE, "", f"{text}; 'drawcli doctor' tests the connection")
+def _waiting_for_delivery(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
+    """Yield an alarm for the DICOM node, and one for the folder, that structure sets wait for."""
+    places = (
+        ("", "the DICOM node", WAIT_FOR_NODE),
+        ("folder", "the folder for structure sets", {DELIVERY}),
+    )
+    for key, place, codes in places:
+        waiting = [job for job in jobs if job.reason_code in codes and not job.held]
+        oldest = min((job.since for job in waiting), default=now)
+        if now - oldest >= limit:
+            what = counted(len(waiting), "structure set")
+            text = f"{place} has not accepted {what}; the oldest waits for {duration(now - oldest)}"
+            yield Alarm(AlarmKind.NODE, key, f"{text}; 'drawcli doctor' tests the connection")
+
+
+def _idle(jobs: Iterable[Job], last: datetime, now: datetime) -> Alarm:
+    """Return the alarm that nothing was delivered since `last`, perhaps for lack of new series."""
+    if any(job.held or job.state not in FINISHED | RULES_DECIDE for job in jobs):
+        do = "'drawcli status' shows what waits"
+    else:
+        do = "no series is in progress: check that scans reach the datastore and that rules match"
+    text = f"nothing was delivered for {duration(now - last)}; {do}"
+    return Alarm(AlarmKind.IDLE, last.isoformat(), text)
 
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:

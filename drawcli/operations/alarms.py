@@ -258,7 +258,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
         yield body_of(held)
     if contours := contour_lines(ctx.settings.state_dir, since, now):
         yield body_of(["Contours:", *contours])
-    for line in RunHealth.of_site(ctx.settings).sentences(now):
+    for line in RunHealth.of_site(ctx.settings, ctx.ledger.shared).sentences(now):
         if line.subject != "step":
             yield f"{line.subject.capitalize()}: {line.text}"
     verdict = ctx.audit.verify()
@@ -269,7 +269,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
 
 def _verdict_lines(ctx: Context, now: datetime) -> Iterator[str]:
     """Yield the verdict on the site, then the other findings."""
-    health = RunHealth.of_site(ctx.settings)
+    health = RunHealth.of_site(ctx.settings, ctx.ledger.shared)
     verdict = verdict_of(SiteView(ctx, health, ctx.ledger.jobs(), now))
     yield f"{verdict.level.upper()}: {verdict.headline}"
     for finding in verdict.findings[1:]:

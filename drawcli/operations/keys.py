@@ -16,25 +16,26 @@ from typing import Final
 
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.package import write_package
+from drawcli.adapters.state.keys.key_source import SiteKeys
 from drawcli.adapters.state.site_key import (
     LENGTH,
     KeyBackup,
     could_be_committed,
     note_backup,
-    read_site_key,
     replace_site_key,
     restore_site_keys,
     retire_site_key,
-    retired_keys,
 )
 from drawcli.adapters.state.vault import Vault, vault_of
-from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT, Busy
+from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.ledger import Busy
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, DrawcliError, NeedsPerson, UsageError
+from drawcli.pipeline.cluster.opening import tell_new_key
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.sent_slices import deidentify_slices
 from drawcli.pipeline.steps.deidentify import (
@@ -47,6 +48,7 @@ from drawcli.system.files import write_durably
 from drawcli.system.platforms import is_within
 
 _HEAD: Final = "# Site keys of drawcli. Whoever has them can tell which patient is which.\n"
+LARGEST_BACKUP: Final = 1_000_000  # bytes: 10,000 keys
 _WORDS: Final = 3  # of a line of a backup
 
 
@@ -70,8 +72,15 @@ def rotate(ctx: Context) -> Rotated:
     if ctx.retired and not all(map(ctx.vault.is_current, _folders(ctx))):
         return _sealed_anew(ctx.stand_ins, ctx.retired, None, ctx)
     state_dir, before = ctx.settings.state_dir, ctx.stand_ins
+    if ctx.settings.site_key_command:
+        raise UsageError(
+            "the site key comes from site_key_command: drawcli cannot replace it there",
+            hint="Let the command print a new key, and below it the present one; then 'drawcli key "
+            "rotate' seals the vaults anew.",
+        )
     retire_site_key(state_dir, before.key_id)
     fresh = StandIns(replace_site_key(state_dir))
+    tell_new_key(ctx.ledger, fresh.key_id, before.key_id)
     return _sealed_anew(fresh, (before, *ctx.retired), before.key_id, ctx)
 
 
@@ -83,8 +92,9 @@ def _sealed_anew(
         if vault.is_current(folder):
             continue
         try:
-            with ctx.work.job_lock(folder.name):
+            with ctx.job_lock(folder.name):
                 vault.seal(folder, folder.name, vault.open(folder, folder.name))
+                ctx.files.keep(folder.name)
             count += 1
         except (Busy, NeedsPerson):
             left.append(folder.name)
@@ -138,9 +148,9 @@ def back_up(
     write_durably(target, (_HEAD + "\n".join(lines) + "\n").encode("ascii"))
 
 
-def note_keys_kept(state_dir: Path, now: datetime) -> None:
+def note_keys_kept(state_dir: Path, present: SiteKeys, now: datetime) -> None:
     """Record for `doctor` that a backup has the present keys; the backup does not depend on it."""
-    keys = [read_site_key(state_dir), *retired_keys(state_dir).values()]
+    keys = [present.key, *present.retired.values()]
     with suppress(OSError, DrawcliError):
         note_backup(state_dir, KeyBackup(now, frozenset(StandIns(key).key_id for key in keys)))
 
@@ -156,7 +166,10 @@ def restore(backup: Path, state_dir: Path) -> str:
     key, retired = None, {}
     damaged = ConfigError(f"{backup} is not an intact backup of site keys; nothing was changed")
     try:
-        lines = backup.read_text(encoding="ascii").splitlines()
+        with backup.open("rb") as stream:
+            lines = stream.read(LARGEST_BACKUP + 1).decode("ascii").splitlines()
+            if stream.tell() > LARGEST_BACKUP:
+                raise damaged
     except (OSError, ValueError) as err:
         raise ConfigError(f"{backup}: cannot be read: {in_words(err)}") from None
     for line in (line for line in lines if not line.startswith("#")):

@@ -10,10 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from drawcli.adapters.state.audit_log import ATTEMPT
-from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, Busy
-from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.adapters.ledger import FileLedger
+from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT
+from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.core.jobs.job import BEFORE_UPLOAD, FINISHED, EventKind, Job, State
+from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import LedgerError, NeedsPerson
+from drawcli.pipeline.cluster.reading import look_at_all
 from drawcli.pipeline.context import Context
 from drawcli.system.files import sha256_of
 from drawcli.system.printable import counted
@@ -26,6 +29,7 @@ _WITH_TEMPLATE: Final = frozenset(
     | {State.DELIVERED}
 )
 _ORPHANS: Final = "orphans"
+_OF_LARGE: Final = frozenset({"no-package", "no-result"})
 
 Repair = Callable[[Context], None]
 
@@ -56,8 +60,13 @@ def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
         Whether to read files and compare their digests, rather than presence and size only.
     """
     found: list[Trouble] = []
+    look_at_all(ctx)
+    answered = _answered_here(ctx)
     for job in ctx.ledger.jobs():
         found += _of_job(job, ctx, deep=deep)
+        found += _sent_before(job, ctx.files.host, answered[job.id])
+    elsewhere = ctx.files.elsewhere()  # their large files are not on this host
+    found = [one for one in found if not (one.code in _OF_LARGE and one.where in elsewhere)]
     return [*found, *_orphans(ctx), *_of_archive(ctx)]
 
 
@@ -85,6 +94,29 @@ def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
         yield from _package(job, ctx, deep=deep)
     if job.state in _WITH_RESULT:
         yield from _result(job, ctx)
+
+
+def _answered_here(ctx: Context) -> Counter[str]:
+    """Return the number of uploads of each job that the server took, by this host's audit log."""
+    lines = (line.facts for line in ctx.audit.lines())
+    mine = (one for one in lines if one.get("what") == ANSWERED and "purpose" not in one)
+    return Counter(str(one.get("job")) for one in mine)
+
+
+def _sent_before(job: Job, host: str, answered: int) -> Iterator[Trouble]:
+    """Find a job that was sent, but not by the ledger, which is then older: a restored backup.
+
+    The ledger counts an upload before it begins, so it never has fewer than the audit log.
+    """
+    begun = _begun_here(job, host) + (job.attested - len(job.attested_at)) * bool(host)
+    is_chosen = any(event.kind is EventKind.RELEASED for event in job.events[-3:])
+    if job.state in BEFORE_UPLOAD and answered > begun and not job.held and not is_chosen:
+        yield _held_for(
+            job,
+            "sent-before",
+            f"was sent from here {counted(answered, 'time')}, of which the ledger knows {begun}; "
+            "the ledger is from an older backup",
+        )
 
 
 def _at_server(job: Job, ctx: Context) -> Iterator[Trouble]:
@@ -160,7 +192,7 @@ def _fetched_again(job: Job) -> Repair:
 
 def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
     """Change a job under its lock, unless it has changed meanwhile."""
-    with ctx.work.job_lock(job.id):
+    with ctx.job_lock(job.id):
         now = ctx.ledger.get(job.id)
         if now is not None and now.revision == job.revision:
             after = change(now)
@@ -183,7 +215,7 @@ def _orphans(ctx: Context) -> Iterator[Trouble]:
 
 def _moved_to_orphans(job_id: str) -> Repair:
     def act(ctx: Context) -> None:
-        with ctx.work.job_lock(job_id):
+        with ctx.job_lock(job_id):
             if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
                 ctx.work.move_away(job_id, _ORPHANS)
 
@@ -191,8 +223,10 @@ def _moved_to_orphans(job_id: str) -> Repair:
 
 
 def _of_archive(ctx: Context) -> Iterator[Trouble]:
-    archive = ctx.ledger.archive
-    months = []
+    ledger = ctx.ledger
+    if not isinstance(ledger, FileLedger):
+        return  # a database checks its own index
+    archive, months = ledger.archive, []
     for month in archive.months():
         try:
             archive.check(month)
@@ -211,7 +245,7 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
             "archive/index",
             f"differs from the monthly files in {counted(len(wrong), 'job')}",
             "is rebuilt from them",
-            lambda ctx: ctx.ledger.rebuild_archive_index(),
+            lambda _ctx: ledger.rebuild_archive_index(),
         )
 
 
@@ -232,10 +266,15 @@ def unattested(ctx: Context) -> list[Lacking]:
     """Return the jobs with fewer uploads in the audit log than in the ledger.
 
     The ledger counts an upload only after its line in the log is on disk, so a difference means
-    that lines were lost. Uploads from before the audit log existed are not counted. The ledger is
-    read first because a run may be active.
+    that lines were lost. Uploads from before the audit log existed are not counted, nor those of
+    other hosts, which are in their logs. The ledger is read first because a run may be active.
     """
-    counted = {job.id: job.attested for job in ctx.ledger.all_jobs() if job.attested}
+    counted = {job.id: _begun_here(job, ctx.files.host) for job in ctx.ledger.all_jobs()}
     lines = (line.facts for line in ctx.audit.lines())
     logged = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
     return [Lacking(job, n, logged[job]) for job, n in counted.items() if logged[job] < n]
+
+
+def _begun_here(job: Job, host: str) -> int:
+    """Return how many uploads of a job should be in the audit log of this host."""
+    return job.attested_at.count(host) if host else job.attested - len(job.attested_at)

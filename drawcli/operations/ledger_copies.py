@@ -6,9 +6,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
+from drawcli.adapters.ledger.moves import FilePlace
 from drawcli.core.jobs.job import Job
 from drawcli.errors import LedgerError, UsageError
 from drawcli.pipeline.context import Context
@@ -21,12 +23,22 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
 def back_up(ctx: Context, target: Path) -> int:
     """Write the ledger and its archive into a new zip; return its number of files.
 
-    It contains no patient data. Raises UsageError if the file exists.
+    It contains no patient data. The jobs of a database are in it as files, too, which another
+    machine can use, or move to another database. Raises UsageError if the file exists.
     """
     if target.exists():
         raise UsageError(f"{target} exists already", hint="Name another file.")
     state_dir = ctx.settings.state_dir
-    paths = [state_dir / "ledger.json", *sorted((state_dir / "archive").glob("*"))]
+    if isinstance(ctx.ledger, FileLedger):
+        return _zipped(state_dir, target)
+    with TemporaryDirectory(dir=state_dir, prefix=".backup-") as folder:
+        FilePlace(Path(folder) / "ledger.json").take(ctx.ledger.jobs(), ctx.ledger.archive.jobs())
+        return _zipped(Path(folder), target)
+
+
+def _zipped(state_dir: Path, target: Path) -> int:
+    folders = (state_dir / "ledger", state_dir / "archive")
+    paths = [state_dir / "ledger.json", *(one for f in folders for one in sorted(f.glob("*")))]
     paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
     with fresh_file(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as whole:
         for path in paths:
@@ -44,7 +56,7 @@ def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
     LedgerError
         If no copy is intact.
     """
-    ledger = Ledger(state_dir / "ledger.json")
+    ledger = FileLedger(state_dir / "ledger.json")
     tried = [copy] if copy is not None else ledger.copies
     why = []
     for one in tried:
@@ -54,7 +66,8 @@ def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
             why.append(str(err))
     raise LedgerError(
         "; ".join(why) or f"{state_dir} has no copy of the ledger",
-        hint="Unpack ledger.json and the folder archive from a zip of 'drawcli ledger backup'.",
+        hint="Unpack ledger.json and the folders ledger and archive from a zip of "
+        "'drawcli ledger backup'.",
     )
 
 

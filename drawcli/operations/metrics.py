@@ -78,7 +78,7 @@ def metrics_text(ctx: Context) -> str:
         by_label("info", "Version of drawcli.", "version", {__version__: 1}),
         *_of_jobs(jobs, len(ctx.ledger.archive), now),
         *_of_last_day(report_of(jobs, now - _LATELY, now)),
-        *_of_runs(RunHealth.of(ctx.settings.state_dir), now),
+        *_of_runs(RunHealth.of(ctx.settings.state_dir, shared=ctx.ledger.shared), now),
         *(
             [moment("last_delivered_timestamp_seconds", "The newest delivery.", home)]
             if home
@@ -89,7 +89,13 @@ def metrics_text(ctx: Context) -> str:
         *_of_contours(ctx.settings.state_dir, now),
         *(_of_receiver(ctx.settings.state_dir) if ctx.settings.receive.folder else ()),
         *_of_pulls(pulls_of(ctx.settings)),
+        *(_of_cluster(ctx) if ctx.settings.ledger else ()),
     ]
+    return text_of(gauges)
+
+
+def text_of(gauges: Iterable[Gauge]) -> str:
+    """Return metrics in the text format."""
     return "\n".join(line for gauge in gauges for line in gauge.lines()) + "\n"
 
 
@@ -120,6 +126,15 @@ def _of_jobs(jobs: Iterable[Job], archived: int, now: datetime) -> Iterator[Gaug
             ages[str(job.state)] = max(age, ages.get(str(job.state), 0.0))
     what = "How long the job has stood there that came to the state first."
     yield by_label("oldest_job_seconds", what, "state", ages)
+
+
+def _of_cluster(ctx: Context) -> Iterator[Gauge]:
+    from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
+    from drawcli.operations.cluster.metrics import cluster_gauges
+    from drawcli.operations.cluster.status import status_of
+
+    if isinstance(ctx.ledger, DatabaseLedger):
+        yield from cluster_gauges(status_of(ctx.ledger))
 
 
 def _of_last_day(report: Report) -> Iterator[Gauge]:

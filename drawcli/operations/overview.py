@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.state.pause import Pause, read_pause
 from drawcli.adapters.state.progress import ProgressState
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.jobs.ledger import Archive
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
 from drawcli.operations.pull.network_health import pulls_of, receiver_of
@@ -24,9 +24,11 @@ from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of
 from drawcli.system.platforms import is_alive
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
+    from drawcli.core.jobs.ledger import SharedFacts
     from drawcli.operations.pull.health import PullHealth
     from drawcli.operations.receive.health import ReceiverHealth
 
@@ -60,6 +62,7 @@ _ENDED_BY: Final = {  # reason codes that say more than the exit code
     "state-on-share": "state_dir is on a network share",
     "io": "a file of the site cannot be read or written",
     "out-of-memory": "there was not enough memory",
+    "out-of-resources": "there were too many open files or threads",
 }
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
 
@@ -86,31 +89,32 @@ class RunHealth(NamedTuple):
     receiver: "ReceiverHealth | None" = None  # if the site receives by DICOM
     pulls: "PullHealth | None" = None  # if it pulls from archives
     zone: tzinfo | None = UTC  # of times in sentences; None: that of this machine
+    workers: int | None = None  # of the site, alive; None if its ledger is a file
 
     @classmethod
     def of(
-        cls, state_dir: Path, run_hours: float = RUN_HOURS, *, receives: bool = False
+        cls, state_dir: Path, hours: float = RUN_HOURS, *, shared: "SharedFacts | None" = None
     ) -> "RunHealth":
-        """Read the health of a site's runs; a run longer than `run_hours` is overdue."""
+        """Read the health of a site's runs; a run longer than `hours` is overdue."""
         runs = _newest(RunLog(state_dir).newest_first())
         return cls(
-            longest=timedelta(hours=run_hours),
+            longest=timedelta(hours=hours),
             runner=_runner(WorkDir(state_dir)),
             standing=_standing(state_dir),
             last=runs.get("last"),
             success=runs.get("success"),
             server=runs.get("server"),
             answered=runs.get("answered"),
-            pause=read_pause(state_dir),
-            receiver=receiver_of(state_dir) if receives else None,
+            pause=read_pause(state_dir, shared),
+            workers=None if shared is None else shared.workers_alive(),
         )
 
     @classmethod
-    def of_site(cls, settings: "Settings") -> "RunHealth":
-        """Read the health of a site with these settings."""
-        receives = settings.receive.folder is not None
-        health = cls.of(settings.state_dir, settings.notify.run_hours, receives=receives)
-        return health._replace(pulls=pulls_of(settings))
+    def of_site(cls, settings: "Settings", shared: "SharedFacts | None" = None) -> "RunHealth":
+        """Read the health of a site with these settings; `shared` as for `of`."""
+        health = cls.of(settings.state_dir, settings.notify.run_hours, shared=shared)
+        receiver = None if settings.receive.folder is None else receiver_of(settings.state_dir)
+        return health._replace(pulls=pulls_of(settings), receiver=receiver)
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -169,7 +173,8 @@ class RunHealth(NamedTuple):
 
     def is_late(self, now: datetime, limit: timedelta = RUNS_LATE) -> bool:
         """Return whether cron should have started a run by now; the first one is not missed."""
-        return self.runner is None and self.last is not None and now - self.last.ended > limit
+        is_awaited = self.runner is None and not self.workers
+        return is_awaited and self.last is not None and now - self.last.ended > limit
 
     @property
     def ending(self) -> str:
@@ -179,13 +184,14 @@ class RunHealth(NamedTuple):
     def _run(self, now: datetime) -> str:
         before = ""
         if self.last is not None:
-            how = ended_text(self.last.exit_code, self.last.error)
-            before = f"last run {self._when(self.last.ended, now)}: {how}"
+            before = f"last run {self._when(self.last.ended, now)}: {self.ending}"
         if self.runner is not None:
             said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
             if self.is_overdue(now):
                 said += f", longer than {duration(self.longest)}: it may hang, see 'drawcli doctor'"
             return f"{said}; {before}" if before else said
+        if self.workers:
+            return "; ".join(filter(None, (f"{counted(self.workers, 'worker')} at work", before)))
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
         if self.is_late(now):

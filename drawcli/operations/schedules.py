@@ -90,14 +90,16 @@ def place_of(config: Path, settings: "Settings") -> ScheduledSite:
     delivered: list[Path] = []
     for folder in settings.deliver.folders:
         delivered += [made_below(folder)] if isinstance(folder, Path) else settings.datastore
-    figures = settings.metrics.textfile
+    figures, work = settings.metrics.textfile, Path(settings.cluster.work)
     kept = [settings.server.token_file.parent, *([figures.parent] if figures else [])]
+    pulled = [source.folder for source in settings.pull.sources if source.folder is not None]
+    shared = [work] if work.is_absolute() else []  # else `host`, or an object store
     user, group = _owner(settings.state_dir)
     return ScheduledSite(
         program=program(),
         config=config,
         state_dir=settings.state_dir,
-        writable=tuple(dict.fromkeys([*kept, *delivered])),
+        writable=tuple(dict.fromkeys([*kept, *delivered, *pulled, *shared])),
         user=user,
         group=group,
     )

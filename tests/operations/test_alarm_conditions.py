@@ -54,6 +54,30 @@ def test_from_their_limits_on_things_are_alarms() -> None:
     assert kinds(failing="config") == [AlarmKind.FAILED]
 
 
+@pytest.mark.parametrize(
+    ("state", "held", "said"),
+    [
+        (State.UPLOADED, False, "'drawcli status' shows what waits"),
+        (State.WAITING, True, "'drawcli status' shows what waits"),
+        (State.EXCLUDED, True, "'drawcli status' shows what waits"),
+        *(
+            (state, False, "no series is in progress: check that scans reach the datastore and")
+            for state in (State.DONE, State.CANCELLED, State.UNMATCHED, State.EXCLUDED)
+        ),
+    ],
+)
+def test_the_alarm_that_nothing_was_delivered_says_whether_series_are_in_progress(
+    state: State, *, held: bool, said: str
+) -> None:
+    jobs = [Job(id="0123456789ab-1", state=state, since=ago(days=4), held=held)]
+    facts = Facts(jobs=jobs, last_delivered=ago(days=4))
+
+    *_, alarm = alarms_of(facts, LIMITS, NOON, ago(days=9))
+
+    assert alarm.kind is AlarmKind.IDLE
+    assert alarm.text.startswith(f"nothing was delivered for 4 d; {said}")
+
+
 def waiting(number: int, since: datetime, code: str = "dicom-node") -> Job:
     return Job(id=f"{number:012x}-1", state=State.FETCHED, since=since, reason_code=code)
 
@@ -72,6 +96,19 @@ def test_structure_sets_that_a_dicom_node_does_not_take_are_one_alarm_while_they
     assert kinds(jobs=[replace(waiting(1, ago(days=9)), held=True)]) == [
         AlarmKind.HELD
     ]  # an alarm of its own
+
+
+def test_structure_sets_that_wait_for_their_folder_are_an_alarm_of_its_own() -> None:
+    jobs = [waiting(1, ago(hours=3), "delivery"), waiting(2, ago(hours=2))]
+
+    node, folder = alarms_of(Facts(jobs=jobs), LIMITS, NOON, NOON)
+
+    assert (node.name, folder.name) == ("node:", "node:folder")
+    assert folder.text == (
+        "the folder for structure sets has not accepted 1 structure set; the oldest waits for 3 h; "
+        "'drawcli doctor' tests the connection"
+    )
+    assert kinds(jobs=[waiting(1, ago(hours=1.9), "delivery")]) == []
 
 
 def test_nothing_is_missed_in_the_time_before_a_place_was_there() -> None:

@@ -229,6 +229,41 @@ def test_a_job_that_was_freed_and_held_again_within_one_run_is_told_again(
     assert post.titles() == ["1 held", "1 held"]
 
 
+def test_a_refused_token_is_one_alarm_until_the_server_has_answered(
+    ctx: Context, post: Post
+) -> None:
+    for server in ("", "", OUT_OF_REACH):
+        a_run(ctx, exit_code=5, error="token-refused")
+        a_run(ctx, server=server)
+    a_run(ctx, exit_code=12, error="disk-full")
+    a_run(ctx, server="")
+    assert post.titles() == ["runs end early", "runs end early"]  # for the token, and the disk
+
+    a_run(ctx)
+    a_run(ctx, exit_code=5, error="token-refused")
+
+    assert post.titles() == ["runs end early"] * 3
+
+
+def test_a_server_that_runs_did_not_come_to_ask_is_no_alarm(
+    site: Site, open_site: Open, clock: Clock, post: Post
+) -> None:
+    """One lost answer, then hours of a full disk: nothing says that the server is away."""
+    set_up(site, "ntfy://a", more=", digest_at: off, events: [failed, server]")
+    ctx = open_site()
+    a_run(ctx)
+    a_run(ctx, server=OUT_OF_REACH, exit_code=7)
+    for _ in range(3):
+        clock.advance(hours=1)
+        a_run(ctx, server="", exit_code=12, error="disk-full")
+    assert post.titles() == ["runs end early"]
+
+    clock.advance(hours=1)
+    a_run(ctx, server=OUT_OF_REACH, exit_code=7)
+
+    assert post.titles() == ["runs end early", "the server does not answer"]
+
+
 def test_what_comes_together_is_one_message(ctx: Context, post: Post) -> None:
     for number in range(3):
         hold(ctx, f"{number:012x}-1")

@@ -13,7 +13,8 @@ from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, VAULT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.ledger_check import check, repair
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, expired_jobs, run_step, tidy
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.tidying import expired_jobs, tidy
 from tests.conftest import Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 

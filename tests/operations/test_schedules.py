@@ -164,6 +164,23 @@ def test_the_service_may_write_what_a_run_writes_and_nothing_else(site: Site) ->
     assert place.state_dir == site.state
 
 
+def test_the_service_may_write_what_it_pulls_and_shares(site: Site) -> None:
+    """The datastore is read-only where structure sets go elsewhere."""
+    site.add_line("deliver: {folder: tps}")
+    source = f"node: 'PACS@pacs:104', folder: '{site.store}/pulled', keys: {{Modality: CT}}"
+    site.add_line(f"pull: {{sources: [{{{source}}}]}}")
+    site.add_line("ledger: postgresql://north@db.example/draw")
+    site.add_line("cluster: {work: /mnt/draw-work}")
+
+    place = place_of(site.config, site.settings())
+
+    assert place.writable[1:] == (
+        site.folder / "tps",
+        site.store / "pulled",
+        Path("/mnt/draw-work"),
+    )
+
+
 @unix
 def test_a_state_folder_of_its_own_below_var_lib_is_made_by_systemd() -> None:
     usual, other = (

@@ -17,6 +17,7 @@ from drawcli.operations.qa.clinical.delivered_set import drawcli_of
 from drawcli.operations.qa.compare import StructureSetFile, read_structure_set
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
+from drawcli.system.failures import raise_if_short
 from drawcli.system.platforms import is_within
 
 _APPROVED: Final = "APPROVED"
@@ -110,7 +111,8 @@ def _structure_sets(walk: Walk, found: PastCases) -> Iterator[StructureSetFile]:
         try:
             one = read_structure_set(Path(path))
             _ = one.rois
-        except (BadStructureSet, UsageError):
+        except (BadStructureSet, UsageError) as err:
+            raise_if_short(err)
             found.left_out["unreadable"] += 1
         else:
             yield one

@@ -20,6 +20,7 @@ from drawcli.operations.commissioning.past_cases import PastCase, PastCases
 from drawcli.operations.qa.compare import has_scipy
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.reidentify import finish_structure_set, read_received
+from drawcli.system.failures import raise_if_short
 
 BACK: Final = (State.DELIVERED, State.DONE)
 
@@ -134,6 +135,7 @@ def compare_case(case: PastCase, job: Job, taus_mm: list[float], side: Context) 
         drawn = read_rois(read_header(finished, complete=True))
         clinical = case.clinical.rois
     except DrawcliError as err:
+        raise_if_short(err)
         return CaseResult(case, job, error=f"not compared: {err}")
     options = compare_options(side)
     compared = compare_structure_sets(drawn, clinical, options)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
@@ -90,7 +90,8 @@ def open_side_ledger(
         preview="never",
         deliver=ctx.settings.deliver.replace(folder=folder / "nowhere", node=None),
     )
-    with Ledger(folder / "ledger.json") as ledger:
+    with FileLedger(folder / "ledger.json") as ledger:
+        ledger.shared = ctx.ledger.shared
         side = replace(
             ctx,
             settings=settings,
@@ -150,7 +151,7 @@ def _pass(side: Context, finish: Step) -> list[StepReport]:
     """
     reports = [run_step(command, side, Selection()) for command in ("poll", "fetch")]
     finished = StepReport(finish.__name__)
-    for job in list(due_jobs(State.FETCHED, side, Selection())):
+    for job in list(due_jobs(State.FETCHED, side)):
         advance(job, finish, side, finished)
     reports += [finished, run_step("poll", side, Selection())]  # which confirms
     reports += [run_step(command, side, Selection()) for command in ("upload", "match")]

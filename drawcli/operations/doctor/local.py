@@ -77,7 +77,8 @@ def ledger(site: CheckContext) -> CheckResult:
 
 def pause(site: CheckContext) -> CheckResult:
     """Check whether uploads are paused."""
-    paused = read_pause(site.settings.state_dir)
+    shared = None if site.ctx is None else site.ctx.ledger.shared
+    paused = read_pause(site.settings.state_dir, shared)
     if paused is not None:
         return CheckResult.warned(f"uploads are paused {paused.facts(site.now)}", "drawcli resume")
     return CheckResult.well("uploads are not paused")
@@ -117,6 +118,9 @@ def last_run(site: CheckContext) -> CheckResult:
     cron = (
         "'crontab -l' shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."
     )
+    shared = None if site.ctx is None else site.ctx.ledger.shared
+    if workers := 0 if shared is None else shared.workers_alive():
+        return CheckResult.well(f"{counted(workers, 'worker')} of the site at work")
     if last is None:
         return CheckResult.warned("none yet", cron)
     since = site.now - last.ended

@@ -1,7 +1,8 @@
 """Results of the checks of `doctor`, and how checks are run: none of them raises.
 
 A check returns its result and, if something is wrong, the command or sentence that fixes it. A
-check that raises an error is a failed check, never a crash; one that cannot be made is "not
+check that raises an error is a failed check, never a crash, except where the machine has no more
+memory, files or threads; one that cannot be made is "not
 checked", and never passed. No text comes from an image; paths are
 those in the settings.
 """
@@ -10,13 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from threading import Thread
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli.config.load import Settings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
-from drawcli.system.failures import in_words
+from drawcli.system.failures import in_words, raise_if_short
+
+if TYPE_CHECKING:
+    from drawcli.adapters.server.token_store import TokenStore
 
 _LOOK: Final = "Check that the site's files exist and that the user running drawcli can read them."
 
@@ -59,7 +62,8 @@ class CheckResult(NamedTuple):
 
     @classmethod
     def of_error(cls, err: Exception) -> "CheckResult":
-        """Return an error as a result; other errors may quote data: no text."""
+        """Return an error as a result; other errors may quote data: no text. Raise a shortage."""
+        raise_if_short(err)
         if isinstance(err, DrawcliError):
             return cls.failed(str(err), err.hint or _LOOK)
         return cls.failed(f"could not be checked: {in_words(err)}", _LOOK)
@@ -92,6 +96,13 @@ class CheckContext(NamedTuple):
     closed: Exception | None = None  # why not; reported by the check of the ledger
     probes: bool = True  # whether checks may write a file to test that they can
 
+    @property
+    def tokens(self) -> "TokenStore":
+        """Where the tokens are, also if the site cannot be opened."""
+        from drawcli.pipeline.cluster.tokens import site_tokens
+
+        return site_tokens(self.settings) if self.ctx is None else self.ctx.tokens
+
 
 Check = Callable[[CheckContext], CheckResult]
 EXPECTED: Final = (  # errors of checks and messages, which no run depends on
@@ -102,12 +113,22 @@ _SHARE_SECONDS: Final = 30.0  # longest wait for a network share: somebody watch
 
 
 def run_checks(checks: Iterable[tuple[str, Check]], site: CheckContext) -> Iterator[Outcome]:
-    """Yield the result of each check; a check that raises yields the error as its result."""
+    """Yield the result of each check; a check that raises yields the error as its result.
+
+    Raises
+    ------
+    OutOfMemory
+        If memory, files or threads run short, which would be taken for a fault of the site.
+    """
     for name, check in checks:
-        try:
-            yield Outcome(name, check(site))
-        except EXPECTED as err:
-            yield Outcome(name, CheckResult.of_error(err))
+        yield Outcome(name, _checked(check, site))
+
+
+def _checked(check: Check, site: CheckContext) -> CheckResult:
+    try:
+        return check(site)
+    except EXPECTED as err:
+        return CheckResult.of_error(err)
 
 
 def of_share(check: Check, longest_seconds: float = _SHARE_SECONDS) -> Check:
@@ -118,12 +139,12 @@ def of_share(check: Check, longest_seconds: float = _SHARE_SECONDS) -> Check:
     """
 
     def look(site: CheckContext) -> CheckResult:
-        found: list[Outcome] = []
-        looking = Thread(target=lambda: found.extend(run_checks([("", check)], site)), daemon=True)
-        looking.start()
-        looking.join(min(longest_seconds, site.settings.scan.answer_seconds))
-        if found:
-            return found[0].result
-        return CheckResult.failed("does not answer", "Check the file server and the mount.")
+        from drawcli.system.threads import call_with_timeout
+
+        seconds = min(longest_seconds, site.settings.scan.answer_seconds)
+        try:
+            return call_with_timeout(lambda: _checked(check, site), seconds)
+        except TimeoutError:
+            return CheckResult.failed("does not answer", "Check the file server and the mount.")
 
     return look

@@ -9,7 +9,19 @@ from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
+from drawcli.system.addresses import is_loopback
 from drawcli.system.durations import duration
+
+_VERIFIED: Final = "verify-full"
+_UNVERIFIED: Final = "does not verify that it is the database that answers"
+_WEAK: Final = {
+    "disable": "does not encrypt",
+    "verify-ca": "verifies who issued the certificate of the database, but not its name",
+}
+_VERIFY: Final = (
+    "Leave sslmode out of 'ledger' (it is verify-full then), and name the authority of the "
+    "certificate: ?sslrootcert=FILE. With a service, set sslmode=verify-full there."
+)
 
 
 def audit_log(site: CheckContext) -> CheckResult:
@@ -63,6 +75,38 @@ def metrics(site: CheckContext) -> CheckResult:
         text = f"{folder} cannot be written: {err.strerror}"
         return CheckResult.warned(text, f"ls -ld {shlex.quote(str(folder))}")
     return CheckResult.well(str(wanted.textfile))
+
+
+def database(site: CheckContext) -> CheckResult:
+    """Check how the connection to the database of the ledger is protected."""
+    from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
+
+    if site.ctx is None or not isinstance(site.ctx.ledger, DatabaseLedger):
+        return CheckResult.not_checked("the ledger cannot be opened", "Fix that first.")
+    own = site.ctx.ledger.database
+    found = own.transport()
+    if not found.crosses_network:
+        return CheckResult.well(f"{own.name}: the connection does not leave this machine")
+    if found.mode == _VERIFIED:
+        return CheckResult.well(f"{own.name}: TLS, certificate and name verified")
+    now = "encrypted" if found.is_encrypted else "not encrypted"
+    text = f"{own.name}: sslmode={found.mode} {_WEAK.get(found.mode, _UNVERIFIED)}; now {now}"
+    return CheckResult.warned(text, _VERIFY)
+
+
+def shared_storage(site: CheckContext) -> CheckResult:
+    """Write, read and remove an object where the hosts of the site keep their packages."""
+    if site.ctx is None:
+        return CheckResult.not_checked("the ledger cannot be opened", "Fix that first.")
+    text = f"{site.ctx.files.probe()}: written, read and removed"
+    endpoint = site.settings.cluster.s3_endpoint
+    if endpoint.startswith("http://") and not is_loopback(endpoint):
+        return CheckResult.warned(
+            f"{text}, by plain http: others on the network see names and sizes of the packages, "
+            "which are sealed, and can change them",
+            "Use https:// in cluster.s3_endpoint.",
+        )
+    return CheckResult.well(text)
 
 
 OUTWARD: Final[tuple[tuple[str, Check], ...]] = (

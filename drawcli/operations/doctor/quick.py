@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
@@ -95,7 +94,7 @@ def free_space(site: CheckContext) -> CheckResult:
 
 def token(site: CheckContext) -> CheckResult:
     """Check the token pair: private, renewable, not about to expire."""
-    store = site_tokens(site.settings)
+    store = site.tokens
     tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh and store.can_renew:

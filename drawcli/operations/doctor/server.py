@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
-from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, probe_server
@@ -114,7 +113,7 @@ def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
 
 def _templates(site: CheckContext) -> CheckResult:
     """Compare the templates with the server's catalogue; this tests the token, too."""
-    tokens = site_tokens(site.settings)
+    tokens = site.tokens
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = parse_catalogue(server.models())

@@ -1,11 +1,7 @@
 """Checks of `doctor`: the site key and its backup."""
 
-from drawcli.adapters.state.site_key import (
-    read_backup,
-    read_site_key,
-    retired_keys,
-    site_key_path,
-)
+from drawcli.adapters.state.keys.key_source import site_keys
+from drawcli.adapters.state.site_key import read_backup
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.operations.doctor.outcome import CheckContext, CheckResult
 from drawcli.system.durations import duration
@@ -13,16 +9,15 @@ from drawcli.system.durations import duration
 
 def site_key(site: CheckContext) -> CheckResult:
     """Check the site key, without which no structure set can be re-identified."""
-    folder = site.settings.state_dir
-    read_site_key(folder)  # raises if others can read it or if it is in a git work tree
-    return CheckResult.well(str(site_key_path(folder)))
+    keys = site_keys(site.settings)  # raises if others can read it or it is in a git work tree
+    return CheckResult.well(keys.where)
 
 
 def key_backup(site: CheckContext) -> CheckResult:
     """Check that 'key backup' was called since the newest site key was made."""
-    folder = site.settings.state_dir
-    keys = [read_site_key(folder), *retired_keys(folder).values()]
-    last = read_backup(folder)
+    present = site_keys(site.settings)
+    keys = [present.key, *present.retired.values()]
+    last = read_backup(site.settings.state_dir)
     remedy = "drawcli key backup FILE, on a medium that is kept apart from this machine"
     if last is None:
         return CheckResult.warned("none made with 'drawcli key backup'", remedy)

@@ -16,6 +16,7 @@ from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
 from drawcli.core.qa.structures import RoiContours, read_rois
 from drawcli.errors import BadStructureSet, DrawcliError, UsageError
+from drawcli.system.failures import raise_if_short
 
 if TYPE_CHECKING:
     from drawcli.core.pictures.scene import Scene
@@ -160,6 +161,7 @@ def compare_files(pairs: Iterable[tuple[Path, Path]], tau_mm: float) -> Iterator
             compared = compare_structure_sets(_rois(first), _rois(second), options)
             yield ComparedPair(a, b, compared, warning=_warning(first, second))
         except DrawcliError as err:
+            raise_if_short(err)
             yield ComparedPair(a, b, None, err)
 
 

@@ -9,7 +9,7 @@ from drawcli.adapters.state.qa_summary import FOLDER
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Job
 from drawcli.core.jobs.waiting import delivered_at
-from drawcli.errors import DrawcliError
+from drawcli.errors import DrawcliError, ServerRefused
 from drawcli.operations.alarm_conditions import Alarm, AlarmLimits, Facts
 from drawcli.operations.pull.network_health import pulls_of
 
@@ -48,14 +48,15 @@ def facts_of(
     """
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
     known = [*delivered.values(), *filter(None, [last_delivered])]
-    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
-    last = RunLog(ctx.settings.state_dir).last()
+    log = RunLog(ctx.settings.state_dir)
+    runs = [*_since_answer(log.newest_first())]
     return Facts(
         jobs=jobs,
         delivered=delivered,
         last_delivered=max(known, default=None),
         server_away_since=runs[-1].began if runs else None,
-        failing="" if last is None or not last.ended_early else last.error or "bug",
+        server_away_until=_last_tried(log.newest_first()) if runs else None,
+        failing=_failing(log.newest_first()),
         tokens=tokens,
         pulls_failing=_pulls_failing(ctx.settings),
         contours=_contours(ctx.settings.state_dir),
@@ -88,6 +89,28 @@ def _contours(state_dir: Path) -> Sequence[Alarm]:
     from drawcli.operations.qa.summary_text import contour_alarms
 
     return contour_alarms(state_dir)
+
+
+def _failing(runs: Iterable[Run]) -> str:
+    """Return the code of what ended the last run early, or ""; `runs` are the newest first.
+
+    A token stays refused until a later run got an answer: one that asked nothing proves nothing.
+    """
+    for number, run in enumerate(runs):
+        is_refused = run.exit_code == ServerRefused.exit_code
+        if run.ended_early and (is_refused or not number):
+            return run.error or "bug"
+        if run.server == ANSWERED:
+            break
+    return ""
+
+
+def _last_tried(runs: Iterable[Run]) -> datetime | None:
+    """Return the start of the last run before those that ended early without a request, if any."""
+    for number, run in enumerate(runs):
+        if run.server or not run.ended_early:
+            return run.began if number else None
+    return None
 
 
 def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:

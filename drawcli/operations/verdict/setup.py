@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
-from drawcli.adapters.server import site_tokens
-from drawcli.adapters.server.token_file import TokenFile
 from drawcli.errors import DrawcliError
 from drawcli.operations.doctor.outcome import (
     Check,
@@ -19,6 +17,8 @@ from drawcli.operations.doctor.outcome import (
 from drawcli.operations.doctor.quick import datastore, token
 from drawcli.operations.doctor.site_keys import site_key
 from drawcli.operations.verdict.findings import SetupStep
+from drawcli.pipeline.cluster.tokens import are_at_hand
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from drawcli.operations.overview import RunHealth
@@ -45,7 +45,7 @@ def setup_steps(site: CheckContext, health: "RunHealth") -> list[SetupStep]:
 def _steps(site: CheckContext, health: "RunHealth") -> Iterator[SetupStep]:
     yield _step("Settings", f"read; the server is {site.settings.server.url}", done=True)
     yield _checked("Site key", site_key, site)
-    if isinstance(site_tokens(site.settings), TokenFile):
+    if are_at_hand(site.settings):
         yield _checked("Token", token, site)
     else:
         where = "in the keyring of the system, or from a command"
@@ -54,7 +54,8 @@ def _steps(site: CheckContext, health: "RunHealth") -> Iterator[SetupStep]:
     yield from _of_rulebook(site)
     yield _checked("Delivery", of_share(_deliverable, _SHARE_SECONDS), site)
     runs = "runs have begun" if health.last else "no run yet"
-    yield _step("Cron", runs, done=health.last is not None)
+    runs = f"not needed: {counted(health.workers, 'worker')} at work" if health.workers else runs
+    yield _step("Cron", runs, done=health.last is not None or bool(health.workers))
 
 
 def _step(name: str, text: str, *, done: bool) -> SetupStep:

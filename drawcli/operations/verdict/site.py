@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from drawcli.adapters.server import site_tokens
-from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import EARLY, KILLED
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.warned import unseen_warnings
-from drawcli.operations.alarm_conditions import WAIT_FOR_NODE, Alarm, AlarmKind, alarms_of
+from drawcli.errors import UNDELIVERED
+from drawcli.operations.alarm_conditions import Alarm, AlarmKind, alarms_of
 from drawcli.operations.doctor.kept import read_outcomes
 from drawcli.operations.doctor.outcome import (
     Check,
@@ -28,6 +27,7 @@ from drawcli.operations.doctor.site_keys import site_key
 from drawcli.operations.overview import RUNS_STOPPED, RunHealth
 from drawcli.operations.verdict.facts import facts_of, limits_of, tokens_to_renew
 from drawcli.operations.verdict.findings import Level, SetupStep, SiteFinding, SiteVerdict
+from drawcli.pipeline.cluster.tokens import are_at_hand
 from drawcli.system.durations import duration
 from drawcli.system.printable import counted
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 _CRON: Final = "'crontab -l' shows whether cron calls 'drawcli run-once'; see 'drawcli doctor'"
+_WORKERS: Final = "start 'drawcli worker' on a host, or let cron call 'drawcli run-once'"
 _TOKEN: Final = "token"  # noqa: S105 - the name of a check
 _CHECKS: Final[tuple[tuple[str, Check], ...]] = (  # made at each look
     ("state folder", state_folder),
@@ -89,7 +90,7 @@ def setup_of_new_site(
 def jobs_of_concern(jobs: Iterable[Job]) -> list[Job]:
     """Return the jobs that a verdict may depend on: few of ten thousand, for each page."""
     return [
-        job for job in jobs if job.held or job.reason_code in WAIT_FOR_NODE or unseen_warnings(job)
+        job for job in jobs if job.held or job.reason_code in UNDELIVERED or unseen_warnings(job)
     ]
 
 
@@ -123,11 +124,11 @@ def _of_runs(health: RunHealth, now: datetime) -> Iterator[SiteFinding]:
         do = "'drawcli doctor' says whether it hangs, and how to end it"
         yield SiteFinding(Level.BROKEN, "run-overdue", text, do, "/server")
     if last is not None and health.is_late(now, RUNS_STOPPED):
-        text = f"no run for {duration(now - last.ended)}: cron does not call 'drawcli run-once'"
-        yield SiteFinding(Level.BROKEN, "run-stopped", text, _CRON, "/server")
+        text = f"no run for {duration(now - last.ended)}: {_nothing_runs(health)}"
+        yield SiteFinding(Level.BROKEN, "run-stopped", text, _starter(health), "/server")
     elif last is not None and health.is_late(now):
         text = f"no run for {duration(now - last.ended)}"
-        yield SiteFinding(Level.ATTENTION, "run-late", text, _CRON, "/server")
+        yield SiteFinding(Level.ATTENTION, "run-late", text, _starter(health), "/server")
     if last is not None and health.has_failed:
         level = Level.BROKEN if last.exit_code in {*EARLY, KILLED} else Level.ATTENTION
         do = "'drawcli doctor' says how to fix it"
@@ -162,8 +163,9 @@ def _of_alarms(site: SiteView, tokens: "Tokens | None") -> Iterator[SiteFinding]
     by_kind: dict[AlarmKind, list[Alarm]] = {}
     for alarm in alarms:
         by_kind.setdefault(alarm.kind, []).append(alarm)
-    if AlarmKind.SERVER in by_kind and facts.server_away_since is not None:
-        text = f"the server has not answered for {duration(site.now - facts.server_away_since)}"
+    away = facts.server_away(site.now)
+    if AlarmKind.SERVER in by_kind and away is not None:
+        text = f"the server has not answered for {duration(away)}"
         yield SiteFinding(Level.BROKEN, "server", text, "drawcli doctor", "/server")
     for alarm in by_kind.get(AlarmKind.TOKEN, ()):
         is_over = facts.tokens is not None and (facts.tokens.usable_until or site.now) <= site.now
@@ -201,9 +203,20 @@ def _of_setup(site: SiteView) -> Iterator[SiteFinding]:
     if missing:
         text = f"the site is not set up yet: {len(missing)} of {len(site.setup)} steps are missing"
         yield SiteFinding(Level.ATTENTION, "setup", text, missing[0].do, "/#setup")
-    elif site.health.last is None and site.health.runner is None:
-        text = "no run yet: cron has not called 'drawcli run-once'"
-        yield SiteFinding(Level.ATTENTION, "no-run", text, _CRON, "/server")
+    elif site.health.last is None and site.health.runner is None and not site.health.workers:
+        text = f"no run yet: {_nothing_runs(site.health)}"
+        yield SiteFinding(Level.ATTENTION, "no-run", text, _starter(site.health), "/server")
+
+
+def _nothing_runs(health: RunHealth) -> str:
+    """Return what has not run, by where the ledger of the site is."""
+    cron = "cron does not call 'drawcli run-once'"
+    return cron if health.workers is None else f"no worker is alive, and {cron}"
+
+
+def _starter(health: RunHealth) -> str:
+    """Return what to do about it."""
+    return _CRON if health.workers is None else _WORKERS
 
 
 def _failed_checks(site: SiteView) -> Iterator[SiteFinding]:
@@ -211,7 +224,7 @@ def _failed_checks(site: SiteView) -> Iterator[SiteFinding]:
     settings, now = site.ctx.settings, site.now
     asked = CheckContext(settings=settings, config=Path(), now=now, ctx=site.ctx, probes=False)
     missing = {step.check for step in site.setup if not step.done}
-    in_file = isinstance(site_tokens(settings), TokenFile)  # others start a command
+    in_file = are_at_hand(settings)  # others start a command
     checks = [one for one in _CHECKS if one[0] not in missing and (in_file or one[0] != _TOKEN)]
     for outcome in run_checks(checks, asked):
         is_short = outcome.check == "free space" and outcome.result.grade is Grade.WARN
@@ -236,5 +249,5 @@ def _of_check(outcome: Outcome, level: Level, text: str) -> SiteFinding:
 
 def _tokens(site: SiteView) -> "Tokens | None":
     """Return the tokens of a file that somebody must renew."""
-    in_file = isinstance(site_tokens(site.ctx.settings), TokenFile)
+    in_file = are_at_hand(site.ctx.settings)
     return tokens_to_renew(site.ctx) if in_file else None

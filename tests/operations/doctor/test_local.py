@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from drawcli.adapters.state.keys.key_source import site_keys
 from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.site_key import replace_site_key
 from drawcli.adapters.state.workdir import WorkDir
@@ -138,7 +139,7 @@ def test_a_backup_of_the_keys_counts_for_the_keys_that_it_has(
     looked: CheckContext, site: Site
 ) -> None:
     before = seen("key backup", looked)
-    note_keys_kept(site.state, NOON - timedelta(days=3))
+    note_keys_kept(site.state, site_keys(site.settings()), NOON - timedelta(days=3))
     after = seen("key backup", looked)
     replace_site_key(site.state)
     rotated = seen("key backup", looked)

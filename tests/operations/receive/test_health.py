@@ -19,6 +19,7 @@ from drawcli.operations.doctor.outcome import CheckContext, Grade
 from drawcli.operations.doctor.receiver import commitment, receiver
 from drawcli.operations.metrics import Gauge
 from drawcli.operations.overview import RunHealth
+from drawcli.operations.pull.network_health import receiver_of
 from drawcli.operations.receive.health import ReceiverHealth
 from drawcli.operations.receive.metrics import receive_gauges
 from tests.dicom_sender import data_set, receiving, site_that_receives
@@ -92,7 +93,8 @@ def test_associations_of_a_killed_listener_are_not_open(tmp_path: Path) -> None:
 def test_a_listener_that_does_not_run_is_an_alarm_where_it_is_configured(
     state: tuple[Path, Path],
 ) -> None:
-    lines = {one.subject: one for one in RunHealth.of(state[0], receives=True).sentences(NOW)}
+    health = RunHealth.of(state[0])._replace(receiver=receiver_of(state[0]))
+    lines = {one.subject: one for one in health.sentences(NOW)}
     without = [one.subject for one in RunHealth.of(state[0]).sentences(NOW)]
 
     assert lines["receive"].is_alarm

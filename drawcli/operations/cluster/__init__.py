@@ -1,0 +1,1 @@
+"""What an administrator wants to know about several machines with one ledger."""
