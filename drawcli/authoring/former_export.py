@@ -264,7 +264,7 @@ def _in_order(
 
 
 def _place(order: Any) -> float:
-    return float(order) if isinstance(order, int | float) else 0.0
+    return order if isinstance(order, int | float) else 0.0
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

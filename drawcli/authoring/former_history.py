@@ -6,10 +6,16 @@ hash, and a rating has numbers, dates and names of structures.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from math import isfinite
 from typing import Any, Final
 
-from drawcli.adapters.state.former_client import DONE, LEFT, SENT, Entries, FormerHistory
+from drawcli.adapters.state.former_client import (
+    DONE,
+    LEFT,
+    SENT,
+    Entries,
+    FormerHistory,
+    is_number,
+)
 from drawcli.authoring.former_export import FormerExport, Record
 
 _OUTCOMES: Final = {  # by the states of both clients; all others: the series was not sent
@@ -82,7 +88,9 @@ def _ratings(dump: FormerExport) -> Iterator[tuple[str, dict[str, Any]]]:
             "overall": record.get("overall_rating"),
             "minutes": record.get("contour_modification_time_required"),
         }
-        kept = {name: one for name, one in numbers.items() if isinstance(one, int)}
+        kept = {
+            name: one for name, one in numbers.items() if isinstance(one, int) and is_number(one)
+        }
         yield key, {"at": day, **kept, "structures": structures}
 
 
@@ -98,7 +106,7 @@ def _number(record: Record) -> float | None:
         value = float(str(record.get("parameter_value")))
     except ValueError:
         return None
-    return value if isfinite(value) else None
+    return value if is_number(value) else None
 
 
 def _moment(record: Record, field: str) -> str:

@@ -2,7 +2,11 @@
 
 import atexit
 import gc
+import os
+import sys
 from typing import Final
+
+from drawcli.system.failures import SHORTAGES, shortage_behind
 
 # When the garbage collector looks: modules and the jobs of a ledger are many objects, no garbage.
 _RARELY: Final = (100_000, 50, 50)
@@ -12,6 +16,12 @@ def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
     atexit.register(gc.freeze)  # the interpreter looks twice as it ends: a tenth of a short command
-    from drawcli.cli import program
+    try:
+        from drawcli.cli import program
 
-    program.run()
+        program.run()
+    except SHORTAGES as err:  # before a command could begin, or as it wrote its result
+        if "--debug" in sys.argv or (short := shortage_behind(err)) is None:
+            raise
+        os.write(2, f"drawcli: {short}\n  {short.hint}\n".encode())  # needs hardly any memory
+        sys.exit(short.exit_code)

@@ -31,6 +31,8 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
+from drawcli.cli.cluster import commands as cluster_commands
+from drawcli.cli.cluster import group_command, worker_command
 from drawcli.cli.network import pull_command
 from drawcli.cli.page import users_commands
 from drawcli.cli.program import bare_app
@@ -68,6 +70,9 @@ nodes_command.register(app)
 notify_command.register(app)
 receive_command.register(app)
 pull_command.register(app)
+cluster_commands.register(app)
+group_command.register(app)
+worker_command.register(app)
 dashboard_command.register(app)
 users_commands.register(app)
 sandbox_commands.register(app)

@@ -74,11 +74,12 @@ def _offered(
 def _jobs(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
     import json
 
-    ledger = folder / _set(settings, "state_dir", "") / "ledger.json"
-    rows = json.loads(ledger.read_bytes())["jobs"].values()
+    state = folder / _set(settings, "state_dir", "")
+    files = [state / "ledger.json", *(state / "ledger").glob("*.json")]  # which has parts, if many
+    rows = [row for path in files for row in json.loads(path.read_bytes())["jobs"].values()]
     for row in sorted(rows, key=lambda row: row["since"], reverse=True):
-        state = f"held at {row['state']}" if row.get("held") else row["state"]
-        yield plain(row["id"]), plain(" ".join(filter(None, (state, row.get("template")))))
+        where = f"held at {row['state']}" if row.get("held") else row["state"]
+        yield plain(row["id"]), plain(" ".join(filter(None, (where, row.get("template")))))
 
 
 def _templates(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:

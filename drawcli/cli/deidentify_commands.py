@@ -280,12 +280,13 @@ def _key(settings: "Settings | None") -> "StandIns":
     """Return the replacement values of the site, or those of a temporary key without a site."""
     import secrets
 
-    from drawcli.adapters.state.site_key import LENGTH, read_site_key
+    from drawcli.adapters.state.keys.key_source import site_keys
+    from drawcli.adapters.state.site_key import LENGTH
     from drawcli.core.deid.pseudonyms import StandIns
 
     if settings is None:
         return StandIns(secrets.token_bytes(LENGTH))
-    return StandIns(read_site_key(settings.state_dir))
+    return site_keys(settings).stand_ins
 
 
 def _told(found: "FolderContents") -> str:

@@ -96,6 +96,7 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
     from drawcli.operations.doctor.local import versions
     from drawcli.operations.doctor.outcome import CheckContext, CheckResult, Outcome
     from drawcli.pipeline.context import open_context
+    from drawcli.system.failures import raise_if_short
 
     logs.keep_off_stderr()
     try:
@@ -113,6 +114,7 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
     try:
         ctx = opened.enter_context(open_context(settings))
     except (DrawcliError, OSError) as err:
+        raise_if_short(err)
         closed = err
     now = datetime.now(UTC)
     return CheckContext(
@@ -125,6 +127,9 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     from drawcli.operations.doctor.outcome import of_share, run_checks
 
     yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
+    databases = [("database", outward.database)] * bool(site.settings.ledger)
+    shares = [("shared storage", outward.shared_storage)] * site.settings.cluster.shares_work
+    yield from run_checks((*databases, *shares), site)
     qa = ["contours"] if site.settings.qa.enabled or site.settings.qa.limits else []
     yield from run_checks([(name, of_share(contours.contours)) for name in qa], site)
     receives = ["receive"] if site.settings.receive.folder else []

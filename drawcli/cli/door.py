@@ -217,10 +217,11 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
 
 def _failure(err: Exception, door: Door) -> Result:
     """Return the message for an error, without texts of foreign errors: they may quote data."""
-    from drawcli.errors import OutOfMemory, is_memory_shortage
+    from drawcli.errors import OutOfMemory
+    from drawcli.system.failures import shortage_behind
 
-    if is_memory_shortage(err):
-        err = OutOfMemory("not enough memory")
+    if not isinstance(err, OutOfMemory):  # it names the job already
+        err = shortage_behind(err) or err
     if isinstance(err, OSError):
         err = _own_file(err, door)
     if not isinstance(err, DrawcliError):
@@ -246,8 +247,10 @@ def _own_file(err: OSError, door: Door) -> Exception:
     from drawcli.system.ownership import owner_hint
 
     place = ""
-    ours = [Path.cwd()]
-    with suppress(DrawcliError):
+    ours = []
+    with suppress(OSError):  # the folder in which the command was called may be gone
+        ours = [Path.cwd()]
+    with suppress(DrawcliError, OSError):
         settings = door.settings()
         ours = [settings.state_dir, settings.server.token_file]
     if isinstance(err.filename, str):

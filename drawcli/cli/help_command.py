@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 _WHOLE: Final = 1_000  # characters of a first sentence; it is wrapped, not cut
 # The commands by use, in the order of the help and of the reference.
 BY_USE: Final[dict[str, str]] = {
-    "Every day": "status quarantine show open preview explain reasons",
+    "Every day": "status group quarantine show open preview explain reasons",
     "Decide about jobs": "release retry assign cancel seen redeliver",
-    "Run": "run-once scan match deidentify upload poll fetch reidentify receive pull pause resume",
+    "Run": "run-once scan match deidentify upload poll fetch reidentify receive pull worker pause "
+    "resume",
     "Rules and templates": "rules templates import-draw-client",
-    "Set up and check a site": "init config doctor nodes token key notify dashboard users",
+    "Set up and check a site": "init config doctor nodes token key notify dashboard users cluster",
     "Records": "report logs audit verify ledger vault clean unlock",
     "Inspect and compare": "diff-header gate qa",
     "Try it out": "demo sandbox phantoms",

@@ -9,7 +9,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, group
 from drawcli.cli.render import Result
-from drawcli.errors import JobError
+from drawcli.errors import JobError, UsageError
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
@@ -44,13 +44,12 @@ def register(app: typer.Typer) -> None:
 
 def init(door: Door) -> Result:
     """Create the site key, if there is none."""
-    from drawcli.adapters.state.site_key import make_site_key, read_site_key, site_key_path
-    from drawcli.core.deid.pseudonyms import StandIns
+    from drawcli.adapters.state.keys.key_source import site_keys
+    from drawcli.pipeline.cluster.opening import first_site_key
 
-    state_dir = door.settings().state_dir
-    is_new = not site_key_path(state_dir).exists()
-    path = make_site_key(state_dir)
-    key_id = StandIns(read_site_key(state_dir)).key_id
+    settings = door.settings()
+    path, is_new = first_site_key(settings)
+    key_id = site_keys(settings).stand_ins.key_id
     data = {"path": str(path), "key_id": key_id, "made": is_new}
     said = f"{'made' if is_new else 'kept'}  {path}  (key id {key_id})"
     return Result(data=data, show=_line(said))
@@ -58,13 +57,13 @@ def init(door: Door) -> Result:
 
 def status(door: Door) -> Result:
     """Check the site key and count the jobs of each key."""
-    from drawcli.adapters.state.site_key import site_key_path
+    from drawcli.adapters.state.keys.key_source import site_keys
     from drawcli.operations.keys import jobs_by_key
 
     with door.context(dry_run=True) as ctx:
-        path, counts = site_key_path(ctx.settings.state_dir), jobs_by_key(ctx)
+        path, counts = site_keys(ctx.settings).where, jobs_by_key(ctx)
         today = ctx.stand_ins.key_id
-    data = {"path": str(path), "key_id": today, "jobs": counts}
+    data = {"path": path, "key_id": today, "jobs": counts}
 
     def show(out: "Console") -> None:
         rows = (
@@ -72,7 +71,8 @@ def status(door: Door) -> Result:
             for key_id, count in counts.items()
         )
         render.columns(("key", "", "jobs"), rows)(out)
-        out.print(f"\n{path}: readable by its owner alone, and by no git", soft_wrap=True)
+        if not ctx.settings.site_key_command:
+            out.print(f"\n{path}: readable by its owner alone, and by no git", soft_wrap=True)
 
     return Result(data=data, show=show)
 
@@ -114,13 +114,13 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A new file, outside state_dir and datastore.")],
 ) -> Result:
     """Write all site keys into a file; store it apart from the images."""
-    from drawcli.adapters.state.site_key import read_site_key, retired_keys
+    from drawcli.adapters.state.keys.key_source import site_keys
     from drawcli.operations.keys import back_up, note_keys_kept
 
     settings = door.settings()
-    key, retired = read_site_key(settings.state_dir), retired_keys(settings.state_dir)
+    key, retired, _ = keys = site_keys(settings)
     back_up(file, key, retired, (settings.state_dir, *settings.datastore))
-    note_keys_kept(settings.state_dir, datetime.now(UTC))
+    note_keys_kept(settings.state_dir, keys, datetime.now(UTC))
     data = {"file": str(file), "keys": 1 + len(retired)}
     said = (
         f"{counted(1 + len(retired), 'key')} written to {file}\n"
@@ -134,12 +134,18 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file written by 'key backup'.")],
 ) -> Result:
     """Restore the site keys from a backup, if there are none."""
+    from drawcli.adapters.state.keys.key_source import site_keys
     from drawcli.operations.keys import note_keys_kept
     from drawcli.operations.keys import restore as put_keys_back
 
-    state_dir = door.settings().state_dir
-    key_id = put_keys_back(file, state_dir)
-    note_keys_kept(state_dir, datetime.now(UTC))
+    settings = door.settings()
+    if settings.site_key_command:
+        raise UsageError(
+            "the site key comes from site_key_command: there is no file to restore",
+            hint="Put the keys of the backup where the command has them from.",
+        )
+    key_id = put_keys_back(file, settings.state_dir)
+    note_keys_kept(settings.state_dir, site_keys(settings), datetime.now(UTC))
     return Result(data={"key_id": key_id}, show=_line(f"key {key_id} is in use"))
 
 

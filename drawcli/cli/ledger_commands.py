@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drawcli.cli import render
+from drawcli.cli.cluster.ledger_migrate import migrate
 from drawcli.cli.door import Door, DryRunOption, command, group
 from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.operations.ledger_check import Trouble
+    from drawcli.pipeline.context import Context
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +27,15 @@ def register(app: typer.Typer) -> None:
     group(
         app,
         "ledger",
-        {"check": check, "repair": repair, "backup": backup, "restore": restore, "export": export},
-        what="Check, repair, back up and export the ledger.",
+        {
+            "check": check,
+            "repair": repair,
+            "backup": backup,
+            "restore": restore,
+            "export": export,
+            "migrate": migrate,
+        },
+        what="Check, repair, back up, export and move the ledger.",
     )
     command(app, "clean")(clean)
     command(app, "unlock")(unlock)
@@ -106,15 +115,22 @@ def restore(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Restore a copy of the ledger; the present one is kept."""
-    from drawcli.adapters.ledger import Ledger
+    from drawcli.adapters.ledger import FileLedger
     from drawcli.adapters.state.workdir import WorkDir
     from drawcli.operations.ledger_copies import restore as put_back
 
-    state_dir = door.settings().state_dir
+    settings = door.settings()
+    if settings.ledger:
+        raise UsageError(
+            "the ledger is in a database, and this command restores a file",
+            hint="Stop all hosts and restore the database with pg_restore, from the file of "
+            "'drawcli cluster upgrade' or of pg_dump.",
+        )
+    state_dir = settings.state_dir
     if copy is not None and not copy.is_file():
         raise UsageError(f"there is no file {copy}")
     if dry_run:
-        ledger_copies = [str(copy) for copy in Ledger(state_dir / "ledger.json").copies]
+        ledger_copies = [str(copy) for copy in FileLedger(state_dir / "ledger.json").copies]
         return _said("\n".join(ledger_copies) or "there is no copy", {"copies": ledger_copies})
     with WorkDir(state_dir).run_lock(datetime.now(UTC)):
         used, aside = put_back(state_dir, copy)
@@ -146,11 +162,24 @@ def export(
     return Result(data={"jobs": rows}, show=show)
 
 
-def clean(door: Door, dry_run: DryRunOption = False) -> Result:
+def clean(
+    door: Door,
+    job: Annotated[
+        str | None,
+        typer.Option(
+            "--job",
+            help="All files of this finished job, at once, also those in the database.",
+            metavar="ID",
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
     """Remove old work folders of finished jobs. Each run does this at its end."""
-    from drawcli.pipeline.runner import expired_jobs, tidy
+    from drawcli.pipeline.tidying import expired_jobs, tidy
 
     with door.context(dry_run=dry_run) as ctx:
+        if job is not None:
+            return _erased(job, ctx, dry_run=dry_run)
         if dry_run:
             return _cleaned(
                 {job.id: ctx.work.size_of(job.id) for job in expired_jobs(ctx)}, "would be"
@@ -159,6 +188,16 @@ def clean(door: Door, dry_run: DryRunOption = False) -> Result:
             sizes = {job.id: ctx.work.size_of(job.id) for job in expired_jobs(ctx)}
             tidy(ctx)
     return _cleaned(sizes, "were")
+
+
+def _erased(name: str, ctx: "Context", *, dry_run: bool) -> Result:
+    from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.tidying import check_erasable, erase
+
+    job = find_job(name, ctx)
+    check_erasable(job)
+    size = ctx.work.size_of(job.id) if dry_run else erase(job, ctx)
+    return _cleaned({job.id: size}, "would be" if dry_run else "were")
 
 
 def _cleaned(sizes: dict[str, int], were: str) -> Result:
@@ -172,7 +211,9 @@ def unlock(door: Door) -> Result:
     """Show who holds which lock. Locks end with their process."""
     from drawcli.system.mounts_and_locks import holder_of
 
-    state_dir = door.settings().state_dir
+    settings = door.settings()
+    state_dir = settings.state_dir
+    more = "\n'drawcli cluster status' shows what other hosts work on." if settings.ledger else ""
     names = {
         "run.lock": "a run",
         "ledger.json.lock": "the ledger",
@@ -190,9 +231,9 @@ def unlock(door: Door) -> Result:
             what = names.get(path.relative_to(state_dir).as_posix()) or f"job {path.stem}"
             held.append({"what": what, "pid": holder.pid, "command": holder.command})
     if not held:
-        return _said("No lock is held: there is nothing to unlock.", {"held": []})
+        return _said(f"No lock is held: there is nothing to unlock.{more}", {"held": []})
     lines = [f"{lock['what']}: process {lock['pid']}  {lock['command']}" for lock in held]
-    lines.append("Wait for that process or end it: its locks are released, nothing is lost.")
+    lines.append(f"Wait for that process or end it: its locks are released, nothing is lost.{more}")
     return _said("\n".join(lines), {"held": held})
 
 

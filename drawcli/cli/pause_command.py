@@ -29,20 +29,23 @@ def pause(
     """Stop sending. Results are still downloaded and delivered.
 
     The next package is not uploaded any more; an upload that has begun is finished. Series are
-    still found, matched and packaged. The pause lasts until 'drawcli resume', over restarts.
+    still found, matched and packaged. The pause lasts until 'drawcli resume', over restarts. With a
+    ledger in a database it is for all machines of the site.
     """
+    from drawcli.adapters.ledger import shared_facts
     from drawcli.adapters.state.audit_log import Actor, record_action
-    from drawcli.adapters.state.pause import paused, read_pause, write_pause
+    from drawcli.adapters.state.pause import paused, stored_pause, write_pause
     from drawcli.pipeline.context import utc_now
 
-    state_dir, now = door.settings().state_dir, utc_now()
-    before = read_pause(state_dir)
-    who = Actor.present()
-    after = paused(before, plain(reason).strip(), who.user, who.host, now)
-    if not dry_run and after != before:
-        record_action(state_dir, "pause", now)
-        write_pause(state_dir, after)
-        _log_it(door, state_dir, "paused")
+    settings, now = door.settings(), utc_now()
+    state_dir, who = settings.state_dir, Actor.present()
+    with shared_facts(settings) as shared:
+        before = stored_pause(state_dir, shared)
+        after = paused(before, plain(reason).strip(), who.user, who.host, now)
+        if not dry_run and after != before:
+            record_action(state_dir, "pause", now)
+            write_pause(state_dir, after, shared)
+            _log_it(door, state_dir, "paused")
     done = "would be paused" if dry_run else "already paused" if before else "paused"
     return Result(
         data={"paused": after.as_plain(), "was_paused": before is not None, "dry_run": dry_run},
@@ -58,16 +61,19 @@ def pause(
 
 def resume(door: Door, dry_run: DryRunOption = False) -> Result:
     """Resume sending after a pause, with the next run."""
+    from drawcli.adapters.ledger import shared_facts
     from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.pause import end_pause, read_pause
     from drawcli.pipeline.context import utc_now
 
-    state_dir = door.settings().state_dir
-    before = read_pause(state_dir)
-    if before is not None and not dry_run:
-        record_action(state_dir, "resume", utc_now())
-        end_pause(state_dir)
-        _log_it(door, state_dir, "resumed")
+    settings = door.settings()
+    state_dir = settings.state_dir
+    with shared_facts(settings) as shared:
+        before = read_pause(state_dir, shared)
+        if before is not None and not dry_run:
+            record_action(state_dir, "resume", utc_now())
+            end_pause(state_dir, shared)
+            _log_it(door, state_dir, "resumed")
     data = {"was_paused": before and before.as_plain(), "dry_run": dry_run}
     if before is None:
         return Result(data=data, show=render.lines([("not paused", "uploads go on as usual")]))

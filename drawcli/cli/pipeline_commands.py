@@ -11,14 +11,8 @@ from drawcli.cli.door import Door, RunOptions, command
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
 from drawcli.cli.run_result import result_of, waiting_now
-from drawcli.errors import (
-    SHORTAGES,
-    AnotherRun,
-    DrawcliError,
-    JobError,
-    UsageError,
-    as_run_error,
-)
+from drawcli.errors import AnotherRun, DrawcliError, JobError, UsageError
+from drawcli.system.failures import SHORTAGES, as_run_error
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
@@ -143,6 +137,7 @@ def _cycle(door: Door, run: RunOptions, ctx: "Context") -> Result:
         with beating(ctx.settings.metrics) as beat:
             error = ""
             try:
+                ctx.ledger.beat()
                 with shown(door, ctx.progress):
                     for report in run_once(ctx, chosen):
                         reports.append(report)  # noqa: PERF402 - what was done stays known
@@ -222,7 +217,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
     """Return what the commands would do; write nothing and open no connection."""
     from drawcli.adapters.state.pause import read_pause
 
-    pause = read_pause(ctx.settings.state_dir) if "upload" in commands else None
+    pause = read_pause(ctx.settings.state_dir, ctx.ledger.shared) if "upload" in commands else None
     going = [name for name in commands if pause is None or name != "upload"]
     rows = [row for name in going for row in _planned_step(name, ctx, chosen)]
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
@@ -253,7 +248,7 @@ def _planned_step(
         yield from _planned_scan(ctx, chosen)
         return
     for state in COMMANDS[name]:
-        for job in due_jobs(state, ctx, chosen):
+        for job in due_jobs(state, ctx, chosen.job_id):
             yield name, job.id, _intent(job, step_from(state).__name__, ctx)
 
 

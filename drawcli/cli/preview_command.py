@@ -9,7 +9,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.delivery_commands import JobArgument
 from drawcli.cli.door import Door, DryRunOption, command
-from drawcli.cli.render import Result
+from drawcli.cli.render import Result, not_written
 from drawcli.errors import UsageError
 from drawcli.system.printable import volume_text
 
@@ -92,7 +92,7 @@ def _write(targets: dict[str, Path], made: "Preview") -> None:
             make_private(path.parent)
             write_durably(path, made.sheet() if what == "sheet" else made.page())
         except OSError as err:
-            raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+            raise not_written(path, err) from None
 
 
 def _for_terminal(made: "Preview", wanted: str, door: Door) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -20,6 +21,7 @@ from drawcli.cli.lazy_options import (
     with_quick_values,
     with_values_as_typed,
 )
+from drawcli.system.failures import refuse_libraries_without_memory
 
 # Where shells put the line that is to be completed.
 _TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -77,6 +79,7 @@ def _drawcli(
 def run() -> None:
     """Run the command line and exit with its code."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
+    refuse_libraries_without_memory()
     render.survive_any_text()
     with _shortage_unsaid():
         _run_app()
@@ -84,18 +87,22 @@ def run() -> None:
 
 @contextmanager
 def _shortage_unsaid() -> Iterator[None]:
-    """Print nothing for a thread that could not start for lack of memory: the run reports it."""
-    before = sys.unraisablehook
+    """Print nothing for a thread that had no memory to start or to end: the run reports it."""
+    before, of_thread = sys.unraisablehook, threading.excepthook
 
     def hook(what: Any) -> None:
         if not isinstance(what.exc_value, MemoryError):
             before(what)
 
-    sys.unraisablehook = hook
+    def thread_hook(what: Any) -> None:
+        if not isinstance(what.exc_value, MemoryError):
+            of_thread(what)
+
+    sys.unraisablehook, threading.excepthook = hook, thread_hook
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook, threading.excepthook = before, of_thread
 
 
 def _run_app() -> None:

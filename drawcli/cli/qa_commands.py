@@ -20,7 +20,7 @@ from drawcli.cli.qa import (
     scan_command,
 )
 from drawcli.cli.qa.tables import LONGEST_NAME, legend, show_structures
-from drawcli.cli.render import Result
+from drawcli.cli.render import Result, not_written
 from drawcli.cli.status_command import CsvOption
 from drawcli.core.qa import DEFAULT_TAU_MM
 from drawcli.errors import JobError, UsageError
@@ -177,7 +177,7 @@ def _write_pages(
         try:
             path.write_text(render_comparison(pair, tau, scene), encoding="utf-8")
         except OSError as err:
-            raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+            raise not_written(path, err) from None
 
 
 def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> None:

@@ -11,7 +11,8 @@ from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from drawcli.cli.text_parts import TextTable, fits, text_of
-from drawcli.errors import DiskFull, DrawcliError
+from drawcli.errors import DiskFull, DrawcliError, UsageError
+from drawcli.system.failures import shortage_behind
 from drawcli.system.printable import plain, plain_json, plain_lines
 
 if TYPE_CHECKING:
@@ -65,10 +66,13 @@ def finish(command: str, result: Result, style: Style) -> int:
         present(command, result, style)
         sys.stdout.flush()
     except OSError as err:
+        short = shortage_behind(err)  # what lays the output out is loaded late
         with suppress(OSError):
             for error in () if style.as_json else result.errors:
                 say_error(error)
-        return end_output(err, result.exit_code)
+            if short:
+                say_error(short)
+        return short.exit_code if short else end_output(err, result.exit_code)
     return result.exit_code
 
 
@@ -85,6 +89,18 @@ def end_output(err: OSError, exit_code: int) -> int:
         with suppress(OSError, ValueError):  # else Python would complain at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return exit_code if is_closed else exit_code or DiskFull.exit_code
+
+
+def not_written(path: object, err: OSError) -> DrawcliError:
+    """Return the error for a file that a user named, and that cannot be written."""
+    from drawcli.system.files import NO_SPACE
+
+    if err.errno in NO_SPACE:
+        hint = "Free some space, or choose another folder, and run the command again."
+        return DiskFull(f"{path} cannot be written: {err.strerror}", hint=hint)
+    return UsageError(
+        f"{path} cannot be written: {err.strerror}", hint="Choose a file that you may write."
+    )
 
 
 def say_error(err: DrawcliError) -> None:

@@ -8,10 +8,9 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
-from drawcli.cli.render import Result
+from drawcli.cli.render import Result, not_written
 from drawcli.cli.status_command import CsvOption, past_moment
 from drawcli.cli.text_parts import StyledLine
-from drawcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -70,7 +69,7 @@ def _write_page(path: Path, made: "Report") -> None:
     try:
         path.write_text(page(made), encoding="utf-8")
     except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+        raise not_written(path, err) from None
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:

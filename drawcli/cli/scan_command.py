@@ -16,6 +16,7 @@ from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.cli.run_result import IDLE, result_of
 from drawcli.errors import JobError, UsageError
+from drawcli.system.network.limit import bytes_in_words
 from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.one_off import OneOffResult
 
+LARGEST_LIST: Final = 16 << 20  # bytes: 100,000 long paths
 _STANDARD_INPUT: Final = "-"
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 
@@ -97,9 +99,15 @@ def _follow(door: Door, max_minutes: float | None) -> Result | None:
 def _listed(name: str) -> list[Path]:
     """Return the paths in a list, one a line, in any encoding."""
     try:
-        raw = sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
+        if name == _STANDARD_INPUT:
+            raw = sys.stdin.buffer.read(LARGEST_LIST + 1)
+        else:
+            with Path(name).open("rb") as stream:
+                raw = stream.read(LARGEST_LIST + 1)
     except OSError as err:
         raise UsageError(f"--from-list: the list cannot be read: {err.strerror}") from None
+    if len(raw) > LARGEST_LIST:
+        raise UsageError(f"--from-list: the list is longer than {bytes_in_words(LARGEST_LIST)}")
     lines = raw.removeprefix(_UTF_8_MARK).replace(b"\r\n", b"\n").split(b"\n")
     return [Path(os.fsdecode(line)) for line in lines if line.strip()]
 

@@ -104,7 +104,7 @@ def _new_site(door: Door, folder: Path, texts: "Mapping[str, str]", *, dry_run: 
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
         key, is_new = _site_key(door, folder / SITE_FILES[0])
-        (made if is_new else kept).append(str(key))
+        (made if is_new else kept).append(key)
     config = (folder / SITE_FILES[0]).absolute()
     line = cron_line((*program(), "run-once", "--config", str(config)))
     data = {"made": made, "kept": kept, "cron": line, "dry_run": dry_run}
@@ -141,13 +141,11 @@ def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
     return changed
 
 
-def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
-    """Create the site key if needed; return its path and whether it is new."""
-    from drawcli.adapters.state.site_key import make_site_key, site_key_path
+def _site_key(door: Door, config: Path) -> tuple[str, bool]:
+    """Create the site key if needed; return where it is and whether it is new."""
+    from drawcli.pipeline.cluster.opening import first_site_key
 
-    state_dir = door.settings(config).state_dir
-    is_new = not site_key_path(state_dir).exists()
-    return make_site_key(state_dir), is_new
+    return first_site_key(door.settings(config))
 
 
 def _site_file(name: str, datastore: Path | None, url: str | None) -> str:

@@ -82,6 +82,11 @@ class JobFilter(NamedTuple):
         texts = (self.state, self.patient, self.template, self.modality)
         return self.everything or self.unmatched or any(texts) or self.since is not None
 
+    @property
+    def lists(self) -> bool:
+        """Whether all jobs are listed, or their patients are named."""
+        return self.is_any or self.identify
+
 
 def status(
     door: Door,
@@ -117,6 +122,10 @@ def status(
         )
         if watch:
             return _watched(door, choice, ctx)
+        if ctx.settings.ledger and not (choice.lists or as_csv or door.common.as_json):
+            from drawcli.cli.cluster.large_status import picture_of_many
+
+            return Result(show=picture_of_many(ctx, door.settings_file(), _contours(ctx)).show)
         picture = _picture(*chosen_jobs(choice, ctx), choice, ctx, door)
     if as_csv:
         from drawcli.core.jobs.columns import STATUS
@@ -175,7 +184,7 @@ def _picture(
     from drawcli.operations.overview import RunHealth, newest_delivery
     from drawcli.operations.verdict.site import SiteView, setup_of_new_site, verdict_of
 
-    pulse, every = RunHealth.of_site(ctx.settings), ctx.ledger.jobs()
+    pulse, every = RunHealth.of_site(ctx.settings, ctx.ledger.shared), ctx.ledger.jobs()
     setup = setup_of_new_site(ctx, door.settings_file(), pulse, every)
     return Picture(
         pulse=pulse,
@@ -215,6 +224,10 @@ def _none_of(choice: JobFilter, ctx: "Context") -> str:
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs of a filter, and their patients with --identify."""
+    if choice.identify or choice.patient is not None:
+        from drawcli.pipeline.cluster.reading import look_at_all
+
+        look_at_all(ctx)
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
     elif choice.since is not None:
@@ -247,6 +260,7 @@ def _facts(picture: "Picture") -> dict[str, Any]:
     from drawcli.core.jobs.warned import unseen_warnings
 
     return {
+        "at": picture.now.isoformat(),
         "counts": dict(Counter(str(job.state) for job in picture.jobs)),
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LATELY: Final = timedelta(days=7)
 _MOST_HELD: Final = 3  # jobs, where nobody asked for all
-_MOST_OPEN: Final = 5
+MOST_OPEN: Final = 5
 _MOST_FINDINGS: Final = 3
 _MOST_IN_TABLE: Final = (
     300  # a table that fits its columns takes time; more are written as they are
@@ -48,6 +48,9 @@ class Picture(NamedTuple):
     contours: str = ""  # what contour QA asks for
     verdict: SiteVerdict | None = None
     setup: Sequence[SetupStep] = ()  # of a new site
+    overview: Overview | None = None  # if it is not that of `jobs`
+    more: int = 0  # jobs in progress that are not in `jobs`
+    unmatched_lately: int = 0  # unmatched series of the last week that are not in `jobs`
 
     def show(self, out: "Console") -> None:
         """Print all parts."""
@@ -56,22 +59,22 @@ class Picture(NamedTuple):
 
     def parts(self) -> "Iterator[RenderableType]":
         """Yield the parts from the top."""
-        overview = Overview.of(self.jobs)
+        overview = self.overview or Overview.of(self.jobs)
         if not self.chosen:
             yield from self._verdict()
             yield from self._head(overview)
             yield from self._missing()
-            if not self.jobs and not self.archived:
+            if not overview.counts.total() and not self.archived:
                 yield "No jobs."
         yield from self._whereabouts()
         yield from self._held(overview.held)
         listed = [] if self.where else self._listed(overview)
-        yield from self._table(listed if self.chosen else listed[:_MOST_OPEN])
+        yield from self._table(listed if self.chosen else listed[:MOST_OPEN])
         if self.chosen:
             if not self.jobs:
                 yield self.if_none
         else:
-            yield from self._footer(overview, len(listed) - _MOST_OPEN)
+            yield from self._footer(overview, self.more + len(listed) - MOST_OPEN)
 
     def _verdict(self) -> Iterator[HangingLine]:
         """Yield the verdict, then every finding with what to do about it."""
@@ -184,7 +187,8 @@ class Picture(NamedTuple):
         lines = [f"and {more} more: drawcli status --all"] if more > 0 else []
         lately = [job for job in overview.left if job.state is State.UNMATCHED]
         if unmatched := overview.counts[State.UNMATCHED]:
-            new = sum(self.now - job.since <= LATELY for job in lately)
+            new = self.unmatched_lately
+            new += sum(self.now - job.since <= LATELY for job in lately)
             lines.append(f"{unmatched:,} unmatched, {new:,} this week: drawcli status --unmatched")
         if came := self.last_delivered:
             lines.append(

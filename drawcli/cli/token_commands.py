@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
@@ -12,11 +12,14 @@ from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, OutOfReach, ServerRefused, TryLater, UsageError
 from drawcli.system.durations import duration
+from drawcli.system.network.limit import bytes_in_words
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
     from drawcli.config.sections import ServerSettings as Site
     from drawcli.core.protocol.tokens import Tokens
+
+LARGEST: Final = 128 << 10  # bytes of a file with tokens, as of what a program prints
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +47,8 @@ def set_(
 
     The server is asked first: a pair that it refuses is not stored, and the old pair stays.
     """
-    from drawcli.adapters.server import site_tokens
     from drawcli.adapters.state import logs
+    from drawcli.pipeline.cluster.tokens import site_tokens
 
     logs.keep_off_stderr()
     settings = door.settings()
@@ -100,7 +103,7 @@ def _has_pair(store: "TokenStore") -> bool:
 
 def status(door: Door) -> Result:
     """Show client and expiry of the stored tokens."""
-    from drawcli.adapters.server import site_tokens
+    from drawcli.pipeline.cluster.tokens import site_tokens
 
     store = site_tokens(door.settings())
     tokens = store.read()
@@ -119,8 +122,8 @@ def status(door: Door) -> Result:
 
 def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
     """Renew the tokens now; the server revokes the old ones."""
-    from drawcli.adapters.server import site_tokens
     from drawcli.adapters.state import logs
+    from drawcli.pipeline.cluster.tokens import site_tokens
 
     logs.keep_off_stderr()
     settings = door.settings()
@@ -153,7 +156,8 @@ def _given(door: Door, file: str | None) -> str:
     """Return the text with the tokens; at a terminal it is typed without echo."""
     if file is not None and file != "-":
         try:
-            return Path(file).read_text(encoding="utf-8-sig", errors="replace")
+            with Path(file).open("rb") as stream:
+                return _text_of(stream, file)
         except OSError as err:
             raise UsageError(f"{file}: cannot be read: {err.strerror}") from None
     if file is None and door.can_ask:
@@ -168,7 +172,15 @@ def _given(door: Door, file: str | None) -> str:
         return json.dumps(pair)
     if file is None and sys.stdin.isatty():
         raise UsageError("no token was given", hint="Name a file, or '-' for standard input.")
-    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    return _text_of(sys.stdin.buffer, "standard input")
+
+
+def _text_of(stream: BinaryIO, place: str) -> str:
+    """Return what a file holds; raise UsageError if it is too long for tokens."""
+    raw = stream.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise UsageError(f"{place}: longer than {bytes_in_words(LARGEST)}: these are no tokens")
+    return raw.decode("utf-8-sig", errors="replace")
 
 
 def _parsed(text: str, file: str | None) -> "Tokens":

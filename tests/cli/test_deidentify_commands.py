@@ -244,6 +244,16 @@ def test_what_is_kept_is_shown_where_it_is_asked_for(drawcli: Run, away: Path) -
     assert named(ended) == []
 
 
+def test_a_header_without_pixels_is_refused(drawcli: Run, site: Site, away: Path) -> None:
+    whole = min(away.iterdir()).read_bytes()
+    (site.folder / "head.dcm").write_bytes(whole[: whole.index(b"\xe0\x7f\x10\0")])
+
+    ended = drawcli("diff-header", "head.dcm")
+
+    assert ended.code == 6
+    assert "head.dcm: an image without pixels" in ended.err
+
+
 def test_what_a_header_said_is_shown_on_a_terminal_alone(
     drawcli: Run, site: Site, away: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drawcli.adapters.state.former_client import read_history
+from drawcli.errors import ConfigError
 from tests.cli.conftest import Run
 from tests.conftest import Site
 from tests.former_export import record
@@ -87,6 +88,13 @@ RECORDS = [
         parameter_value="nan",
         created_at="2021-11-11T00:00:00Z",
     ),
+    record(
+        "statistics",
+        99,
+        parameter_name=STATISTIC,
+        parameter_value="1e300",  # no sum of such numbers is one
+        created_at="2021-11-20T12:00:00Z",
+    ),
     record("patient", 1, patient_name="MUSTER"),
 ]
 
@@ -149,6 +157,25 @@ def test_the_page_has_them_too(drawcli: Run, site: Site) -> None:
     page = (site.folder / "report.html").read_text()
     assert "<h2>The former client</h2>" in page
     assert "<td>series completing segmentation</td><td>7</td><td>sum</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("series", {"key": {"0005": "delivered"}}),
+        ("series", {"key": ["0005"]}),
+        ("ratings", {"3": {"at": "2021-11-20", "structures": "Heart"}}),
+        ("ratings", {"3": {"at": "2021-11-20", "overall": 10**400}}),
+        ("statistics", {"5": {"name": "total", "value": "x"}}),
+        ("statistics", {"5": {"name": "total", "value": float("nan")}}),
+    ],
+)
+def test_a_history_of_other_types_is_an_error(imported: Path, name: str, part: Any) -> None:
+    plain = json.loads(imported.read_text())
+    imported.write_text(json.dumps(plain | {name: part}))
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_history(imported.parent)
 
 
 def test_without_a_history_nothing_is_said_of_one(drawcli: Run) -> None:

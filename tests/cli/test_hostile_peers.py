@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.datastore import walk
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.core.jobs.job import Job
 from drawcli.operations import metrics
 from drawcli.system.limits import EXCHANGES
@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are scripts"),
 ]
 TIMEOUT = 0.3  # seconds: server.timeout_seconds
-SHORTER = {"heartbeat": 0.3, "message": 6.0, "git": 0.5, "textfile": 0.3}
+SHORTER = {"heartbeat": 0.3, "message": 12.0, "git": 0.5, "textfile": 0.3}
 OWN_WORK = 120.0  # seconds: what the run itself needs on any machine
 TASKS = {
     "task-1": hostile.drips_in_body,
@@ -42,10 +42,10 @@ def hanging(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a folder of the datastore hang, and the place of the figures."""
     over, ask = threading.Event(), walk._list
 
-    def hang(folder: Path, trouble: list[OSError]) -> None:
+    def hang(folder: Path) -> None:
         if folder == site.folder / "other":
             over.wait()
-        ask(folder, trouble)
+        ask(folder)
 
     monkeypatch.setattr(walk, "_list", hang)
     monkeypatch.setattr(metrics, "write_durably", lambda *_args, **_more: over.wait())
@@ -92,7 +92,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def jobs_of(site: Site) -> dict[str, Job]:
     """Return the jobs by the server's name for them."""
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         return {str(job.task_id): job for job in ledger.jobs()}
 
 

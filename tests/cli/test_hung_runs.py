@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
@@ -181,7 +181,7 @@ def test_status_and_doctor_show_a_run_that_hangs(drawcli: Run, site: Site) -> No
 def test_a_job_that_another_process_has_had_for_long_is_reported_once(
     drawcli: Run, site: Site
 ) -> None:
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(Job(id=JOB, state=State.UPLOADED, since=datetime.now(UTC), task_id="t"))
     with WorkDir(site.state).job_lock(JOB):
         first = drawcli("run-once")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.state.keys import key_source
 from drawcli.adapters.state.workdir import VAULT
 from drawcli.sandbox.patients import identifying_values
 from tests.cli.conftest import Run, at_terminal
@@ -167,3 +168,44 @@ def test_a_vault_that_cannot_be_rebuilt_says_why(
     assert ended.code == 6
     assert "cannot be rebuilt: the series had 6 files and has 5" in ended.err
     assert not vault.exists()
+
+
+def by_command(site: Site, *texts: str) -> None:
+    """Let a command print the keys instead of the file."""
+    (site.folder / "keys").write_text("\n".join(texts))
+    (site.state / "site.key").unlink()
+    site.add_line(f"site_key_command: [cat, '{site.folder / 'keys'}']")
+
+
+def test_every_command_has_the_key_of_the_site_key_command(
+    drawcli: Run, site: Site, job: str, tmp_path: Path
+) -> None:
+    before = (site.state / "site.key").read_text()
+    by_command(site, before)
+
+    assert drawcli("vault", "show", job).code == 0
+    assert drawcli("key", "init").out.startswith("kept  site_key_command")
+    assert drawcli("key", "status").code == 0
+    assert drawcli("key", "backup", str(tmp_path / "kept")).code == 0
+    assert "PASS  site key      site_key_command" in drawcli("doctor").out
+    assert before.strip() in (tmp_path / "kept").read_text()
+    assert not (site.state / "site.key").exists()
+
+
+def test_a_key_of_a_command_is_rotated_where_it_comes_from(
+    drawcli: Run, site: Site, job: str
+) -> None:
+    before = (site.state / "site.key").read_text()
+    by_command(site, before)
+    refused = drawcli("key", "rotate")
+    assert refused.code == 2
+    assert "print a new key" in refused.err
+    assert drawcli("key", "restore", str(site.folder / "keys")).code == 2
+
+    (site.folder / "keys").write_text("07" * 32 + "\n" + before)
+    key_source._printed.cache_clear()  # another process
+    rotated = drawcli("key", "rotate", "--json").answer["data"]
+
+    assert rotated["vaults_sealed"] == 1
+    assert drawcli("vault", "show", job).code == 0
+    assert keys(site) == {}

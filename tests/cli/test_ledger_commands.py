@@ -131,6 +131,29 @@ def test_clean_says_what_it_would_remove(drawcli: Run, site: Site, found: str) -
     assert json.loads(ledger.read_bytes())
 
 
+def test_the_files_of_one_finished_job_are_removed_at_once_and_recorded(
+    drawcli: Run, site: Site, found: str
+) -> None:
+    folder = site.state / "work" / found
+    early = drawcli("clean", "--job", found)
+    planned_early = drawcli("clean", "--job", found, "--dry-run")
+    drawcli("cancel", found)
+    planned = drawcli("clean", "--job", found[:6], "--dry-run", "--json").answer["data"]
+    was_there = folder.is_dir()
+
+    cleaned = drawcli("clean", "--job", found[:6], "--json").answer["data"]
+
+    assert (early.code, "its files are needed" in early.err) == (2, True)
+    assert (planned_early.code, planned_early.err) == (early.code, early.err)
+    assert planned == cleaned
+    assert list(cleaned["jobs"]) == [found]
+    assert cleaned["bytes"] > 0
+    assert (was_there, folder.exists()) == (True, False)
+    actions = drawcli("audit", "actions", "--json").answer["data"]["lines"]
+    assert [(one["action"], one["job"]) for one in actions] == [("cancel", found), ("erase", found)]
+    assert drawcli("ledger", "check").code == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lists its locks")
 def test_unlock_names_the_process_that_holds_a_lock(drawcli: Run, site: Site, found: str) -> None:
     code = (

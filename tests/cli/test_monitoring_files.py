@@ -20,10 +20,13 @@ from drawcli.adapters.state.qa_summary import write_summary
 from drawcli.adapters.state.receive_state import ReceiveState, write_state
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.core.dicom_service.tally import Tally
+from drawcli.core.group.site_summary import SiteSummary
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.qa.summary import VersionChange
 from drawcli.errors import NeedsPerson, TryLater
-from drawcli.operations.metrics import metrics_text
+from drawcli.operations.cluster.metrics import cluster_gauges, group_gauges
+from drawcli.operations.group.sites import GroupSiteState
+from drawcli.operations.metrics import metrics_text, text_of
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run as Drawcli
 from tests.conftest import NOON, Site
@@ -33,6 +36,12 @@ FILES = Path(package.__file__).parent / "data" / "monitoring"
 DASHBOARD = FILES / "grafana-dashboard.json"
 RULES = FILES / "prometheus-rules.yml"
 ROOT = Path(__file__).parents[2]
+CLUSTER = {
+    "hosts": [{"host": "one", "silent_seconds": 4.0, "leases": 2}],
+    "queues": [{"queue": "upload", "waiting": 3, "running": 1, "oldest_seconds": 60.0}],
+    "waits": [{"server": "https://draw.example/", "until": NOON}],
+}
+GROUP = [GroupSiteState("north", SiteSummary(NOON, "well"), "well", "")]
 KEYS = {"alert", "expr", "for", "labels", "annotations"}
 
 
@@ -57,7 +66,8 @@ def exposition(ctx: Context) -> str:
     tally = Tally(refused=Counter({"mismatch": 1}), last_stored=NOON.timestamp())
     write_state(ctx.settings.state_dir, ReceiveState("", "", tls=False, since=0.0, tally=tally))
     receives = ctx.settings.receive.replace(folder=ctx.settings.datastore[0])
-    return metrics_text(replace(ctx, settings=ctx.settings.replace(receive=receives)))
+    text = metrics_text(replace(ctx, settings=ctx.settings.replace(receive=receives)))
+    return text + text_of([*cluster_gauges(CLUSTER), *group_gauges(GROUP, NOON)])
 
 
 def samples(exposition: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -127,6 +137,9 @@ def test_each_metric_is_documented_and_shown_by_dashboard_or_rules(exposition: s
     assert exposed - documented == set()
     assert exposed - used == {
         "drawcli_archived_jobs",
+        "drawcli_group_site_open",
+        "drawcli_queue_running",
+        "drawcli_server_wait_until_seconds",
         "drawcli_disclosures",
         "drawcli_last_run_seconds",
         "drawcli_last_success_timestamp_seconds",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.core.jobs.job import Job, State
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import SandboxOptions
@@ -27,7 +27,7 @@ def test_show_tells_times_tries_sizes_and_files(
         drawcli("run-once")
         drawcli("retry", "--all")
         drawcli("run-once")
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         (job,) = ledger.jobs()
 
     told = drawcli("show", job.id)
@@ -50,7 +50,7 @@ def test_show_tells_times_tries_sizes_and_files(
 
 
 def test_a_job_whose_folder_is_gone_is_still_told(drawcli: Run, site: Site) -> None:
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(Job(id="0123456789ab-1", state=State.DONE, since=NOON))
 
     told = drawcli("show", "0123456789ab-1")

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.qa_summary import write_summary
 from drawcli.cli.status_command import JobFilter, chosen_jobs
 from drawcli.cli.status_view import Picture
@@ -193,7 +193,7 @@ def test_a_patient_is_asked_for_on_a_terminal_only(drawcli: Run, site: Site) -> 
 
 def test_the_table_for_spreadsheets(drawcli: Run, site: Site) -> None:
     empty = drawcli("status", "--csv").out
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(Job(id="0123456789ab-1", state=State.MATCHED, since=NOON, template="=1+1"))
 
     (row,) = csv.DictReader(io.StringIO(drawcli("status", "--csv").out))
@@ -207,7 +207,7 @@ def test_quarantine_lists_what_is_held_and_nothing_else(drawcli: Run, site: Site
     nothing = drawcli("quarantine")
     err = NeedsPerson("three contours lie on no slice", code="contour-off-slice", hint="Look.")
     stuck = Job(id="2" * 12 + "-1", state=State.FETCHED, since=NOON).held_for(err, at=NOON)
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(Job(id="1" * 12 + "-1", state=State.MATCHED, since=NOON))
         ledger.add(stuck)
 
@@ -284,7 +284,7 @@ def test_watch_shows_what_changes_and_leaves_at_an_interrupt(site: Site) -> None
     )
     os.close(follower)
     seen = read_until(leader, "No jobs.")
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(Job(id="0123456789ab-1", state=State.UPLOADED, since=NOON))
     seen += read_until(leader, "0123456789ab-1")
     process.send_signal(signal.SIGINT)
@@ -353,7 +353,7 @@ def test_ten_thousand_jobs_take_little_longer_than_none(site: Site) -> None:
         return (os.times().children_user - before.children_user) / 10
 
     none, bare_seconds = least(), bare_start()
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         ledger.add(*many(10_000))
 
     assert least() - none < 70 * bare_seconds

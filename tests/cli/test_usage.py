@@ -123,6 +123,33 @@ def test_a_full_disk_is_told(site: Site) -> None:
     assert "the output cannot be written" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_page_that_has_no_room_is_no_wrong_usage(drawcli: Run) -> None:
+    ended = drawcli("report", "--html", "/dev/full")
+
+    assert ended.code == 12
+    assert "/dev/full cannot be written: No space left" in ended.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="removes the folder that it is in")
+def test_a_command_in_a_folder_that_is_gone_says_so(site: Site, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = [sys.executable, "-m", "drawcli", "-c", str(site.config), "ledger", "backup", "x.zip"]
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'rmdir "{gone}"; exec "$0" "$@"', *words],
+        cwd=gone,
+        env=environment(site),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("drawcli: no such file or directory\n")
+
+
 ENCODINGS = (
     {"PYTHONIOENCODING": "ascii"},
     {"PYTHONIOENCODING": "ascii:strict"},

@@ -12,7 +12,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.qa.commission_result import facts_of, show_result
-from drawcli.cli.render import Result
+from drawcli.cli.render import Result, not_written
 from drawcli.errors import JobError, OutOfReach, UsageError
 from drawcli.system.printable import counted
 
@@ -150,7 +150,7 @@ def _write_file(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+        raise not_written(path, err) from None
 
 
 def _baseline(done: "Commissioned", ctx: "Context") -> int | None:

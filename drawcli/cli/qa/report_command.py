@@ -10,7 +10,7 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door
-from drawcli.cli.render import Result
+from drawcli.cli.render import Result, not_written
 from drawcli.cli.status_command import CsvOption, past_moment
 from drawcli.cli.text_parts import StyledLine
 from drawcli.errors import UsageError
@@ -102,7 +102,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as err:
-        raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+        raise not_written(path, err) from None
 
 
 def _show(out: "Console", made: "QaReport", written: "Sequence[str]") -> None:

@@ -22,7 +22,8 @@ from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.qa.axes import FARTHEST_MM, Axes, Floats
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
-from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
+from drawcli.core.rtstruct.enclosed_area import find_enclosed
+from drawcli.core.rtstruct.outline_shapes import TooComplex
 from drawcli.core.series.slice_grid import Grid
 
 SAME_LEVEL_MM: Final = 0.2  # smaller distances between planes are rounding

@@ -8,8 +8,9 @@ PS3.5 6.2 (characters and lengths of a VR), PS3.3 C.7.3.1.1.2 (Patient Position)
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations
+from operator import itemgetter
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
@@ -41,6 +42,8 @@ _LEAST: Final = frozenset({"above", "at_least"})
 _MOST: Final = frozenset({"below", "at_most"})
 _ANY: Final = re.compile(r".*", re.DOTALL)
 _SYMBOL: Final = re.compile(r"([<>=!~≤≥≠]+)\s*(\S.*)")
+_Limit = tuple[float, Compare]
+_first: Final = itemgetter(0)
 _MOST_WORDS: Final = 6  # of an operator
 _OF_TEXT: Final = frozenset(
     """
@@ -172,17 +175,25 @@ def _empty_ranges(when: Condition) -> Iterator[str]:
     if isinstance(when, Compare | Negation):
         return
     if isinstance(when, Every):
-        single = [one for one in _joined(when) if holds_one_value(one.keyword)]
-        for one, other in combinations(single, 2):
-            low, high = (one, other) if one.operator in _LEAST else (other, one)
-            is_range = low.operator in _LEAST and high.operator in _MOST
-            if one.keyword == other.keyword and is_range and _is_above(low.wanted, high.wanted):
-                yield (
-                    f"{one.keyword} is never {_words(low)} and {_words(high)}: the two exclude "
-                    "each other"
-                )
+        for keyword, (lows, highs) in _limits(when).items():
+            if lows and highs:
+                (low, least), (high, most) = max(lows, key=_first), min(highs, key=_first)
+                if low > high:
+                    text = f"{keyword} is never {_words(least)} and {_words(most)}"
+                    yield f"{text}: the two exclude each other"
     for part in when.parts if isinstance(when, Either) else ():
         yield from _empty_ranges(part)
+
+
+def _limits(when: Every) -> dict[str, tuple[list[_Limit], list[_Limit]]]:
+    """Return lower and upper limits by element; dates and ages are left out."""
+    limits = defaultdict[str, tuple[list[_Limit], list[_Limit]]](lambda: ([], []))
+    for one in _joined(when):
+        if one.operator in _LEAST | _MOST and holds_one_value(one.keyword):
+            number = number_of(str(one.wanted))
+            if number is not None:
+                limits[one.keyword][one.operator in _MOST].append((number, one))
+    return limits
 
 
 def _joined(when: Every) -> Iterator[Compare]:

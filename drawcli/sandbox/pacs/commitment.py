@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from threading import Event as Signal
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from pynetdicom import build_context, build_role
 
 from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.options import COMMITMENT, COMMITMENT_INSTANCE
+from drawcli.sandbox.pacs.sockets import AssociationSockets
 
 if TYPE_CHECKING:
     from pynetdicom import AE
@@ -98,13 +100,18 @@ class Commitments:
     def _send_to(self, node: tuple[str, int], ae_title: str, report: Dataset) -> None:
         role = build_role(COMMITMENT, scu_role=False, scp_role=True)
         contexts: list[Any] = [build_context(COMMITMENT)]
-        association = self._ae.associate(
-            *node, contexts=contexts, ae_title=ae_title, ext_neg=[role]
-        )
-        if not association.is_established:
-            raise RuntimeError("the node accepts no association")
-        _send_in(association, report)
-        association.release()
+        with closing(AssociationSockets()) as sockets:
+            association = self._ae.associate(
+                *node,
+                contexts=contexts,
+                ae_title=ae_title,
+                ext_neg=[role],
+                evt_handlers=sockets.handlers(),
+            )
+            if not association.is_established:
+                raise RuntimeError("the node accepts no association")
+            _send_in(association, report)
+            association.release()
 
 
 def _send_in(association: "Association", report: Dataset) -> None:

@@ -35,6 +35,7 @@ from drawcli.sandbox.pacs.query import (
     select,
     unsupported_keys,
 )
+from drawcli.sandbox.pacs.sockets import AssociationSockets
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -70,6 +71,7 @@ class PacsServer:
         self._options = options
         self._panel = panel
         self._closed = Signal()
+        self._sockets = AssociationSockets()
         self._ae = AE(ae_title=options.ae_title)
         self._ae.maximum_associations = _MOST_ASSOCIATIONS
         _support(self._ae)
@@ -89,9 +91,11 @@ class PacsServer:
         self._closed.set()
         self._commitments.close()
         self._ae.shutdown()
+        self._sockets.close()
 
     def _handlers(self) -> list[Any]:
         return [
+            *self._sockets.handlers(),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_C_STORE, self._store),
@@ -192,7 +196,7 @@ class PacsServer:
         fault = self._due("move")
         chosen = self._chosen(event, fault)
         contexts = _contexts([] if isinstance(chosen, int) else chosen)
-        yield (*address, {"contexts": contexts})
+        yield (*address, {"contexts": contexts, "evt_handlers": self._sockets.handlers()})
         yield from self._sent(event, fault, chosen)
 
     def _get(self, event: "Event") -> Iterator[Any]:

@@ -8,10 +8,6 @@ from tests.conftest import SLICES, Site
 from tests.orthanc import free_port
 from tests.pipeline.pull.conftest import Pacs
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
-
 
 @pytest.mark.usefixtures("pelvic", "pulling_site")
 def test_what_would_be_pulled_is_listed_and_then_pulled(drawcli: Run) -> None:

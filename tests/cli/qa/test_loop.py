@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.server.catalogue_cache import save_catalogue
 from drawcli.adapters.state.qa_records import QaRecords
 from drawcli.core.qa.records import PairStatus
@@ -226,8 +226,8 @@ def test_memory_does_not_grow_with_the_number_of_pairs(
 def test_the_ledger_is_only_read(ctx: Context, site: Site) -> None:
     add_cases(ctx, site.store, 2, [only_approved])
     scan(ctx)
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         before = ledger.generation
     scan_pairs(ctx)
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         assert ledger.generation == before

@@ -29,6 +29,7 @@ from drawcli.sandbox.pacs.options import (
     VERIFICATION,
     PacsOptions,
 )
+from drawcli.sandbox.pacs.sockets import AssociationSockets
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 Associate = Callable[..., AbstractContextManager[Association]]
@@ -110,12 +111,13 @@ def associate() -> Associate:
         ae.dimse_timeout = ae.acse_timeout = ae.network_timeout = 5
         contexts = [build_context(service) for service in SERVICES]
         contexts.append(build_context(CTImageStorage, ["1.2.840.10008.1.2.1"]))
+        sockets = AssociationSockets()
         association = ae.associate(
             "127.0.0.1",
             server.port,
             contexts=contexts,
             ae_title="SANDBOX",
-            evt_handlers=list(handlers),
+            evt_handlers=[*sockets.handlers(), *handlers],
             ext_neg=[build_role(CTImageStorage, scu_role=True, scp_role=True)],
         )
         try:
@@ -123,6 +125,7 @@ def associate() -> Associate:
         finally:
             if association.is_established:
                 association.release()
+            sockets.close()
 
     return associated
 

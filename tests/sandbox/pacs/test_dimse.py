@@ -1,5 +1,6 @@
+import gc
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 from drawcli.errors import UsageError
+from drawcli.sandbox.faults import Panel
 from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import (
@@ -260,3 +263,16 @@ def test_stored_bytes_are_those_that_were_sent(
     start = b"\x08\x00\x05\x00CS"  # the first element behind the file meta information
     assert after[after.index(start) :] == before[before.index(start) :]
     assert after != before  # its meta information is that of the archive
+
+
+def test_a_connection_that_was_reset_is_closed(
+    phantom_archive: PacsArchive, associate: Associate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After a reset `shutdown` fails, and pynetdicom does not call `close`.
+    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", lambda _self: None)
+    with (
+        closing(PacsServer(phantom_archive, PacsOptions(), Panel(()))) as server,
+        associate(server) as association,
+    ):
+        association.send_c_echo()
+    gc.collect()  # an open socket without an owner is an error

@@ -1,0 +1,1 @@
+"""The commands of a ledger in a database, which several machines share."""
