@@ -25,7 +25,7 @@ from drawcli.core.dicom_service.association_request import (
 )
 from drawcli.core.dicom_service.received_object import ObjectFacts, file_head, read_uids
 from drawcli.core.dicom_service.service_request import parse_request, response
-from tests.fuzz.targets import target
+from tests.fuzz.targets import UNITS, Units, target
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 OFFERS = {
@@ -53,6 +53,27 @@ def items(data: bytes) -> list[tuple[int, bytes]] | None:
         found.append((data[0], data[4 : 4 + size]))
         data = data[4 + size :]
     return found
+
+
+def items_of(data: bytes) -> list[bytes]:
+    """Return the fixed part of an association request or answer, and each item."""
+    found, rest = [data[:FIXED]], data[FIXED:]
+    while rest:
+        end = 4 + int.from_bytes(rest[2:4])
+        found.append(rest[:end])
+        rest = rest[end:]
+    return found
+
+
+def with_items(messages: list[bytes]) -> bytes:
+    """Return a message of these items, the length of each as it is."""
+    fixed, *given = messages or [b""]
+    whole = (one for one in given if len(one) >= 4)
+    return fixed + b"".join(one[:2] + (len(one) - 4).to_bytes(2) + one[4:] for one in whole)
+
+
+FIXED = 68  # bytes before the items (PS3.8 9.3.2)
+UNITS["association_request"] = UNITS["association_answer"] = Units(items_of, with_items)
 
 
 @target

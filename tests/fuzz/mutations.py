@@ -4,11 +4,12 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from tests.fuzz.targets import Units
+from tests.fuzz.targets import Units, uncut
 
 _ODD: Final = (0, 1, 2, 3, 4, 7, 8, 0x10, 0x20, 0x2E, 0x2F, 0x7F, 0x80, 0xFE, 0xFF)
 _ORDERS: Final[tuple[Literal["big", "little"], ...]] = ("big", "little")
 _LONGEST: Final = 8192
+_OF_VALUES: Final = 0.75  # share of changes of messages that change a value
 _OF_MESSAGES: Final = 0.6  # share of inputs that are changed as messages, and of those only so
 
 
@@ -25,12 +26,14 @@ def mutated(
                 yield bytes(data[:_LONGEST])
                 continue
         for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
-            _change(data, seeds, chance)
+            change(data, seeds, chance)
         yield bytes(data[:_LONGEST])
 
 
 def rearranged(data: bytes, seeds: Sequence[bytes], units: Units, chance: random.Random) -> bytes:
     """Return an input with messages repeated, removed, moved, or changed inside."""
+    if units.alter is not None and (units.split is uncut or chance.random() < _OF_VALUES):
+        return units.alter(data, chance)
     messages = units.split(data)
     for _ in range(chance.choice((1, 1, 2, 3))):
         at = chance.randrange(len(messages) + 1)
@@ -45,12 +48,13 @@ def rearranged(data: bytes, seeds: Sequence[bytes], units: Units, chance: random
             messages.insert(at, chance.choice(units.split(chance.choice(seeds))))
         elif at < len(messages):
             changed = bytearray(messages[at])
-            _change(changed, seeds, chance)
+            change(changed, seeds, chance)
             messages[at] = bytes(changed)
     return units.join(messages)
 
 
-def _change(data: bytearray, seeds: Sequence[bytes], chance: random.Random) -> None:
+def change(data: bytearray, seeds: Sequence[bytes], chance: random.Random) -> None:
+    """Change some bytes; `seeds` are others to take bytes from."""
     kind = chance.randrange(8)
     at = chance.randrange(len(data) + 1)
     to = min(len(data), at + chance.choice((1, 1, 2, 4, 8, 12, 64, 300)))

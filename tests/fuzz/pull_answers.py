@@ -13,9 +13,11 @@ from drawcli.core.pull.answers import (
 )
 from drawcli.core.pull.multipart import PartReader, file_meta
 from drawcli.core.pull.web_answers import decode_answers
+from tests.fuzz import json_values
 from tests.fuzz.dicom_messages import is_uid
-from tests.fuzz.targets import target
+from tests.fuzz.targets import UNITS, Units, target
 
+UNITS["qido_json"] = Units(alter=json_values.altered)
 STUDY, SERIES = "1.2.8", "1.2.5"
 BOUNDARY = b"edge"
 
@@ -42,8 +44,10 @@ def _read(answer: Answer) -> None:
     """Read an answer as one of each level: no UID that is none, and of nothing else."""
     with suppress(BadAnswer):
         assert is_uid(study_in(answer))
+    named = "\\".join(answer.get(0x0020000D, ())).strip(" \0")
     with suppress(BadAnswer):
         series = series_in(answer, STUDY)
+        assert named in ("", STUDY)
         assert (is_uid(series.series), series.study) == (True, STUDY)
         assert series.instances is None or 0 <= series.instances < 10**9
     with suppress(BadAnswer):

@@ -20,7 +20,9 @@ from tests.dicom_sender import (
     echo_command,
     store_command,
 )
+from tests.fuzz.file_seeds import file_messages
 from tests.fuzz.targets import CORPUS
+from tests.fuzz.text_seeds import text_messages
 from tests.scripted_peer import LAST, OF_COMMAND, acceptance, context_answer, fragment, item, pdu
 from tests.storage_commitment import PUSH_MODEL, encoded, reference, report, report_command
 
@@ -103,6 +105,8 @@ def messages() -> dict[str, list[bytes]]:
             )
         ],
         "stow_xml": [_xml("00081199"), _xml("00081198")],
+        **file_messages(),
+        **text_messages(),
     }
 
 

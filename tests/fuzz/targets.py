@@ -5,25 +5,48 @@ asserts what must be true of whatever was read. Most compare with what the bytes
 reader, written here by hand: a length that is off by one raises nothing, but is read differently.
 
 To add a target, write a function with `@target` in a module that TARGET_MODULES names, and put
-some valid inputs into `corpus/NAME/`.
+some valid inputs into `corpus/NAME/`. It counts in `READ` what it reads to the end, so that a
+reader that refuses everything is noticed.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Final, NamedTuple
 
 Fuzzed = Callable[[bytes], None]
 CORPUS: Final = Path(__file__).parent / "corpus"
-TARGET_MODULES: Final = ("dicom_messages", "dicom_stream", "pull_answers", "web_answers")
+TARGET_MODULES: Final = (
+    *("dicom_messages", "dicom_stream", "pull_answers", "web_answers"),
+    *("image_files", "code_streams", "frame_groups", "structure_set_files", "zip_files"),
+    *("site_files", "server_http", "former_files"),
+)
+READ: Final = Counter[str]()  # inputs that were read to the end, by target
+COSTLY: Final = {  # targets of which one input costs as much CPU time as this many usual ones
+    "package_gate": 10,
+    "rule_header": 6,
+    "rules_file": 4,
+    "server_answer_http_2": 4,
+    "server_download": 3,
+    "settings_file": 2,
+    "templates_file": 2,
+}
 _TARGETS: Final[dict[str, Fuzzed]] = {}
+
+
+def uncut(data: bytes) -> list[bytes]:
+    """Return an input as one message."""
+    return [data]
 
 
 class Units(NamedTuple):
     """How an input is cut into messages, and made of them again, with the right lengths."""
 
-    split: Callable[[bytes], list[bytes]]
-    join: Callable[[list[bytes]], bytes]
+    split: Callable[[bytes], list[bytes]] = uncut
+    join: Callable[[list[bytes]], bytes] = b"".join
+    alter: Callable[[bytes, Random], bytes] | None = None  # changes a value inside of it
 
 
 UNITS: Final[dict[str, Units]] = {}  # of targets whose inputs are several messages

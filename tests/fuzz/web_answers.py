@@ -3,8 +3,10 @@
 import json
 
 from drawcli.core.delivery.store_response import UnreadableResponse, store_status
-from tests.fuzz.targets import target
+from tests.fuzz import json_values
+from tests.fuzz.targets import UNITS, Units, target
 
+UNITS["stow_json"] = Units(alter=json_values.altered)
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.481.3", "1.2.3"
 
 
