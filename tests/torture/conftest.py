@@ -1,6 +1,7 @@
 """Worlds to go wrong in."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,15 @@ Make = Callable[..., World]
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    forge = Forge()
+    with benched(tmp_path_factory.mktemp("torture"), Forge()) as made:
+        yield made
+
+
+@contextmanager
+def benched(folder: Path, forge: Forge) -> Iterator[Bench]:
+    """Serve worlds that are made in a folder, and close the forge at the end."""
     with listening() as (url, at):
-        yield Bench(tmp_path_factory.mktemp("torture"), url, at, forge)
+        yield Bench(folder, url, at, forge)
     forge.close()
 
 

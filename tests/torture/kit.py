@@ -19,7 +19,7 @@ from typing import Any, Final
 import httpx
 from pydicom import dcmread
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.audit_log import ATTEMPT, AuditLog
 from drawcli.adapters.state.workdir import UNPACKED
 from drawcli.config.sections import ServerSettings
@@ -28,6 +28,7 @@ from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.fake_draw import FakeDraw
+from tests.torture import shortages
 
 PEOPLE: Final = (PELVIS, HEAD_NECK)
 KILLED: Final = -signal.SIGKILL
@@ -35,6 +36,7 @@ MOST_RUNS: Final = 12  # until everything is home, once nothing goes wrong any m
 AT_ONCE: Final = ServerSettings().parallel  # uploads that a kill can take the answers of
 SHORTEST: Final = 5  # characters: shorter values stand in every file by chance
 LONGEST_RUN: Final = 60.0  # seconds
+UNRECORDED: Final = frozenset({"fail_at", *shortages.NAMES})  # a record may not have been written
 
 
 @dataclass
@@ -93,14 +95,14 @@ class World:
     def run(self, *words: str, **order: Any) -> int:
         """Run drawcli; hold what it did against what must always be so."""
         if words[0] == "retry":
-            with Ledger(self.site.state / "ledger.json") as ledger:
+            with FileLedger(self.site.state / "ledger.json") as ledger:
                 self.sent_again += sum(
                     job.held and job.state in _AT_SERVER for job in ledger.jobs()
                 )
         ended = self.forge.run({"words": words, "folder": str(self.site.folder), **order})
         code = int(ended["code"])
         self.codes.append(code)
-        self.kills += code == KILLED or "fail_at" in order  # a record that could not be written
+        self.kills += code == KILLED or not order.keys().isdisjoint(UNRECORDED)
         assert ended["seconds"] < LONGEST_RUN
         self.check_always()
         return code
@@ -108,7 +110,15 @@ class World:
     @property
     def effects(self) -> int:
         """How many effects the last run had."""
-        return int((self.site.folder / "last.effects").read_text())
+        return self._counted(0)
+
+    @property
+    def opened(self) -> int:
+        """How many files, folders and sockets the last run opened."""
+        return self._counted(1)
+
+    def _counted(self, which: int) -> int:
+        return int((self.site.folder / "last.effects").read_text().split()[which])
 
     def bring_home(self) -> None:
         """Run until everything is home, with nothing going wrong any more."""
@@ -120,21 +130,27 @@ class World:
         raise AssertionError(f"not home after {MOST_RUNS} runs: {self.story()}")
 
     def all_done(self) -> bool:
-        with Ledger(self.site.state / "ledger.json") as ledger:
+        with FileLedger(self.site.state / "ledger.json") as ledger:
             jobs = list(ledger.all_jobs())  # a clock that was wrong sends some to the archive
         return len(jobs) == len(PEOPLE) and all(job.state is State.DONE for job in jobs)
 
     def story(self) -> str:
         """Return what the jobs say of themselves."""
-        with Ledger(self.site.state / "ledger.json") as ledger:
+        with FileLedger(self.site.state / "ledger.json") as ledger:
             return "; ".join(f"{j.id} {j.state} {j.reason}" for j in ledger.jobs())
+
+    def held(self) -> list[str]:
+        """Return why jobs are held."""
+        with FileLedger(self.site.state / "ledger.json") as ledger:
+            return [str(job.reason) for job in ledger.jobs() if job.held]
 
     # --- what must hold ------------------------------------------------------------------------
 
     def check_always(self) -> None:
         """After every run, killed or not: I1, I2, I5, I6, I10."""
-        assert "Traceback" not in (self.site.folder / "last.err").read_text(errors="replace")
-        with Ledger(self.site.state / "ledger.json") as ledger:
+        said = (self.site.folder / "last.err").read_text(errors="replace")
+        assert "Traceback" not in said, said
+        with FileLedger(self.site.state / "ledger.json") as ledger:
             jobs = ledger.jobs()
             generation = ledger.generation
         assert generation >= self.generation
@@ -215,11 +231,12 @@ def fingerprint(path: Path) -> tuple[str, int, int, int]:
 
 
 class Forge:
-    """The helper process."""
+    """The helper process; with `load_all` its runs load nothing, and fail in no import."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, load_all: bool = True) -> None:
+        words = [sys.executable, "-m", "tests.torture.forge", *(["--all"] if load_all else [])]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.forge"],
+            words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
@@ -244,8 +261,8 @@ class Forge:
 
 
 @contextmanager
-def listening() -> Iterator[tuple[str, dict[str, Troubled]]]:
-    """Serve whatever `Troubled` stands under "now" on loopback."""
+def listening(address: str = "127.0.0.1") -> Iterator[tuple[str, dict[str, Troubled]]]:
+    """Serve whatever `Troubled` stands under "now", by default on loopback."""
     at: dict[str, Troubled] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -275,11 +292,17 @@ def listening() -> Iterator[tuple[str, dict[str, Troubled]]]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of a client that was killed."""
+            if not isinstance(sys.exc_info()[1], ConnectionError):
+                super().handle_error(*_)  # type: ignore[arg-type] # as given
+
+    with Server((address, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", at
+            yield f"http://{address}:{server.server_address[1]}", at
         finally:
             server.shutdown()
 

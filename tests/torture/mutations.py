@@ -32,6 +32,8 @@ NODE, ASSOCIATION = (
     "tests/adapters/dicom_network/test_association.py",
 )
 TOKENS = "tests/torture/test_tokens.py"
+SHORTAGES, GROWTH = "tests/system/test_shortages.py", "tests/bounds/test_growth.py"
+BOUNDS = "tests/bounds/test_files.py"
 COMMISSION = "tests/operations/commissioning/test_commission.py"
 GOLDEN = "tests/operations/commissioning/test_golden.py"
 ONE_OFF = ("tests/pipeline/test_one_off.py", "tests/torture/test_one_off.py")
@@ -52,8 +54,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
         "pipeline/delivery.py",
-        "        reports = [open_target().send(delivery) for open_target in targets]\n",
-        "        reports = [open_target().send(delivery) for open_target in targets[:1]]\n",
+        "        reports = [_send(delivery, open_target, ctx) for open_target in targets]\n",
+        "        reports = [_send(delivery, open_target, ctx) for open_target in targets[:1]]\n",
         (DELIVERED,),
     ),
     Fault(
@@ -261,9 +263,9 @@ FAULTS: Final = (
     ),
     Fault(
         "the ledger changes without its lock",
-        "adapters/ledger/table.py",
-        "        with self.locked():\n            self._update_table",
-        "        if True:\n            self._update_table",
+        "adapters/ledger/parts.py",
+        "        with held(self._lock):\n",
+        "        if True:\n",
         (LEDGER,),
     ),
     Fault(
@@ -329,7 +331,7 @@ FAULTS: Final = (
     Fault(
         "an upload is counted once it is done",
         "pipeline/steps/upload.py",
-        "recorded = ctx.ledger.commit(replace(job, **begun))",
+        "recorded = ctx.ledger.commit(_begun(job, ctx.files.host))",
         "recorded = job",
         (PIPELINE, KILLS),
     ),
@@ -359,9 +361,11 @@ FAULTS: Final = (
         "a series is in the ledger before whose it is",
         "pipeline/context.py",
         "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
+        "                    if is_on_this_host(job, crosswalk, self.settings):\n                        self.files.bind(job.id)\n"
         "                return bool(self.ledger.add(job))\n",
         "                added = bool(self.ledger.add(job))\n"
         "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
+        "                    if is_on_this_host(job, crosswalk, self.settings):\n                        self.files.bind(job.id)\n"
         "                return added\n",
         ("tests/pipeline/steps/test_scan.py", "tests/pipeline/test_context.py", KILLS),
     ),
@@ -432,16 +436,121 @@ FAULTS: Final = (
     Fault(
         "a commissioning touches the jobs of the site",
         "operations/commissioning/side_ledger.py",
-        'with Ledger(folder / "ledger.json") as ledger:',
-        'with Ledger(ctx.site_dir / "ledger.json") as ledger:',
+        'with FileLedger(folder / "ledger.json") as ledger:',
+        'with FileLedger(ctx.site_dir / "ledger.json") as ledger:',
         (COMMISSION,),
     ),
     Fault(
         "new jobs are sent although the model has changed",
-        "pipeline/model_change.py",
-        "        if job.template in changed:\n",
+        "pipeline/holds.py",
+        "        if job.template in changed and _may_be_held(job):\n",
         "        if not changed:\n",
         (GOLDEN,),
+    ),
+    Fault(
+        "a task whose end was not stored counts as running while its worker lives",
+        "adapters/work_queue/serve.py",
+        "            lost.set()\n",
+        "            pass\n",
+        ("tests/adapters/work_queue/test_queue.py",),
+    ),
+    Fault(
+        "an upload is stored in the ledger only after it has been sent",
+        "pipeline/steps/upload.py",
+        "    recorded = ctx.ledger.commit(_begun(job, ctx.files.host))\n",
+        "    recorded = _begun(job, ctx.files.host)\n",
+        ("tests/torture/cluster",),
+    ),
+    Fault(
+        "an error of ours hides the shortage that caused it",
+        "system/failures.py",
+        "        cause = cause.__cause__ or cause.__context__\n",
+        "        cause = None\n",
+        (SHORTAGES,),
+    ),
+    Fault(
+        "an image that this process may not open is passed over",
+        "adapters/datastore/walk.py",
+        "    raise_shortage(err)\n    return _ERRORS",
+        "    return _ERRORS",
+        (SHORTAGES,),
+    ),
+    Fault(
+        "a scan fails where no process can be started",
+        "pipeline/survey/readers.py",
+        "    with suppress(OSError):  # no process, or no descriptor for its pipe\n",
+        "    if True:\n",
+        ("tests/pipeline/survey/test_survey.py",),
+    ),
+    Fault(
+        "a shortage before a command begins is a traceback",
+        "cli/__init__.py",
+        "(short := shortage_behind(err)) is None",
+        "(short := shortage_behind(err)) is not None",
+        (SHORTAGES,),
+    ),
+    Fault(
+        "a full process table is a fault of the token command",
+        "system/programs.py",
+        "    if isinstance(err, BlockingIOError):",
+        "    if isinstance(err, MemoryError):",
+        ("tests/system/test_programs.py",),
+    ),
+    Fault(
+        "a compressed answer is bounded as it is sent only",
+        "adapters/server/responses.py",
+        "            if total > most:\n                break\n",
+        "",
+        ("tests/bounds/test_server.py",),
+    ),
+    Fault(
+        "a header is read to four times its bound",
+        "core/dicom/streaming.py",
+        "wanted >= LARGEST_HEADER",
+        "wanted > LARGEST_HEADER",
+        (BOUNDS,),
+    ),
+    Fault(
+        "a YAML file is nested one level deeper",
+        "system/yaml_read.py",
+        "len(location) > _DEEPEST",
+        "len(location) > _DEEPEST + 1",
+        (BOUNDS,),
+    ),
+    Fault(
+        "a zip bomb is unpacked",
+        "adapters/datastore/zips.py",
+        "    if total > bounds.calm_bytes and",
+        "    if total > bounds.most_bytes and",
+        (BOUNDS,),
+    ),
+    Fault(
+        "structures are not counted",
+        "core/gate/structure_set.py",
+        "if self.count > _MOST_ITEMS or len(self.rois) > _MOST_STRUCTURES:",
+        "if self.count > _MOST_ITEMS:",
+        ("tests/bounds/test_structure_sets.py",),
+    ),
+    Fault(
+        "names of months again and again take the square of their number",
+        "core/gate/text_traces.py",
+        "[a-z]{{0,12}}",
+        "[a-z]*",
+        (GROWTH,),
+    ),
+    Fault(
+        "a header in small pieces is parsed at each",
+        "core/dicom/streaming.py",
+        "        data += _read_up_to(stream, wanted - len(data))\n        ended = len(data) < wanted\n",
+        '        more = stream.read(wanted - len(data)) or b""\n        data, ended = data + more, not more\n',
+        (GROWTH,),
+    ),
+    Fault(
+        "entangled outlines are compared with each other",
+        "core/rtstruct/enclosed_area.py",
+        "        if pairs > NEIGHBOURS * len(shapes):\n",
+        "        if pairs > NEIGHBOURS * len(shapes) ** 2:\n",
+        ("tests/core/rtstruct/test_contour_checks.py",),
     ),
 )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.config.sections import ServerSettings
 from drawcli.core.jobs.job import State
 from drawcli.sandbox.server import running
@@ -105,14 +105,14 @@ def test_killed_again_and_again_every_structure_set_comes_home_once(
 
 
 def all_done(site: Site) -> bool:
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         jobs = ledger.jobs()
     return len(jobs) == len(PEOPLE) and all(job.state is State.DONE for job in jobs)
 
 
 def let_go_on(site: Site) -> None:
     """Be the person who is asked after five uploads that were killed before their answer."""
-    with Ledger(site.state / "ledger.json") as ledger:
+    with FileLedger(site.state / "ledger.json") as ledger:
         held = [job for job in ledger.jobs() if job.held]
     assert {job.reason_code for job in held} <= {"uploads-unanswered"}
     for job in held:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.state.workdir import UNPACKED
 from tests.torture.conftest import Make
 from tests.torture.kit import PEOPLE, World, fingerprint
@@ -44,7 +44,7 @@ def test_a_zip_is_taken_up_once_wherever_the_first_try_died(world: Make, *, powe
         commands = packed(one)
         one.run(*commands[0], kill_at=effect, power=power)
         one.run("run-once")  # by cron, before the person comes back
-        with Ledger(one.site.state / "ledger.json") as ledger:
+        with FileLedger(one.site.state / "ledger.json") as ledger:
             known = {job.id for job in ledger.all_jobs()}
         assert {path.parent.name for path in one.site.state.rglob(UNPACKED)} <= known
         for words in commands:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from tests.conftest import Site
 from tests.torture.conftest import Make
 from tests.torture.test_kills import TIMES
@@ -94,11 +94,11 @@ def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
 READER = """
 import sys, time
 from pathlib import Path
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from tests.conftest import Site
 
 path, until, latest = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2]), {}
-with Ledger(path) as ledger:
+with FileLedger(path) as ledger:
     while time.monotonic() < until:
         for job in ledger.jobs():
             assert job.revision >= latest.get(job.id, 0), "went back"
@@ -123,5 +123,5 @@ def test_readers_never_see_a_torn_or_older_ledger(world: Make) -> None:
     one.bring_home()
 
     assert {reader.communicate(timeout=60)[0].strip() for reader in readers} == {"2"}
-    with Ledger(ledger) as again:
+    with FileLedger(ledger) as again:
         assert len(again.jobs()) == 2
