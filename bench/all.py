@@ -38,21 +38,23 @@ READING = (
 )
 _CROWDED = 8.0  # the largest ratio of a curve beside which 0 and 1 are two lines
 WORSE = 1.5  # times the ratio of the reference
-PARTS = {"all", "measure", "qa_judges", "stores"}  # of benches, or not of time
+PARTS = {"all", "measure", "qa_judges", "scale_model", "stores"}  # of benches, or not of time
 BENCHES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - PARTS)
 SMALL = {  # what makes each bench take seconds
     "deidentify": "--slices 8 --size 64 --grown 4 8 --repeat 1"
     " --only plain package gate step zip growth",
-    "reidentify": "--slices 4 --structures 2 --points 12 --repeat 1",
+    "reidentify": "--slices 4 --structures 2 --points 12 --large 1 --repeat 1",
     "ledger": "--jobs 30 60 --open 10 --repeat 3",
     "dashboard": "--jobs 100 --repeat 3",
     "preview": "--slices 30 --size 128 --structures 2 --repeat 1",
     "qa": "--structures 2 --slices 12 --size 64 --pairs 2",
     "rules": "--rules 300 --headers 300 --repeat 1",
+    "scale": "--jobs 2 --heavy 1 --slices 4 --workers 1 2",
     "scan": "--files 300 --growth 200 400 --repeat 1",
     "status": "--jobs 50 --repeat 1",
     "network": "--slices 6 --size 64 --repeat 1",
     "viewer": "--slices 12 --size 64 --structures 2 --repeat 1",
+    "claims": "--jobs 20 --repeat 1",
     "upload": "--megabytes 8 --repeat 1",
     "cycle": "--slices 6 --size 64 --repeat 1",
 }
@@ -143,8 +145,8 @@ def page(found: list[Figure], about: str) -> str:
 def bars(found: list[Figure], about: str) -> str:
     """Return the ratios as a picture: bars from 1 in powers of ten, with their spread."""
     each, left, width = 20, 470, 1000
-    low = min(-1.0, *(log10(one.ratio) for one in found))
-    high = max(1.0, *(log10(one.ratio) for one in found))
+    low = min(-1.0, *(log10(one.ratio) for one in found if one.ratio > 0))
+    high = max(1.0, *(log10(one.ratio) for one in found if one.ratio > 0))
 
     def x(ratio: float) -> float:
         power = min(max(log10(ratio), low), high) if ratio > 0 else low

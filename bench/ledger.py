@@ -1,12 +1,14 @@
 """How fast the ledger is: beside a bare append that is as durable, and as the archive grows.
 
-python bench/ledger.py [--jobs 1000 10000 100000] [--open 200] [--repeat 200] [--json]
+python bench/ledger.py [--jobs 1000 10000 100000] [--open 200] [--repeat 200]
+    [--backlog 200 10000] [--json]
 """
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,13 @@ from statistics import median
 
 from measure import Row, beside, options, peak_mib, taken, tell
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 MOST = 10.0  # times the floor
 SAME = 1.5  # the largest archive over the smallest
+BACKLOG = 2.0  # the cost of a call with many open jobs over that with few
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def a_job(number: int, state: State, since: datetime) -> Job:
         for word in ("found", "matched", "packaged", "uploaded")
     )
     return Job(
-        id=f"{number * 7919 % 2**48:012x}-1",
+        id=f"{number * 7_919_000_001 % 2**48:012x}-1",
         state=state,
         since=since,
         modality="CT",
@@ -56,9 +59,9 @@ def a_job(number: int, state: State, since: datetime) -> Job:
     )
 
 
-def filled(path: Path, jobs: int, still_open: int) -> Ledger:
+def filled(path: Path, jobs: int, still_open: int) -> FileLedger:
     """Return a ledger with so many jobs in all, spread over five years."""
-    ledger = Ledger(path).__enter__()
+    ledger = FileLedger(path).__enter__()
     done = [
         a_job(n, State.DONE, NOW - timedelta(days=2 + n % 1800)) for n in range(jobs - still_open)
     ]
@@ -70,9 +73,9 @@ def filled(path: Path, jobs: int, still_open: int) -> Ledger:
 READ = """
 import sys
 from pathlib import Path
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 
-with Ledger(Path(sys.argv[1])) as ledger:
+with FileLedger(Path(sys.argv[1])) as ledger:
     assert ledger.jobs()
     ledger.archive.of_series("0" * 12)
 """
@@ -97,9 +100,9 @@ def measured(folder: Path, jobs: int, still_open: int, repeat: int) -> Measured:
             after = replace(job, posts=number)
             took = taken(lambda after=after: ledger.commit(after))  # type: ignore[misc]
             updates.append((took, taken(append)))
-    opens = [taken(lambda: Ledger(path).__enter__().jobs()) for _ in range(5)]
+    opens = [taken(lambda: FileLedger(path).__enter__().jobs()) for _ in range(5)]
     ledger.archive.of_series(ids[0][:12])  # the index is read once
-    wanted = [f"{number * 7919:012x}" for number in range(500)]
+    wanted = [f"{number * 7_919_000_001 % 2**48:012x}" for number in range(500)]
     lookups = taken(lambda: [ledger.archive.of_series(one) for one in wanted]) / len(wanted)
     return Measured(updates, median(opens), lookups, peak_mib(["-c", READ, str(path)]))
 
@@ -124,14 +127,57 @@ def rows(sizes: dict[int, Measured]) -> Iterator[Row]:
         yield beside(f"memory of a reader, {of}", [(one.memory, small.memory)], unit="MiB")
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """The cost of one call with so many open jobs, CPU s, and of reading all of them once."""
+
+    commit: float
+    get: float
+    of_series: float
+    reading: float
+
+
+def backlog(folder: Path, still_open: int, repeat: int) -> Backlog:
+    """Measure a ledger with a number of open jobs."""
+    path = folder / f"open-{still_open}" / "ledger.json"
+    path.parent.mkdir()
+    ledger = filled(path, still_open, still_open)
+    ids = [job.id for job in ledger.jobs()][:: max(1, still_open // repeat)][:repeat]
+    jobs = {job.id: job for job in ledger.find(ids)}
+
+    def each(call: Callable[[str], object]) -> float:
+        return median(taken(lambda one=one: call(one), time.process_time) for one in ids)  # type: ignore[misc]
+
+    commit = each(lambda one: ledger.commit(jobs[one]))
+    get, of_series = each(ledger.get), each(lambda one: ledger.of_series(one[:12]))
+    reading = median(taken(ledger.jobs, time.process_time) for _ in range(5))
+    return Backlog(commit, get, of_series, reading)
+
+
+def rows_of_backlog(sizes: dict[int, Backlog]) -> Iterator[Row]:
+    """Yield the cost with many open jobs beside that with the fewest."""
+    least = min(sizes)
+    for many, one in sizes.items():
+        if many == least:
+            continue
+        few, of = sizes[least], f"{many:,} / {least:,} open jobs"
+        yield beside(f"a commit, {of}", [(one.commit, few.commit)], target=BACKLOG)
+        yield beside(f"a job by its id, {of}", [(one.get, few.get)], target=BACKLOG)
+        yield beside(f"jobs of a series, {of}", [(one.of_series, few.of_series)], target=BACKLOG)
+        each = (one.reading / many, few.reading / least)
+        yield beside(f"reading all, for each job, {of}", [each])
+
+
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
     asked = options(__doc__, open=200, repeat=200)
     asked.add_argument("--jobs", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    asked.add_argument("--backlog", type=int, nargs="+", default=[200, 10_000])
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as folder:
         sizes = {n: measured(Path(folder), n, given.open, given.repeat) for n in given.jobs}
-    return tell(list(rows(sizes)), as_json=given.json)
+        full = {n: backlog(Path(folder), n, given.repeat) for n in given.backlog}
+    return tell([*rows(sizes), *rows_of_backlog(full)], as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ pairs. Where a thing is held against a bound and not against another one, the bo
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Final
 
 Pairs = Sequence[tuple[float, float]]
 MIB: Final = 1 << 20
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each start would compile every module again
 _UNITS: Final = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "us"))
 _PEAK: Final = (
     "import resource, subprocess, sys;"
@@ -103,6 +105,12 @@ def cpu_seconds() -> float:
     return sum(span.ru_utime + span.ru_stime for span in spans)
 
 
+def cpu_of_children() -> float:
+    """Return the CPU time of the processes that this one has started and that have ended, s."""
+    span = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return span.ru_utime + span.ru_stime
+
+
 def compared(  # noqa: PLR0913 - what is compared, how, and what is asked
     name: str,
     ours: Callable[[], object],
@@ -124,7 +132,17 @@ def compared(  # noqa: PLR0913 - what is compared, how, and what is asked
 
 def started(words: Sequence[str]) -> float:
     """Run Python with these words; return how long it takes, s. Trouble ends the bench."""
-    return taken(lambda: subprocess.run([sys.executable, *words], check=True, capture_output=True))
+    return taken(_run(words))
+
+
+def started_cpu(words: Sequence[str]) -> float:
+    """Run Python with these words; return the CPU time that it takes, s. Trouble ends the bench."""
+    return taken(_run(words), cpu_of_children)
+
+
+def _run(words: Sequence[str]) -> Callable[[], object]:
+    command = [sys.executable, *words]
+    return lambda: subprocess.run(command, check=True, capture_output=True)
 
 
 def peak_mib(words: Sequence[str]) -> float:

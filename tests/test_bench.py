@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.postgres import needs_postgres
+
 BENCH = Path(__file__).parents[1] / "bench" / "deidentify.py"
 LONG = "TORTURE" in os.environ
 MOST_MIB = 64  # above the interpreter with its imports
@@ -76,14 +78,16 @@ def test_memory_does_not_grow_with_the_series() -> None:
 
 
 def test_the_way_home_is_measured_beside_pydicom() -> None:
-    out = printed("reidentify.py", "--slices 4 --structures 2 --points 12 --repeat 1")
+    out = printed("reidentify.py", "--slices 4 --structures 2 --points 12 --large 1 --repeat 1")
 
     assert out.count("numbers: home / pydicom") == 4
     assert out.count("numbers: gate / pydicom") == 2
+    assert out.count(" / parsing") == 12
+    assert out.count("MB: peak") == 4
 
 
 def test_the_ledger_is_measured_beside_a_bare_append() -> None:
-    rows = rows_of("ledger.py", "--jobs 30 60 --open 10 --repeat 3")
+    rows = rows_of("ledger.py", "--jobs 30 60 --open 10 --repeat 3 --backlog 20 600")
 
     assert [row["name"].split(",")[0] for row in rows] == [
         "update",
@@ -92,6 +96,10 @@ def test_the_ledger_is_measured_beside_a_bare_append() -> None:
         "opening",
         "is a series known? 60 / 30 jobs",
         "memory of a reader",
+        "a commit",
+        "a job by its id",
+        "jobs of a series",
+        "reading all",
     ]
     assert all(row["ours"] > 0 and row["theirs"] > 0 and row["ratio"] > 0 for row in rows)
     assert rows[0]["least"] <= rows[0]["ratio"] <= rows[0]["most"]
@@ -139,7 +147,7 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "first scan of 300",
         "first scan of 300",
         "first match of 3 series of 100 slices / scans",
-        "match after a change of the rules / scans",
+        "match after a change of the rules",
         "first scan",
         "memory",
         "memory",
@@ -148,6 +156,66 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
     beside_starts = ("time a file", "above start")  # differences: so small, they may be below 0
     sure = [row for row in rows if not any(word in row["name"] for word in beside_starts)]
     assert all(row["ratio"] > 0 for row in sure)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return bench/scale_model.py as a module."""
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    return importlib.import_module("scale_model")
+
+
+def costs(model: Any, **other: Any) -> Any:
+    """Return figures with one second of CPU in each step."""
+    steps = {name: model.StepCost(1.0, 0.0, 0.0) for name in model.PATH}
+    given = {"steps": steps, "server": 0.0, "transactions": 10.0, "statement": 0.001}
+    return model.Figures(**{**given, "heavy_mb": 10.0, "heavy_cpu": 1.0, "packed": 0.5, **other})
+
+
+def test_the_model_shares_cores_and_waits_for_a_server_that_is_slow(model: Any) -> None:
+    figures = costs(model)
+    one, two, four = (model.simulated(figures, n, 8, 2) for n in (1, 2, 4))
+    waiting = {name: model.StepCost(0.1, 0.0, 0.9) for name in model.PATH}
+    overlapped = model.simulated(costs(model, steps=waiting), 4, 8, 2)
+    slow = model.simulated(costs(model, server=30.0), 4, 8, 2)
+
+    assert one == pytest.approx(48, abs=6)  # 8 jobs of six steps, one after another
+    assert one / two == pytest.approx(2, abs=0.3)
+    assert two / four == pytest.approx(1, abs=0.2)  # there are two cores
+    assert overlapped < two / 1.5  # what waits takes no core
+    assert slow > 8 * 30
+
+
+def test_the_plan_names_the_resource_that_is_full_first(model: Any) -> None:
+    group = model.Group()
+    found = model.needs(costs(model), group)
+    slow = model.needs(costs(model), model.Group(server_seconds=6000.0))
+    again = model.Figures.of(json.loads(json.dumps(costs(model).as_plain())))
+
+    assert [one.use for one in found] == sorted((one.use for one in found), reverse=True)
+    cores = next(one for one in found if one.resource == "cores of the hosts")
+    each = 5 + group.megabytes / 10  # five steps, and the de-identification of so many MB
+    assert cores.needed == pytest.approx(1_000_000 / 2_592_000 * group.peak * each)
+    assert slow[0].resource == "server"
+    assert "**too much**" in "\n".join(model.plan_lines(again, model.Group(hosts=1)))
+
+
+def test_the_plan_is_printed_from_the_figures_that_the_page_has() -> None:
+    out = printed("scale.py", "--plan")
+    page = (BENCH.parents[1] / "docs/explanation/planning.md").read_text(encoding="utf-8")
+
+    assert out.strip() in page
+
+
+@needs_postgres
+@pytest.mark.sweep
+def test_lanes_are_measured_beside_the_model() -> None:
+    large, whole, *runs = rows_of("scale.py", "--jobs 2 --heavy 2 --slices 4 --workers 1 2")
+
+    assert large["name"] == "de-identified larger series a minute, 2 / 1 lanes"
+    assert (whole["name"], whole["asked"]) == ("jobs a minute, 2 / 1 lanes", "at least 1.7")
+    assert len(runs) == 2
+    assert all(row["ours"] > 0 and row["theirs"] > 0 for row in (large, whole, *runs))
 
 
 def test_contours_are_measured_beside_plastimatch_and_memory_over_pairs() -> None:
@@ -265,10 +333,18 @@ def test_what_is_measured_at_several_sizes_is_a_curve(every: Any) -> None:
     assert {"ledger", "10", "100"} <= {text.text for text in drawn.findall("{*}text")}
 
 
+def test_a_ratio_of_0_has_no_bar_in_powers_of_ten_and_is_drawn(every: Any) -> None:
+    rows = [row(every, "memory", 0.0), row(every, "time", 2.0)]
+
+    drawn = ET.fromstring(every.bars(every.figures("x", rows), "a machine"))  # noqa: S314
+
+    assert {"x: memory", "x: time"} <= {text.text for text in drawn.findall("{*}text")}
+
+
 def test_every_bench_is_run_by_all(every: Any) -> None:
     scripts = {path.stem for path in BENCH.parent.glob("*.py")}
 
-    assert set(every.BENCHES) == scripts - {"all", "measure", "qa_judges", "stores"}
+    assert set(every.BENCHES) == scripts - {"all", "measure", "qa_judges", "scale_model", "stores"}
     assert set(every.SMALL) <= set(every.BENCHES)
 
 
