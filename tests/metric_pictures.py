@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from drawcli.core.rtstruct.enclosed_area import polygons_in
+from drawcli.core.rtstruct.outline_shapes import polygons_in
 from tests.core.qa.example import MOVED_MM, RADIUS_MM, SLICES, STEP_MM, TAU_MM, compared
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures" / "metrics"

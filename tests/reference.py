@@ -30,6 +30,7 @@ from drawcli.system.limits import (
 )
 from drawcli.system.network.limit import SLOWEST_BYTES_PER_SECOND, bytes_in_words, seconds_in_words
 from drawcli.system.records import Record
+from tests.bounds.table import BEGIN, END, bounds
 from tests.conformance import conformance
 from tests.hospital.flow_pages import PICTURE, data_flow_picture, data_flow_table
 from tests.hospital.soup import soup_list
@@ -104,12 +105,20 @@ def pages() -> dict[str, str]:
         | copied
         | {
             "docs/deidentification.md": statement(Choices()),
+            "docs/explanation/limits.md": _with_bounds("docs/explanation/limits.md"),
             "docs/hospital/data-flow.md": _head("Data flow and network", data_flow_table()),
             PICTURE: data_flow_picture(),
             "docs/hospital/soup.md": _head("SOUP list", soup_list()),
             "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
         }
     )
+
+
+def _with_bounds(name: str) -> str:
+    """Return a page that people write, with the table of the bounds in it."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    return before + bounds() + rest.partition(END)[2]
 
 
 def commands() -> str:
@@ -170,7 +179,7 @@ def settings() -> str:
     The meanings are written by hand, in the last column of the page itself.
     """
     page = (ROOT / SETTINGS).read_text(encoding="utf-8")
-    meanings = dict(re.findall(r"^\| `([a-z_.]+)` \|.*\| (.+) \|$", page, re.MULTILINE))
+    meanings = dict(re.findall(r"^\| `([a-z0-9_.]+)` \|.*\| (.+) \|$", page, re.MULTILINE))
     rows = []
     for key, default in _keys():
         variable = "DRAWCLI_" + key.upper().replace(".", "__")

@@ -7,7 +7,8 @@ A comment directly above a block says how it differs from one that is run and mu
     <!-- long: reason -->          it takes long: run in the long form only
     <!-- second terminal -->       it starts the sandbox, which the test keeps running meanwhile
 
-A page with `<!-- starts from: practice -->` goes on where the tutorial ended.
+A page with `<!-- starts from: practice -->` goes on where the tutorial ended; one with
+`<!-- with: postgresql -->` has PostgreSQL, whose owner is the user.
 """
 
 import os
@@ -19,6 +20,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PORT: Final = "127.0.0.1:8042"  # of a sandbox, as the pages have it
+DATABASE: Final = "127.0.0.1/"  # the server of the database, as the pages have it
 OUTSIDE_DOCS: Final = (
     "README.md",
     "CONTRIBUTING.md",
@@ -42,6 +44,7 @@ _COMMAND: Final = re.compile(r"\s*(?:\$ )?(?:sudo )?(?:drawcli|pipx?|uv|make) ")
 FIND: Final = 'export PATH="$HOME/.local/bin:$PATH"'
 IN_PRACTICE: Final = f"{FIND}; cd ~/practice"
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
+WITH_POSTGRES: Final = "<!-- with: postgresql -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +114,11 @@ def strays(text: str) -> list[int]:
     return found
 
 
-def script(todo: list[Block], url: str, first: str = "") -> str:
+def script(todo: list[Block], url: str, first: str = "", database: str = "") -> str:
     """Return a script that runs `first`, then blocks, and ends where one goes wrong.
 
-    Where it stands is kept in the file $AT, so that a failure can name its block.
+    `database` is the address of PostgreSQL, such as 127.0.0.1:5432, of a page that needs it. Where
+    it stands is kept in the file $AT, so that a failure can name its block.
 
     Raises
     ------
@@ -127,6 +131,7 @@ def script(todo: list[Block], url: str, first: str = "") -> str:
     lines = ["set -eu", first]
     for block in todo:
         text = block.text.replace(PORT, url.removeprefix("http://"))
+        text = text.replace(DATABASE, f"{database}/") if database else text
         lines.append(f'echo {shlex.quote(block.place)} > "$AT"')
         if block.word == "exit":
             code = int(block.why)

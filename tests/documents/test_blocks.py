@@ -28,6 +28,7 @@ from tests.documents.blocks import (
     IN_PRACTICE,
     ROOT,
     STARTS_FROM_PRACTICE,
+    WITH_POSTGRES,
     Block,
     blocks,
     pages,
@@ -36,6 +37,7 @@ from tests.documents.blocks import (
 )
 from tests.documents.starter import write_command
 from tests.documents.terminal import at_terminal
+from tests.postgres import OWNER, PASSWORD, PROGRAMS, Postgres, postgres
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -61,10 +63,13 @@ class Desk:
         subprocess.run(["git", "init", "-q", str(desk.checkout)], check=True)
         return desk
 
-    def type(self, todo: list[Block], url: str, first: str = FIND) -> None:
+    def type(
+        self, todo: list[Block], url: str, first: str = FIND, database: Postgres | None = None
+    ) -> None:
         """Run `first` and blocks; fail with the place and the words of the first that fails."""
         at, typed = self.home.parent / "at", self.home.parent / "typed"
-        typed.write_text(script(todo, url, first), encoding="utf-8")
+        at_server = f"127.0.0.1:{database.port}" if database else ""
+        typed.write_text(script(todo, url, first, at_server), encoding="utf-8")
         env = {
             "PATH": _path_without_drawcli(),
             "HOME": str(self.home),
@@ -77,6 +82,9 @@ class Desk:
             "GIT_COMMITTER_NAME": "A",
             "GIT_COMMITTER_EMAIL": "a@example.org",
         }
+        if database:
+            env |= {"PGHOST": "127.0.0.1", "PGPORT": str(database.port)}
+            env |= {"PGUSER": OWNER, "PGPASSWORD": PASSWORD}
         code, shown = at_terminal(["sh", str(typed)], self.checkout, env, _FOREVER)
         if code:
             pytest.fail(f"{at.read_text().strip()} ended with {code}\n{shown}")
@@ -146,7 +154,7 @@ class Practice:
         started = running(self.folder / SANDBOX, port=port, options=options)
         self.server = self.ends.enter_context(started)
 
-    def type(self, todo: list[Block]) -> None:
+    def type(self, todo: list[Block], database: Postgres | None = None) -> None:
         """Type the blocks of a page; those of the second terminal restart the sandbox."""
         for of_server, part in groupby(todo, lambda block: block.word == "second terminal"):
             if of_server:
@@ -154,7 +162,7 @@ class Practice:
                 assert block.text == SECOND_VERSION, block.place
                 self.restart_server(SandboxOptions(model_version=2, same_catalogue=True))
             else:
-                self.desk.type(list(part), self.url, first=IN_PRACTICE)
+                self.desk.type(list(part), self.url, IN_PRACTICE, database)
         if self.server.sandbox.options.model_version != 1:
             self.restart_server(SandboxOptions())
 
@@ -185,6 +193,15 @@ def practice(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Practice(desk, server, kept, ends)
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Postgres]:
+    """Run PostgreSQL for one page."""
+    if PROGRAMS is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres(tmp_path / "postgres") as server:
+        yield server
+
+
 def _with_blocks() -> list[Path]:
     found = [path for path in pages() if any(block.is_run for block in blocks(path))]
     return [path for path in found if path != TUTORIAL]
@@ -199,11 +216,14 @@ def test_the_commands_of_a_page_do_what_it_says(
     path: Path, desk: Desk, request: pytest.FixtureRequest
 ) -> None:
     todo = [block for block in blocks(path) if block.is_run]
+    text = path.read_text(encoding="utf-8")
+    database = request.getfixturevalue("database") if WITH_POSTGRES in text else None
 
-    if STARTS_FROM_PRACTICE in path.read_text(encoding="utf-8"):
+    if STARTS_FROM_PRACTICE in text:
         practice: Practice = request.getfixturevalue("practice")
         practice.restore()
-        practice.type([one for one in blocks(path) if one.is_run or one.word == "second terminal"])
+        typed = [one for one in blocks(path) if one.is_run or one.word == "second terminal"]
+        practice.type(typed, database)
     else:
         with running(desk.home / SANDBOX) as server:
             desk.type(todo, server.url)

@@ -45,7 +45,8 @@ FLOWS: Final = (
         OURS,
         "HTTPS",
         "443, or that of `server.url`",
-        "TLS 1.2 or later, certificate verified; `server.client_cert` for mutual TLS",
+        "TLS 1.2 or later, certificate verified; `server.client_cert` for mutual TLS; plain http "
+        "only with `server.allow_http`",
         Data.PSEUDONYMOUS,
         "`server.url`",
         ("health", "models", "upload", "status", "rtstruct", "confirm", "refresh", "probe"),
@@ -66,7 +67,7 @@ FLOWS: Final = (
     ),
     Flow(
         "monitor of runs",
-        "a heartbeat: its address only",
+        "a heartbeat: its address, and the version of drawcli",
         OURS,
         "HTTPS",
         "443",
@@ -87,6 +88,31 @@ FLOWS: Final = (
         "`oidc.issuer`",
         ("login",),
         may_be_outside=True,
+    ),
+    Flow(
+        "pages of other sites",
+        "their summaries for the group view: counts, verdict, times; no patient data",
+        OURS,
+        "HTTPS",
+        "443",
+        "TLS, certificate verified; the password of each page as bearer token",
+        Data.NONE,
+        "`group.sites` (a site that copies its file into `group.folder` opens nothing)",
+        ("group-site",),
+        may_be_outside=True,
+    ),
+    Flow(
+        "shared storage of several machines",
+        "packages and received structure sets, sealed with the site key",
+        f"{OURS}; for a folder, the operating system",
+        "HTTPS (S3), or an NFS mount",
+        "443, or that of `cluster.s3_endpoint` (empty: AWS); 2049",
+        "sealed by drawcli (AES-256-GCM) before they leave the machine; TLS with https: of plain "
+        "http `doctor` warns",
+        Data.PSEUDONYMOUS,
+        "`cluster.work`",
+        ("work-store", "work-folder"),
+        may_be_outside=True,  # without cluster.s3_endpoint it is AWS
     ),
     Flow(
         "file server of the images",
@@ -124,6 +150,19 @@ FLOWS: Final = (
         ("pull-query", "pull-object"),
     ),
     Flow(
+        "database of the ledger",
+        "jobs: states, counts, codes; vault and records of each, and tokens, only sealed with the "
+        "site key; `group.database`: summaries of sites",
+        OURS,
+        "PostgreSQL",
+        "5432, or that of `ledger`",
+        "TLS, certificate and name verified, on any address but loopback; not with another "
+        "`sslmode` in `ledger`, or a `service` without one: `doctor` warns",
+        Data.IDENTIFIED,
+        "`ledger`, `group.database`",
+        ("database",),
+    ),
+    Flow(
         "file server of the planning system",
         "re-identified structure sets: new files only",
         "the operating system",
@@ -159,7 +198,7 @@ FLOWS: Final = (
     ),
     Flow(
         "browser",
-        "the web page; `/metrics` and `/health` for a monitor",
+        "the web page; `/metrics` and `/health` for a monitor, `/summary` for a group",
         "the browser",
         "HTTP on loopback, else HTTPS",
         f"{PORT}, or `--port`",
@@ -171,13 +210,13 @@ FLOWS: Final = (
     ),
     Flow(
         "this machine",
-        "token command, keyring, git; a file of metrics",
+        "commands that print secrets, keyring, git; a file of metrics",
         OURS,
         "processes and files",
         "none",
         "modes of files; nothing leaves the machine by drawcli",
         Data.NONE,
-        "`server.token_command`, `server.token_keyring`, `metrics.textfile`",
+        "`server.token_command` and other commands, `server.token_keyring`, `metrics.textfile`",
         ("token-command", "keyring", "git", "git-commit", "textfile"),
         is_always=True,
     ),

@@ -14,7 +14,8 @@ from tests.hospital.flow_pages import table
 from tests.test_architecture import OUTSIDE
 
 _ROOT: Final = Path(__file__).parents[2]
-_OURS: Final = frozenset({"bench", "dev", "docs", "fuzz", "release"})  # not installed at sites
+# Not installed at sites.
+_OURS: Final = frozenset({"bench", "dev", "docs", "fuzz", "mutation", "release"})
 IMPORTED_AS: Final = {
     "argon2-cffi": ("argon2",),
     "google-re2": ("re2",),
@@ -60,7 +61,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "isal": (
         "deflate that any zip reader inflates",
-        "the gate inflates each package before it is sent",
+        "the gate inflates each package before it is sent, its first slice by zlib, too",
     ),
     "itsdangerous": (
         "a signed cookie cannot be forged",
@@ -72,7 +73,10 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "keyring": ("keeps a token pair", "read back before the old pair is given up"),
     "numpy": ("arithmetic of arrays", "volumes and crossings against formulas and shapely"),
-    "orjson": ("exact JSON", "digest of the ledger; records are checked when read"),
+    "orjson": (
+        "exact JSON, and the decimal numbers of contours",
+        "digest of the ledger; records are checked when read; coordinates are delivered as text",
+    ),
     "pillow": (
         "draws PNG; decodes JPEG and JPEG 2000 for previews (by pydicom)",
         "pictures only; nothing delivered depends on it",
@@ -93,6 +97,18 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "pynetdicom": (
         "encodes requests of C-STORE",
         "answers are read by our own code; statuses decide",
+    ),
+    "obstore": (
+        "reads and writes whole objects in S3-compatible storage",
+        "objects are sealed by us; digests compared after each read",
+    ),
+    "procrastinate": (
+        "runs a task that was queued, at least once",
+        "the ledger decides what a job is; a task that runs twice or never changes nothing",
+    ),
+    "psycopg": (
+        "runs SQL statements in transactions",
+        "simulated schedules, killed hosts and databases; every write is checked by its fence",
     ),
     "python-multipart": (
         "reads forms of the page, and uploads of the sandbox",
@@ -129,6 +145,34 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "uvicorn": ("serves the page", "own limits of connections, time and bytes before it"),
     "watchfiles": ("reports changes of folders", "a scan without it finds the same"),
 }
+NATIVE: Final = {  # libraries of other makers inside the wheels, as far as they matter
+    "argon2-cffi-bindings": "Argon2",
+    "cryptography": "OpenSSL",
+    "google-re2": "RE2, Abseil",
+    "isal": "ISA-L",
+    "numpy": "OpenBLAS",
+    "obstore": "rustls with its own cryptography (TLS to the object store)",
+    "pillow": "libjpeg-turbo, OpenJPEG, libtiff, libwebp, FreeType and others",
+    "psycopg-binary": "libpq, OpenSSL (TLS to the database), Kerberos, OpenLDAP",
+    "pyjpegls": "CharLS",
+    "pylibjpeg-libjpeg": "libjpeg (Thor)",
+    "pylibjpeg-openjpeg": "OpenJPEG",
+    "pyyaml": "libyaml",
+    "scipy": "OpenBLAS",
+    "shapely": "GEOS",
+}
+_NATIVE_WHAT: Final = """
+## Native libraries inside the packages
+
+Updates of the operating system **do not reach these**: they come with a new version of the
+package, so with a release of drawcli. The SBOM names the package, not the library in it.
+"""
+_SYSTEM: Final = """
+HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL of Python, which the
+system updates if Python is its own. Also of the system: SQLite (of Python); with a ledger in a
+database PostgreSQL 15 or newer, and `pg_dump` for upgrades of its tables; git, if rules are under
+git; OpenSSH, to verify a release.
+"""
 _WHAT: Final = """\
 Third-party software that drawcli needs at a site, in the terms of IEC 62304 (SOUP). drawcli is
 [not a medical device](../explanation/limits.md); the list helps a hospital that assesses it as a
@@ -137,8 +181,9 @@ part of its own system. No software safety class is assigned. Names, versions an
 test enforces; a test fails when this page differs.
 
 **Hardware and software that it needs**: Python 3.11 to 3.13 of the system, on Linux (tested),
-macOS or Windows; each package must offer wheels for these. Licences and latest releases: [what
-drawcli is built on](../dependencies.md).
+macOS or Windows; each package must offer wheels for these. Cores, memory, disk:
+[planning](../explanation/planning.md). Licences and latest releases: [what drawcli is built
+on](../dependencies.md).
 """
 _ANOMALIES: Final = """
 ## Known anomalies
@@ -164,16 +209,21 @@ class Package:
     locked: str
     extras: tuple[str, ...]  # none: always installed
     purpose: str
+    maker: str
     places: tuple[str, ...]
 
 
 def soup_list() -> str:
     """Return the body of the page."""
-    titles = ("package", "asked for: locked", "with", "purpose", "required of it", "who notices")
+    titles = (
+        *("package", "asked for: locked", "by", "with"),
+        *("purpose", "required of it", "who notices"),
+    )
     rows = [
         (
             f"`{one.name}`",
             f"`{one.asked}`: {one.locked}",
+            one.maker,
             ", ".join(f"`{extra}`" for extra in one.extras) or "always",
             one.purpose,
             *REQUIREMENTS[one.name],
@@ -198,7 +248,9 @@ def soup_list() -> str:
             *table(("package", "imported in"), places),
             "\n## What these bring along",
             f"\nNot asked for by drawcli itself, and pinned too: {', '.join(others)}.",
-            "",
+            _NATIVE_WHAT,
+            *table(("package", "inside"), [(f"`{name}`", what) for name, what in NATIVE.items()]),
+            _SYSTEM,
         ]
     )
 
@@ -216,14 +268,14 @@ def packages() -> list[Package]:
             wanted = Requirement(words)
             name = canonicalize_name(wanted.name)
             asked.setdefault(name, (str(wanted.specifier), set()))[1].add(extra)
-    versions, purposes = locked(), _purposes()
+    versions, known = locked(), _purposes_and_makers()
     return [
         Package(
             name,
             specifier,
             versions[name],
             () if "" in found else tuple(sorted(found)),
-            purposes[name],
+            *known[name],
             tuple(dict.fromkeys(_places(name))),
         )
         for name, (specifier, found) in sorted(asked.items())
@@ -240,12 +292,13 @@ def locked() -> dict[str, str]:
     return versions
 
 
-def _purposes() -> dict[str, str]:
+def _purposes_and_makers() -> dict[str, tuple[str, str]]:
     page = (_ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     always, _, extra = page.partition("## Only with an extra")
-    found = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", always, re.MULTILINE)
-    found += re.findall(r"^\| `([^`]+)` \| [^|]+ \| ([^|]+) \|", extra, re.MULTILINE)
-    return dict(found)
+    end = r"([^|]+) \| [^|]+ \| \d{4}-\d\d, ([^|;]+)(?:;[^|]*)? \|$"
+    found = re.findall(rf"^\| `([^`]+)` \| {end}", always, re.MULTILINE)
+    found += re.findall(rf"^\| `([^`]+)` \| [^|]+ \| {end}", extra, re.MULTILINE)
+    return {name: (purpose, maker.strip()) for name, purpose, maker in found}
 
 
 def _places(name: str) -> Iterator[str]:

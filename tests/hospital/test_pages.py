@@ -2,10 +2,12 @@
 
 import ast
 import re
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from packaging.utils import canonicalize_name
 
 import drawcli
 from drawcli.adapters.messages import sent
@@ -50,11 +52,18 @@ def test_every_exchange_of_the_code_is_in_one_connection() -> None:
     assert unplaced() == set()
 
 
+def test_every_connection_has_limits() -> None:
+    assert [flow.peer for flow in FLOWS if not flow.exchanges] == []
+
+
 def test_only_de_identified_data_leave_the_hospital() -> None:
     outside = [flow for flow in FLOWS if flow.may_be_outside]
 
     assert {flow.data for flow in outside} == {Data.PSEUDONYMOUS, Data.NONE}
-    assert [flow.peer for flow in outside if flow.data is Data.PSEUDONYMOUS] == ["DRAW server"]
+    sent = {flow.peer: flow for flow in outside if flow.data is Data.PSEUDONYMOUS}
+    assert list(sent) == ["DRAW server", "shared storage of several machines"]
+    assert sent["shared storage of several machines"].protection.startswith("sealed")
+    assert outside == [*FLOWS[: len(outside)]]  # the picture has them above the others
     assert EXCHANGES["upload"].peer == "DRAW server"
     assert not any(flow.is_inwards for flow in outside)
 
@@ -79,6 +88,18 @@ def test_every_package_has_a_requirement_and_a_place() -> None:
     }
     for one in soup.packages():
         assert one.places or one.name in soup.BY_OTHERS, one.name
+
+
+def test_every_wheel_with_libraries_of_others_is_named() -> None:
+    known, bundling = soup.locked(), set()
+    for one in metadata.distributions():
+        name = canonicalize_name(one.metadata["Name"])
+        if name in known and any("libs/" in str(file) for file in one.files or ()):
+            bundling.add(name)
+
+    assert bundling
+    assert bundling - soup.NATIVE.keys() == set()
+    assert soup.NATIVE.keys() - known.keys() == set()
 
 
 @pytest.mark.parametrize("topic", TOPICS)
