@@ -19,7 +19,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LOCK = (ROOT / "packaging" / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "packaging" / "Dockerfile").read_text(encoding="utf-8")
-LOCKED_EXTRAS = ("web", "follow", "keyring", "notify", "dicom-net", "decompress", "qa")
+LOCKED_EXTRAS = ("web", "follow", "keyring", "notify", "dicom-net", "decompress", "qa", "cluster")
 
 
 def test_the_version_stands_in_one_place() -> None:
