@@ -376,6 +376,11 @@ def _web() -> Iterator[str]:
 
 def _rest() -> Iterator[str]:
     yield (
+        "## Objects that are created\n\n"
+        "RT Structure Sets, element by element: [delivered structure sets](structure-set.md). No "
+        "private elements are written. No other object is created in the hospital.\n"
+    )
+    yield (
         "## Character sets\n\n"
         "`receive` decodes no text. In structure sets, Specific Character Set is that of the "
         "images, or ISO_IR 192 with `deliver.character_set: utf-8`.\n"

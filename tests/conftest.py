@@ -15,7 +15,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.site_key import make_site_key, read_site_key, retired_keys
@@ -23,10 +23,12 @@ from drawcli.adapters.state.workdir import WorkDir
 from drawcli.config.load import Settings, load_settings
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job, State
-from drawcli.pipeline.context import Context
+from drawcli.pipeline.context import Context, open_context
 from drawcli.sandbox.patients import PEOPLE
 from tests.fake_draw import FakeDraw
+from tests.mutation.caches import ACTIVE, NOTING, forget_caches
 from tests.phantoms.planning import write_planning_ct
+from tests.postgres import PROGRAMS, Postgres, postgres, site_lines
 
 # A change is judged by the same few examples each time; RANDOM=1 (make torture) looks for new ones.
 settings.register_profile(
@@ -131,8 +133,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the ten thousand tests: a full collection would take a second."""
+    if ACTIVE in os.environ:
+        forget_caches()
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup() -> None:
+    if os.environ.get(ACTIVE) == NOTING:
+        forget_caches()
 
 
 @pytest.fixture
@@ -143,6 +152,25 @@ def clock() -> Clock:
 @pytest.fixture
 def draw() -> FakeDraw:
     return FakeDraw()
+
+
+class LedgerLines:
+    """The settings of the ledger of each made site: none, or with LEDGER=database a new site."""
+
+    server: Postgres | None = None
+
+    def __call__(self) -> list[str]:
+        return [] if self.server is None else site_lines(self.server)
+
+
+LEDGER_LINES = LedgerLines()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledger_of_sites(request: pytest.FixtureRequest) -> None:
+    """Let `LEDGER=database pytest ...` run tests of the pipeline with a ledger in a database."""
+    if os.environ.get("LEDGER") == "database":
+        LEDGER_LINES.server = request.getfixturevalue("postgres_server")
 
 
 def made_site(folder: Path) -> Site:
@@ -159,6 +187,8 @@ def made_site(folder: Path) -> Site:
         "server: {url: 'http://127.0.0.1:9', client_id: ward-7}\n",
         encoding="utf-8",
     )
+    for line in LEDGER_LINES():
+        made.add_line(line)
     token = made.folder / "token.json"
     token.write_text('{"access_token": "access-1", "refresh_token": "refresh-1"}')
     token.chmod(0o600)
@@ -186,12 +216,21 @@ def usb(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
+def opened(
+    site: Site, draw: Callable[[httpx.Request], httpx.Response], clock: Clock
+) -> Iterator[Context]:
     """Open the site with the server in memory and the clock stopped."""
     settings = site.settings()
     tokens = TokenFile(settings.server.token_file)
     client = httpx.Client(transport=httpx.MockTransport(draw))
-    with Ledger(site.state / "ledger.json") as ledger, client:
+    if settings.ledger:
+        with open_context(settings, clock.now) as made, client:
+            server = DrawServer(client, settings.server, tokens, clock.now)
+            server.pause = lambda _seconds: None
+            vars(made).update(tokens=tokens, server=server)
+            yield made
+        return
+    with FileLedger(site.state / "ledger.json") as ledger, client:
 
         def open_server() -> DrawServer:
             server = DrawServer(client, settings.server, tokens, clock.now)
@@ -234,6 +273,15 @@ def in_state(ctx: Context) -> Callable[..., Job]:
         return job
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Run PostgreSQL; each test makes a database of its own in it."""
+    if PROGRAMS is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres(tmp_path_factory.mktemp("postgres")) as running:
+        yield running
 
 
 @pytest.fixture

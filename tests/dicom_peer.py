@@ -15,6 +15,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from drawcli.sandbox.pacs.sockets import AssociationSockets
+
 
 @dataclass
 class Peer:
@@ -50,7 +52,12 @@ def listening(
         setattr(ae, name, value)
     ae.add_supported_context(Verification)
     ae.add_supported_context(takes, coded)
-    handlers: list[Any] = [(evt.EVT_C_STORE, peer.stored), (evt.EVT_REQUESTED, peer.requested)]
+    sockets = AssociationSockets()
+    handlers: list[Any] = [
+        *sockets.handlers(),
+        (evt.EVT_C_STORE, peer.stored),
+        (evt.EVT_REQUESTED, peer.requested),
+    ]
     with patch.object(ThreadedAssociationServer, "serve_forever", _served):
         server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
@@ -59,6 +66,7 @@ def listening(
         yield peer
     finally:
         server.shutdown()
+        sockets.close()
 
 
 def behind_meta(path: Path) -> bytes:

@@ -817,10 +817,13 @@ _LOGINS = "see `dashboard/access/test_auth.py`"
 _SAVING = "see `adapters/edited_files/test_saving.py`"
 _LISTENER = "see `adapters/dicom_network/test_listener.py`"
 _SIGN_ON = "see `dashboard/access/test_single_sign_on.py`"
+_SITES = "see `operations/group/test_sites.py`"
 _PULLS = "see `adapters/archive/test_dimse_archive.py`"
 _ATTEMPTS = "see `dashboard/access/test_rate_limit.py`"
 _COMMITMENTS = "see `adapters/delivery/test_commitment.py`"
 _ARCHIVES = "see `adapters/delivery/test_stow.py`"
+_DATABASE = "see `adapters/ledger/postgres/test_failures.py`"
+_STORES = "see `adapters/work_store/test_stores.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
@@ -898,6 +901,11 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_SIGN_ON}: test_a_provider_that_answers_something_else_is_not_asked_at_once_again",
         f"{_SIGN_ON}: test_a_token_with_a_wrong_claim_is_refused",
     ),
+    "group-site": (
+        f"{_SITES}: test_a_page_that_does_not_answer_is_given_up",
+        f"{_SITES}: test_pages_are_asked_and_every_failure_has_its_words",
+        f"{_SITES}: test_pushed_files_are_sites_and_the_worst_is_first",
+    ),
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
@@ -927,6 +935,21 @@ TESTS: dict[str, tuple[str, str, str]] = {
         f"{_PAIRS}: test_a_comparison_that_takes_too_long_is_left_and_reported",
         _NO_ANSWER,
         _NO_ANSWER,
+    ),
+    "database": (
+        f"{_DATABASE}: test_a_server_that_says_nothing_is_given_up",
+        "it is trusted with the ledger; time alone ends an answer",
+        "see `adapters/ledger/postgres/test_lost_connections.py`",
+    ),
+    "work-store": (
+        f"{_STORES}: test_a_store_that_does_not_serve_is_out_of_reach",
+        "an object has the size and the digest that the database names",
+        f"{_STORES}: test_wrong_bytes_are_asked_for_again_and_then_a_missing_file",
+    ),
+    "work-folder": (
+        f"{_STORES}: test_a_folder_that_hangs_is_given_up",
+        _NO_ANSWER,
+        f"{_STORES}: test_a_folder_that_gives_back_other_bytes_is_refused",
     ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
 }

@@ -65,6 +65,12 @@ def test_texts_are_read_in_their_character_set() -> None:
     assert mismatches(read, [QueryKey("SeriesDescription", ("schädel",))], SERIES, TODAY) == []
 
 
+def test_a_character_set_that_is_none_ends_in_a_text() -> None:
+    read = answer((tags.SpecificCharacterSet, b"A\0B"), (tags.SeriesDescription, b"Sch\xe4del"))
+
+    assert read[tags.SeriesDescription] == ["Schädel"]
+
+
 @pytest.mark.parametrize(
     "uid",
     [b"", b"../../etc", b"1.2\0.3", b"1.2/3", b"1..2", b"C:1", b"\xed\xa0\x80", b"1" * 65, b"1\\2"],
