@@ -45,7 +45,7 @@ def find(name: str, seconds: int) -> bool:
 def run(  # noqa: PLR0913, PLR0917 - places of one run
     target: str, own: Path, seeds: Path, seconds: int, title: str, more: dict[str, str]
 ) -> bool:
-    """Fuzz a target in a process; tell its end, and return whether something was found."""
+    """Fuzz a target in a process; print its result, and return whether something was found."""
     found = own / "corpus"  # inputs that reach something new, for the next time
     found.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()

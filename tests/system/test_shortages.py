@@ -78,7 +78,7 @@ def test_a_thread_that_has_no_memory_lacks_memory(monkeypatch: pytest.MonkeyPatc
     assert type(short) is OutOfMemory
 
 
-def test_a_file_that_this_process_may_not_open_gets_no_reason(
+def test_a_shortage_of_files_is_no_reason_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -95,7 +95,7 @@ def test_a_file_that_this_process_may_not_open_gets_no_reason(
         read_images([image])
 
 
-def test_a_folder_that_could_not_be_opened_for_now_is_there(
+def test_a_shortage_of_files_does_not_make_a_folder_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -132,7 +132,7 @@ def test_a_compiled_module_that_a_full_disk_cut_short_is_compiled_again(
     assert shortage_behind(EOFError()) is None
 
 
-def test_output_that_cannot_be_laid_out_for_now_is_one_message(
+def test_a_shortage_during_output_is_one_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def show(_console: object) -> None:
@@ -166,7 +166,7 @@ def test_a_library_that_would_end_the_process_is_not_loaded_without_memory() -> 
     assert set(codes) == {0, 12}, codes
 
 
-def test_a_site_key_that_could_not_be_opened_needs_no_backup(
+def test_a_shortage_does_not_make_the_site_key_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_site_key(tmp_path)

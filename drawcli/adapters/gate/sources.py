@@ -104,11 +104,11 @@ def take_source_of(raw: bytes, start: int, key: object, known: KnownIdentifiers)
     raw
         The slice.
     start
-        Of its pixels.
+        The offset of its pixels.
     key
-        As `pixel_key`.
+        The result of `pixel_key`.
     known
-        Of its sources, the first few with this key are compared.
+        The sources; the first few with this key are compared.
     """
     sources = known.stored.get(key, [])
     for number, stored in enumerate(sources[:_MOST_TRIES]):

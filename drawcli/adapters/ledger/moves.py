@@ -1,7 +1,7 @@
 """The ledger of a site moved as a whole, from file to database or back.
 
-The place that the ledger leaves refuses every change from the beginning of the move on, and every
-use after it, so that no job can be in both with different fates.
+The place that the ledger leaves refuses every change during the move, and every use after it, so
+that no job can be in both places with different states.
 """
 
 from collections.abc import Iterable, Iterator
@@ -129,7 +129,7 @@ class FilePlace:
 
 
 def batches(jobs: Iterable[Job], *, many: int) -> Iterator[list[Job]]:
-    """Yield lists of at most so many jobs."""
+    """Yield lists of at most `many` jobs."""
     batch: list[Job] = []
     for job in jobs:
         batch.append(job)

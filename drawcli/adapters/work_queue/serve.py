@@ -11,7 +11,7 @@ from typing import Any, Final
 from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
 from drawcli.core.jobs.tasks import QueueTask
 
-_ASK_SECONDS: Final = 1.0  # between two looks for tasks whose time has come; others are notified of
+_ASK_SECONDS: Final = 1.0  # between two queries for tasks that have become due; the others notify
 _CONNECT_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.2
 _NO_WAIT_FOR_DISK: Final = (
@@ -31,14 +31,14 @@ def serve(
     handle: Callable[[QueueTask], None],
     stop: threading.Event,
 ) -> None:
-    """Run tasks in the thread that asks for it, until `stop` is set; the running task is finished.
+    """Run tasks in the calling thread until `stop` is set; the running task is finished.
 
     Parameters
     ----------
     parameters
-        Of the connection, for libpq.
+        The connection parameters, for libpq.
     site, queues
-        Whose tasks, and which.
+        The site and the queues whose tasks are run.
     handle
         Runs a task, always in the same thread. It must not raise an error.
     stop
@@ -88,7 +88,7 @@ async def _serve(
             async def run_task(**facts: Any) -> None:
                 try:
                     task = task_of(facts, site)
-                except UnknownTask as err:  # whoever has made it makes it again
+                except UnknownTask as err:  # its sender makes it again
                     _log.warning("step=worker outcome=dropped a task: %s", err)
                     return
                 await loop.run_in_executor(one, handle, task)
@@ -104,7 +104,7 @@ async def _serve(
 def _note_unfinished(app: Any, lost: asyncio.Event) -> None:
     """Set an event if the end of a task cannot be stored.
 
-    The engine goes on then, and the task would count as one that runs as long as it does.
+    The engine would continue, and the task would count as running until the engine ends.
     """
     from procrastinate.exceptions import ProcrastinateException
 

@@ -16,7 +16,7 @@ from drawcli.system.threads import call_with_timeout
 
 
 class FolderStore:
-    """Objects as files below a folder; it must exist, so that a missing mount is noticed.
+    """Objects as files below a folder, which must exist: a missing mount is an error.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class FolderStore:
         return f"the shared folder {self._root}"
 
     def put(self, name: str, pieces: Iterator[bytes], size: int) -> None:
-        """Store an object durably: file, then name, then read back."""
+        """Store an object durably: write the file, rename it, read it back."""
         self._check()
         path, digest, written = self._folder / name, hashlib.sha256(), 0
         with self._in_words(), fresh_file(make_private(path.parent) / path.name) as stream:

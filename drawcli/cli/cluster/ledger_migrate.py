@@ -68,7 +68,7 @@ def migrate(
 
 
 def _carry(settings: "Settings", source: str, target: str) -> None:
-    """Move the files of all jobs from a database, to one, or both; "" is this host."""
+    """Move the files of all jobs from a database, to a database, or both; "" is this host."""
     from drawcli.pipeline.cluster.moving import bring_files, share_files
 
     if source:
@@ -78,7 +78,7 @@ def _carry(settings: "Settings", source: str, target: str) -> None:
 
 
 def _place(address: str, settings: "Settings", opened: "ExitStack") -> "Place":
-    """Return one end of the move; a database is open until the end of the command."""
+    """Return one end of the move; a database stays open until the end of the command."""
     from drawcli.adapters.ledger import ledger_path
     from drawcli.adapters.ledger.moves import FilePlace
 

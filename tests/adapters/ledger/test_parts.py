@@ -208,7 +208,7 @@ with FileLedger(Path(sys.argv[1])) as ledger:
 
 
 @pytest.mark.usefixtures("few")
-def test_who_reads_while_the_layout_changes_sees_every_job(path: Path) -> None:
+def test_a_reader_during_a_change_of_the_layout_sees_every_job(path: Path) -> None:
     kept = jobs_of(1)
     with FileLedger(path) as ledger:
         ledger.add(*kept)
@@ -249,7 +249,7 @@ def test_a_change_writes_as_little_with_ten_thousand_jobs_as_with_two_hundred(
 
 
 class PartsAgainstDict(FileAgainstDict):
-    """The same, with a ledger that is split and put together again all the time."""
+    """The same, with a ledger that is split and joined again and again."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ pytestmark = needs_postgres
 
 
 def use(site: Site, made: dict[str, str]) -> None:
-    """Let a site use the database as `cluster init` says."""
+    """Write the settings that `cluster init` prints."""
     site.add_line(f"ledger: {made['ledger']}")
     site.add_line(f"cluster: {{site: {made['site']}, password_file: {made['role_password']}}}")
 

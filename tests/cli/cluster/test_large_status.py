@@ -1,4 +1,4 @@
-"""`status` of a ledger in a database says what it says of the same jobs in a file."""
+"""`status` prints the same for a ledger in a database as for the same jobs in a file."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,7 +45,7 @@ def jobs(key_id: str, count: int = 60) -> Iterator[Job]:
 
 
 def of_one_machine(text: str) -> str:
-    """Return what `status` printed in one line, without what is said of workers only."""
+    """Return the output of `status` in one line, without the parts about workers."""
     line = " ".join(text.split()).replace("no worker is alive, and ", "")
     line = line.replace("No worker is alive, and cron", "Cron")
     return line.replace(verdict._WORKERS, verdict._CRON)

@@ -1,4 +1,4 @@
-"""Each byte of a compressed frame is of its picture, or beside it."""
+"""Each byte of a compressed frame either belongs to its picture or does not."""
 
 import struct
 
@@ -203,7 +203,7 @@ def test_a_header_of_rle_has_room_for_15_segments() -> None:
         (RLE, items(struct.pack("<3I", 2, 64, 60).ljust(64, b"\0")), "no RLE header"),
     ],
 )
-def test_what_cannot_be_split_is_an_error(syntax: str, value: bytes, said: str) -> None:
+def test_pixels_that_cannot_be_split_are_an_error(syntax: str, value: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=f"^.*{said}$"):
         split_picture(value, syntax, 4)
 

@@ -320,7 +320,7 @@ def test_a_frame_may_have_several_fragments() -> None:
 
 
 class Decoder:
-    """A decoder of pydicom that tells which plugin is to decode."""
+    """A decoder of pydicom that records its plugin."""
 
     def __init__(self, plugins: Iterable[str]) -> None:
         self.available_plugins = tuple(plugins)

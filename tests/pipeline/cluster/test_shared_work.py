@@ -137,7 +137,7 @@ def test_files_of_finished_jobs_are_removed_everywhere(
         assert not b.work.has_folder(job.id)
 
 
-def test_what_a_crash_left_in_storage_is_removed_after_a_day(
+def test_objects_left_by_a_crash_are_removed_after_a_day(
     on: Hosts, shared: Path, clock: Clock
 ) -> None:
     with on("north-a") as a:

@@ -1,4 +1,4 @@
-"""The hosts of a site in the database: each one writes when it was at work last."""
+"""The hosts of a site in the database: each writes the time when it was last active."""
 
 import time
 from datetime import timedelta
@@ -26,7 +26,7 @@ ON CONFLICT (site, host) DO UPDATE SET seen_at = drawcli.clock(), version = excl
 def check_clock(database: "Database", now: float | None = None) -> None:
     """Check the clock of this host against that of the database; `now` is that of the host, s.
 
-    Minutes do no harm. With hours, a job would be given up before its deadline.
+    A few minutes do no harm. With hours, a job would be given up before its deadline.
 
     Raises
     ------

@@ -34,10 +34,12 @@ def check_key(cursor: "psycopg.Cursor[Any]", site: str, key_id: str) -> None:
 
     Parameters
     ----------
-    cursor, site
-        Of the transaction, and whose key.
+    cursor
+        The cursor of the transaction.
+    site
+        The site whose key is compared.
     key_id
-        That of this host; "" if it has not joined the site, which is not checked.
+        The key of this host; "" if it has not joined the site: then nothing is checked.
 
     Raises
     ------
