@@ -85,7 +85,7 @@ def _holding(template: str) -> Step:
             f"a golden case shows that the contours of template {template} have changed",
             code=MODEL_CHANGED,
             hint=f"'drawcli qa golden list' shows how. 'drawcli qa golden accept {template}' "
-            "accepts the change and lets these jobs go on; 'drawcli release JOB' only one.",
+            "accepts the change and releases these jobs; 'drawcli release JOB' only one.",
         )
 
     return match

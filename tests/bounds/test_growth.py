@@ -423,7 +423,7 @@ TEXTS: Final[dict[str, Callable[[str], object]]] = {
 
 
 @pytest.mark.parametrize("search", TEXTS)
-def test_a_text_of_one_thing_again_and_again_is_searched_in_one_pass(search: str) -> None:
+def test_a_repetitive_text_is_searched_in_one_pass(search: str) -> None:
     """Regular expressions try again at each place, unless they are bounded."""
     read = TEXTS[search]
     for repeated in REPEATED:

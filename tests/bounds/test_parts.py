@@ -258,7 +258,7 @@ def test_a_large_source_is_counted_in_front_of_its_pixels(
     if beyond:
         with pytest.raises(SeriesRefused, match=r"more than [0-9,]+ elements and items") as caught:
             sources.source_of(str(path))
-        assert "look at the file" in caught.value.hint
+        assert "check the file" in caught.value.hint
     else:
         assert "PixelData" in sources.source_of(str(path))
 

@@ -47,7 +47,7 @@ def replaced(err: BaseException, by: DrawcliError) -> DrawcliError:
         (RuntimeError("can't allocate read lock"), OutOfMemory),
     ],
 )
-def test_a_shortage_is_known_for_one_and_behind_an_error_of_ours(
+def test_a_shortage_is_recognised_itself_and_behind_our_errors(
     err: Exception, kind: type[OutOfMemory]
 ) -> None:
     ours = replaced(err, ConfigError("the site key cannot be read"))
@@ -62,7 +62,7 @@ def test_a_shortage_is_known_for_one_and_behind_an_error_of_ours(
 
 
 @pytest.mark.parametrize("err", [broken(errno.EIO), broken(errno.EACCES), ValueError("x")])
-def test_other_errors_are_none(err: Exception) -> None:
+def test_other_errors_are_no_shortage(err: Exception) -> None:
     ours = replaced(err, ConfigError("the site key cannot be read"))
 
     assert shortage_behind(err) is None
@@ -70,7 +70,9 @@ def test_other_errors_are_none(err: Exception) -> None:
     assert as_run_error(ours) is ours
 
 
-def test_a_thread_that_has_no_memory_lacks_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_lacks_memory_is_a_shortage_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("drawcli.system.failures._PROBE_BYTES", 1 << 60)
 
     short = shortage_behind(RuntimeError("can't start new thread"))

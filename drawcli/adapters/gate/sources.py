@@ -198,7 +198,7 @@ def comparing() -> Iterator[None]:
     except TooManyParts as err:
         raise SeriesRefused(
             f"a file of the series cannot be compared: {err}",
-            hint="No image needs so many: look at the file, and export the series again.",
+            hint="No image needs so many: check the file, and export the series again.",
         ) from None
     except pydicom_errors() as err:
         kind = type(err).__name__

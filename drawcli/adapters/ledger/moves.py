@@ -116,7 +116,7 @@ class FilePlace:
         Parts(self._path).replace(rows, storage.generation)
 
     def leave(self, words: str, _at: datetime) -> None:
-        """Keep the ledger beside, and put a note in its place."""
+        """Rename the ledger, and put a note in its place."""
         rows, storage = Parts(self._path), SealedStorage(self._path)
         kept = self._path.with_name(f"{self._path.name}.moved")
         write_durably(kept, rows.whole() or b"")

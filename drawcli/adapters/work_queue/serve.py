@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
 from drawcli.core.jobs.tasks import QueueTask
+
+if TYPE_CHECKING:
+    from procrastinate import PsycopgConnector
 
 _ASK_SECONDS: Final = 1.0  # between two queries for tasks that have become due; the others notify
 _CONNECT_SECONDS: Final = 10.0
@@ -61,26 +64,15 @@ async def _serve(
     stop: threading.Event,
 ) -> None:
     import psycopg
-    from procrastinate import App, PsycopgConnector
+    from procrastinate import App
     from procrastinate.exceptions import ProcrastinateException
 
     try:  # the pool would try for long
         await (await psycopg.AsyncConnection.connect(**parameters)).close()
     except psycopg.Error as err:
         raise QueueAway(type(err).__name__) from None
-    given = parameters.get("options", "")
-    ours = f"-c search_path={schema_of(site)} {_NO_WAIT_FOR_DISK}"
-    options = {"options": f"{given} {ours}".strip()}
     lost = asyncio.Event()
-    connector = PsycopgConnector(
-        kwargs=parameters | options,
-        min_size=1,
-        max_size=2,
-        num_workers=1,
-        timeout=_CONNECT_SECONDS,
-        reconnect_timeout=_CONNECT_SECONDS,
-    )
-    app = App(connector=connector)
+    app = App(connector=_connector(parameters, site))
     loop = asyncio.get_running_loop()
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="step") as one:
@@ -99,6 +91,22 @@ async def _serve(
                 await _until_stopped(app, queues, stop, lost)
     except (ProcrastinateException, psycopg.Error, OSError) as err:
         raise QueueAway(type(err).__name__) from None
+
+
+def _connector(parameters: dict[str, Any], site: str) -> "PsycopgConnector":
+    """Return a pool of connections that use the tables of the site's queues."""
+    from procrastinate import PsycopgConnector
+
+    given = parameters.get("options", "")
+    ours = f"-c search_path={schema_of(site)} {_NO_WAIT_FOR_DISK}"
+    return PsycopgConnector(
+        kwargs=parameters | {"options": f"{given} {ours}".strip()},
+        min_size=1,
+        max_size=2,
+        num_workers=1,
+        timeout=_CONNECT_SECONDS,
+        reconnect_timeout=_CONNECT_SECONDS,
+    )
 
 
 def _note_unfinished(app: Any, lost: asyncio.Event) -> None:

@@ -47,7 +47,7 @@ class FolderStore:
         with self._in_words():
             same = written == path.stat().st_size == size and sha256_of(path) == digest.hexdigest()
         if not same:
-            raise away(self.describe(), "gives back other bytes than were written")
+            raise away(self.describe(), "returns other bytes than were written")
 
     def get(self, name: str) -> Iterator[bytes]:
         """Yield an object in pieces; FileNotFoundError if there is none."""

@@ -83,7 +83,7 @@ class ObjectFiles:
             read = b""
         self._store.remove([place])
         if read != content:
-            raise away(self._store.describe(), "gives back other bytes than were written")
+            raise away(self._store.describe(), "returns other bytes than were written")
         return self._store.describe()
 
     def remove(self, places: list[str]) -> None:

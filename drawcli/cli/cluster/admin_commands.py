@@ -112,11 +112,8 @@ def upgrade(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Upgrade the tables to the version of this drawcli, after a backup with pg_dump."""
-    from drawcli.adapters.ledger.postgres.dump import dump
     from drawcli.adapters.ledger.postgres.schema import (
-        check_idle,
         check_version,
-        migrate,
         missing_versions,
         version_of,
     )
@@ -134,14 +131,24 @@ def upgrade(
         words = ", ".join(map(str, steps))
         if dry_run:
             return _said([("database", owner.name), ("would apply", f"version {words}")], data)
-        check_idle(owner)
         target = backup or Path(f"drawcli-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump")
-        size = dump(owner, target)
-        done = migrate(owner)
-        install_queues(owner)
+        size, done = _upgrade_after_backup(owner, target)
     data |= {"steps": done, "backup": str(target), "bytes": size}
     lines = [("database", str(data["database"])), ("backup", f"{target}  {size:,} bytes")]
     return _said([*lines, ("applied", f"version {', '.join(map(str, done))}")], data)
+
+
+def _upgrade_after_backup(owner: "Database", target: Path) -> tuple[int, list[int]]:
+    """Write a backup and upgrade the tables; return its size, bytes, and the versions applied."""
+    from drawcli.adapters.ledger.postgres.dump import dump
+    from drawcli.adapters.ledger.postgres.schema import check_idle, migrate
+    from drawcli.adapters.work_queue.tables import install_queues
+
+    check_idle(owner)
+    size = dump(owner, target)
+    done = migrate(owner)
+    install_queues(owner)
+    return size, done
 
 
 def _secret_in(folder: Path, site: str) -> Path:

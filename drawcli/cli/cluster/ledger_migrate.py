@@ -33,15 +33,11 @@ def migrate(
     from contextlib import ExitStack
 
     from drawcli.adapters.state.workdir import WorkDir
-    from drawcli.config.sections_cluster import ledger_address
     from drawcli.operations.cluster.ledger_move import move_ledger
     from drawcli.pipeline.cluster.moving import bring_files
 
     settings = door.settings()
-    try:
-        address = "" if to == "file" else ledger_address(to)
-    except ValueError as err:
-        raise UsageError(f"--to {err}") from None
+    address = _address_in(to)
     elsewhere = settings.ledger if not address else ""
     if not address and not elsewhere:
         raise UsageError("the ledger is in the file: --to should name a database")
@@ -65,6 +61,16 @@ def migrate(
         },
         show=lambda out: out.print(_text(moved, words, address, dry_run=dry_run), soft_wrap=True),
     )
+
+
+def _address_in(to: str) -> str:
+    """Return the address of a database, "" for the file; raise UsageError if it is invalid."""
+    from drawcli.config.sections_cluster import ledger_address
+
+    try:
+        return "" if to == "file" else ledger_address(to)
+    except ValueError as err:
+        raise UsageError(f"--to {err}") from None
 
 
 def _carry(settings: "Settings", source: str, target: str) -> None:

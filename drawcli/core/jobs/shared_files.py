@@ -90,7 +90,7 @@ class FileTable(Protocol):
         ...
 
     def elsewhere(self, gone_minutes: float, only: str | None = None) -> dict[str, str]:
-        """Return the jobs whose home is another host that was seen lately, with that host.
+        """Return the jobs whose home is another host that was active lately, with that host.
 
         `only` asks for one job.
         """

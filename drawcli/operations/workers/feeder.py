@@ -65,7 +65,7 @@ class Feeder:
         step, workers
             The step, and the workers of the whole site that are alive.
         keys
-            Of all tasks; None: they are read.
+            The keys of all tasks; None: they are read.
         ended
             Keys of tasks that have ended, and may be in the queue for a moment yet.
         """

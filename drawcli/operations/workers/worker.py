@@ -29,11 +29,11 @@ from drawcli.operations.workers.site import OpenSite, open_site
 from drawcli.pipeline.runner import AT_ONCE
 from drawcli.system.platforms import is_alive
 
-BEAT_SECONDS: Final = 5.0  # between two heartbeats, each with a look at what is due
+BEAT_SECONDS: Final = 5.0  # between two heartbeats, each with a check of what is due
 _TICK_SECONDS: Final = 0.5
 DIFFER_SECONDS: Final = 300.0  # in which hosts may have different rules, while these are copied
 NO_WORKER: Final = "no-worker"
-_DIFFERENCES: Final = "agreement of hosts"
+_DIFFERENCES: Final = "hosts"
 _AGAIN: Final = timedelta(minutes=1)  # until a task is tried again whose process died
 _log = logging.getLogger(__name__)
 
@@ -218,11 +218,11 @@ class Supervisor:
         what = now.step or "worker"
         if now.code:
             _log.error("step=%s outcome=waits code=%s", what, now.code)
-            self.tell(f"{what} waits: {now.text}")
+            self.tell(f"{what}: {now.text}")
             report_trouble(self.site.settings, now.code, self.site.clock.now())
         elif before is not None:
             _log.info("step=%s outcome=goes-on", what)
-            self.tell(f"{what} goes on")
+            self.tell(f"{what}: solved")
 
     def _report_rules(self) -> None:
         err = self.feeder.broken_rules
@@ -232,12 +232,12 @@ class Supervisor:
             self._note_trouble(StepTrouble("match", "", "", 0))
 
     def _report_stranded(self, workers: Collection[WorkerSeen]) -> None:
-        told = self.feeder.stranded(workers)
-        for step in self._stranded - told.keys():
-            self._note_trouble(StepTrouble(f"{step} elsewhere", "", "", 0))
-        for step, text in told.items():
-            self._note_trouble(StepTrouble(f"{step} elsewhere", NO_WORKER, text, 0))
-        self._stranded = set(told)
+        reasons = self.feeder.stranded(workers)
+        for step in self._stranded - reasons.keys():
+            self._note_trouble(StepTrouble(f"{step} on its host", "", "", 0))
+        for step, text in reasons.items():
+            self._note_trouble(StepTrouble(f"{step} on its host", NO_WORKER, text, 0))
+        self._stranded = set(reasons)
 
     def _report_differences(self, workers: Collection[WorkerSeen]) -> None:
         """Report hosts that have had other rules or settings than this one for some time."""

@@ -333,3 +333,23 @@ def test_rows_that_are_put_together_between_two_reads_are_read_again(
 
         monkeypatch.setattr(parts.Parts, "_files", join_first)
         assert [job.id for job in ledger.jobs()] == [jobs[0].id]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_folder_that_is_removed_while_it_is_listed_is_no_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of(6)
+    with FileLedger(path) as ledger, FileLedger(path) as other:
+        ledger.add(*(replace(job, state=State.DONE) for job in jobs[1:]), jobs[0])
+        assert len(ledger.jobs()) == 6
+        real = Path.glob
+
+        def join_first(folder: Path, _pattern: str) -> Iterator[Path]:
+            monkeypatch.setattr(Path, "glob", real)
+            other.archive_finished(NOON + timedelta(days=3))
+            assert not folder.exists()
+            raise FileNotFoundError(folder)
+
+        monkeypatch.setattr(Path, "glob", join_first)
+        assert [job.id for job in ledger.jobs()] == [jobs[0].id]

@@ -52,7 +52,7 @@ def test_init_can_be_repeated_and_changes_nothing(by_owner: Owner, site: Site) -
     assert not secret.exists()
 
 
-def test_a_run_is_seen_as_a_sign_of_its_host(
+def test_a_run_records_its_host_as_active(
     by_owner: Owner, drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
     del pelvis

@@ -183,7 +183,7 @@ def test_the_ledger_decides_what_is_due(at: Callable[..., Any]) -> None:
 def test_finished_jobs_with_a_task_at_the_server_are_looked_at_from_time_to_time(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cohort finishes tens of thousands a day; hardly one has such a task."""
+    """A cohort finishes tens of thousands a day; very few have such a task."""
     with at() as bench:
         bench.add(State.DONE, task_id="task-1", replaced=("task-0",))
         bench.feed()
@@ -479,7 +479,7 @@ def test_the_clock_of_a_host_does_not_matter(
         assert -1 < late < 10
 
 
-def test_first_the_periodic_tasks_then_again_only_when_they_have_ended(
+def test_periodic_tasks_come_first_and_again_only_after_they_have_ended(
     at: Callable[..., Any],
 ) -> None:
     with at() as bench:
@@ -610,7 +610,7 @@ def test_jobs_that_no_worker_on_their_host_can_continue_are_reported(
         assert len(said) == 1
         assert "only host ct-1 has the files of 1 job due for upload" in said[0]
         supervisor._report_stranded(bench.workers)
-        assert said[1:] == ["upload elsewhere goes on"]
+        assert said[1:] == ["upload on its host: solved"]
 
 
 def test_hosts_with_other_rules_or_settings_are_reported_after_some_minutes(
@@ -635,7 +635,7 @@ def test_hosts_with_other_rules_or_settings_are_reported_after_some_minutes(
         assert len(said) == 1
         assert "ct-2 and ct-1 have different rules" in said[0]
         supervisor._report_differences(workers[:1])
-        assert said[1:] == ["agreement of hosts goes on"]
+        assert said[1:] == ["hosts: solved"]
 
 
 def test_a_task_that_has_just_ended_takes_no_place_of_a_limit(at: Callable[..., Any]) -> None:

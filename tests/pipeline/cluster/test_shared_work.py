@@ -76,7 +76,7 @@ def test_an_object_that_is_lost_is_made_again(on: Hosts, draw: FakeDraw, shared:
     assert draw.posts() == 1
 
 
-def test_storage_that_is_away_ends_a_run_and_loses_nothing(
+def test_storage_that_does_not_answer_ends_a_run_and_loses_nothing(
     on: Hosts, draw: FakeDraw, shared: Path
 ) -> None:
     away = shared.with_name("away")

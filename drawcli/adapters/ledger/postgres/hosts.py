@@ -41,11 +41,11 @@ def check_clock(database: "Database", now: float | None = None) -> None:
         raise ConfigError(
             f"the clock of this host is {span} {side} that of {database.name}",
             code="clock",
-            hint="One of them is wrong: see 'timedatectl' on both, and let NTP set them. Until "
+            hint="One of them is wrong: check 'timedatectl' on both, and set them by NTP. Until "
             "then this host does nothing, and no job is lost.",
         )
 
 
 def note_host(database: "Database", site: str, holder: "LeaseHolder") -> None:
-    """Write that a host is at work now, by the clock of the database."""
+    """Record that a host is active now, by the clock of the database."""
     database.rows(_SEEN, site, holder.host, holder.boot, __version__)

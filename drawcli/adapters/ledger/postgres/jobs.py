@@ -244,7 +244,7 @@ class DatabaseLedger:
         """Do nothing: the database has backups of its own."""
 
     def beat(self) -> None:
-        """Write that this host is at work now; give back the jobs of its ended processes."""
+        """Record that this host is active; release the jobs of its ended processes."""
         self.check_present()
         check_clock(self.database)  # of a run; workers go by that of the database
         note_host(self.database, self.site, self.leases.holder)

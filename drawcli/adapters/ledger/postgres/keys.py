@@ -61,5 +61,5 @@ def other_key(here: str, there: str) -> ConfigError:
         "there, or is the key of another site",
         code="site-key",
         hint="Copy site.key and site.key.* from the state_dir of a host that works to the one "
-        "here, mode 0600, or let site_key_command print what it prints there; then start again.",
+        "here, mode 0600, or set site_key_command as on that host; then start again.",
     )
