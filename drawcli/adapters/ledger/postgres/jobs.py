@@ -265,19 +265,6 @@ class DatabaseLedger:
             if lease is not None:
                 self.leases.release(lease)
 
-    def claim_next(self, state: State, most: int, now: datetime) -> list[Job]:
-        """Claim up to `most` jobs in a state that are due: by priority, then by age.
-
-        `claim` of these jobs then asks the database no more. Those that no one begins are given
-        back by `release_ahead`, and when the ledger is closed.
-        """
-        claimed = self.leases.claim_next(state.value, most, now)
-        return [job_of(one.record) for one in claimed]
-
-    def release_ahead(self) -> None:
-        """Give back the jobs of `claim_next` that no one has begun."""
-        self.leases.release_ahead()
-
     def is_safe(self, job_id: str) -> bool:
         """Return whether something outside may begin for a claimed job: its claim has not ended."""
         return self.leases.is_safe(job_id)
