@@ -73,6 +73,7 @@ _ADDRESS: Final = re.compile(
     r"port (?P<port>\d+) failed: (?:FATAL: +)?"
 )
 _LOCAL: Final = ("certificate", "SSL", "no password supplied", "definition of service")
+_MOVED: Final = "DM001"  # of the trigger refuse_moved
 _NOT_READY: Final = ("starting up", "shutting down", "recovery", "too many", "connection slots")
 
 
@@ -81,6 +82,8 @@ def as_own(err: "psycopg.Error", name: str) -> DrawcliError:
     import psycopg
 
     state = err.sqlstate or ""
+    if state == _MOVED:
+        return moved(first_line(err, name))
     if not state and isinstance(err, (psycopg.OperationalError, psycopg.InterfaceError)):
         return TryAgain(f"{name} does not answer: {first_line(err, name)}", hint=_WAIT)
     for table, kind in ((_TRANSIENT, TryAgain), (_LATER, OutOfReach)):
@@ -92,6 +95,16 @@ def as_own(err: "psycopg.Error", name: str) -> DrawcliError:
     return LedgerError(
         f"{name} refuses: {first_line(err, name)}",
         hint="Run 'drawcli cluster status'. If it finds nothing, please report this line.",
+    )
+
+
+def moved(what: str) -> LedgerError:
+    """Return the error of a ledger that is not, or not yet, in the database."""
+    return LedgerError(
+        what,
+        code="ledger-moved",
+        hint="Let 'ledger' in drawcli.yaml of every host name the place where it is. A move that "
+        "was interrupted goes on with the same 'drawcli ledger migrate'.",
     )
 
 
