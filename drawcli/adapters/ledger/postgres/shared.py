@@ -53,6 +53,11 @@ DELETE FROM drawcli.slot AS s WHERE site = %s AND step = %s AND NOT EXISTS (
   SELECT 1 FROM drawcli.job AS j WHERE j.site = s.site AND j.id = s.job_id AND j.fence = s.fence
     AND j.lease_until > drawcli.clock())
 """
+# Without the job itself: it has a row if the answer to its first attempt was lost.
+_OTHERS: Final = "SELECT count(*) FROM drawcli.slot WHERE site = %s AND step = %s AND job_id <> %s"
+_TAKE: Final = """
+INSERT INTO drawcli.slot (site, step, job_id, fence) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
 _WAIT: Final = """
 INSERT INTO drawcli.server_wait (site, server, until, reason)
 VALUES (%s, %s, drawcli.clock() + make_interval(secs => %s), %s)
@@ -207,16 +212,11 @@ class Shared:
             name = f"{self.site}/{step}"
             cursor.execute(b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
             cursor.execute(_STALE.encode(), (self.site, step))
-            query = "SELECT count(*) FROM drawcli.slot WHERE site = %s AND step = %s"
-            cursor.execute(query.encode(), (self.site, step))
+            cursor.execute(_OTHERS.encode(), (self.site, step, job_id))
             [taken] = cursor.fetchone() or [0]
-            if taken >= limit:
-                return False
-            cursor.execute(
-                b"INSERT INTO drawcli.slot (site, step, job_id, fence) VALUES (%s, %s, %s, %s)",
-                (self.site, step, job_id, fence),
-            )
-            return True
+            if taken < limit:
+                cursor.execute(_TAKE.encode(), (self.site, step, job_id, fence))
+            return bool(taken < limit)
 
         if fence is None or not self.database.run(take):
             raise LimitReached
