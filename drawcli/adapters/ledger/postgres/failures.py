@@ -39,8 +39,12 @@ _LATER: Final = {
     "55P03": ("another program holds a lock in it for too long", _WAIT),
     "58": ("its disk or system reports an error", _WAIT),
 }
+_LOGIN: Final = (
+    "Check the user, and cluster.password_file; for --admin --password-file, for group.database "
+    "group.password_file."
+)
 _SETTINGS: Final = {
-    "28": ("it refuses the login", "Check user and password: cluster.password_file."),
+    "28": ("it refuses the login", _LOGIN),
     "3D000": (
         "there is no such database",
         "Check the name at its end. 'drawcli cluster init --create' makes a new one.",
@@ -60,7 +64,7 @@ _OWNER: Final = {
 _TEXTS: Final = (
     ("certificate", ("its certificate is not accepted", "Check host name and 'sslrootcert'.")),
     ("SSL", ("TLS fails", "Check 'sslmode' and 'sslrootcert' in 'ledger'.")),
-    ("no password supplied", ("there is no password", "Set cluster.password_file.")),
+    ("no password supplied", ("there is no password", _LOGIN)),
     ("password", _SETTINGS["28"]),
     ("pg_hba.conf", ("it refuses this machine or user", "Add a line to its pg_hba.conf.")),
     ("definition of service", ("there is no such service", "Check ~/.pg_service.conf.")),
@@ -69,9 +73,10 @@ _TEXTS: Final = (
     ("database", _SETTINGS["3D000"]),
 )
 _ADDRESS: Final = re.compile(
-    r'connection failed: connection to server at "(?P<host>[^"]*)"(?: \([^)]*\))?, '
-    r"port (?P<port>\d+) failed: (?:FATAL: +)?"
+    r'connection failed: connection to server (?:on socket "[^"]*"|at "(?P<host>[^"]*)"'
+    r"(?: \([^)]*\))?, port (?P<port>\d+)) failed: (?:FATAL: +)?"
 )
+_SOCKET: Final = "this machine"  # the end of the name of a database that is reached by its socket
 _LOCAL: Final = ("certificate", "SSL", "no password supplied", "definition of service")
 _MOVED: Final = "DM001"  # of the trigger refuse_moved
 _NOT_READY: Final = ("starting up", "shutting down", "recovery", "too many", "connection slots")
@@ -131,11 +136,14 @@ def first_line(err: Exception, name: str = "") -> str:
     'no'
     >>> first_line(refused, "database of the service draw")
     'connection failed: connection to server at "::1", port 5 failed: no'
+    >>> here = Exception('connection failed: connection to server on socket "/run/x" failed: no')
+    >>> first_line(here, "database draw at this machine")
+    'no'
     """
     line = (str(err).strip().splitlines() or [type(err).__name__])[0]
     at = _ADDRESS.match(line)
     shown = name.partition(" at ")[2]
-    is_known = at is not None and shown in (at["host"], f"{at['host']}:{at['port']}")
+    is_known = at is not None and shown in (at["host"] or _SOCKET, f"{at['host']}:{at['port']}")
     return line[at.end() :] if at is not None and is_known else line
 
 
