@@ -6,10 +6,15 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
 from drawcli.core.jobs.tasks import QueueTask
+from drawcli.system.network.idle_connections import has_news
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
 
 _ASK_SECONDS: Final = 1.0  # between two looks for tasks whose time has come; others are notified of
 _CONNECT_SECONDS: Final = 10.0
@@ -77,6 +82,7 @@ async def _serve(
         min_size=1,
         max_size=2,
         num_workers=1,
+        pool_factory=_pool,
         timeout=_CONNECT_SECONDS,
         reconnect_timeout=_CONNECT_SECONDS,
     )
@@ -99,6 +105,21 @@ async def _serve(
                 await _until_stopped(app, queues, stop, lost)
     except (ProcrastinateException, psycopg.Error, OSError) as err:
         raise QueueAway(type(err).__name__) from None
+
+
+def _pool(**given: Any) -> "AsyncConnectionPool[AsyncConnection[Any]]":
+    """Return the pool of the engine, which asks the server nothing before each use."""
+    from psycopg_pool import AsyncConnectionPool
+
+    return AsyncConnectionPool(**(given | {"check": _check_open}))
+
+
+async def _check_open(connection: "AsyncConnection[Any]") -> None:
+    """Raise OperationalError if an idle connection has ended: the pool opens another one."""
+    from psycopg import OperationalError
+
+    if connection.closed or has_news(connection.pgconn.socket):
+        raise OperationalError("the connection has ended")
 
 
 def _note_unfinished(app: Any, lost: asyncio.Event) -> None:
