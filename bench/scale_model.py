@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 PATH = ("match", "deidentify", "upload", "poll", "fetch", "reidentify")
-URGENT = ("fetch", "reidentify")  # results go home before new series are sent
+URGENT = ("fetch", "reidentify")  # results are delivered before new series are sent
 SECONDS_A_MONTH = 30 * 86_400
 FULL = 0.7  # of a resource: above it queues grow
 PLANNING_CT_MB = 160 * 512 * 512 * 2 / 1e6

@@ -61,7 +61,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "isal": (
         "deflate that any zip reader inflates",
-        "the gate inflates each package before it is sent, its first slice by zlib, too",
+        "the gate inflates each package before it is sent, its first slice also with zlib",
     ),
     "itsdangerous": (
         "a signed cookie cannot be forged",
@@ -104,7 +104,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "procrastinate": (
         "runs a task that was queued, at least once",
-        "the ledger decides what a job is; a task that runs twice or never changes nothing",
+        "the ledger decides what is due; a task that runs twice or never does no harm",
     ),
     "psycopg": (
         "runs SQL statements in transactions",
@@ -145,7 +145,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "uvicorn": ("serves the page", "own limits of connections, time and bytes before it"),
     "watchfiles": ("reports changes of folders", "a scan without it finds the same"),
 }
-NATIVE: Final = {  # libraries of other makers inside the wheels, as far as they matter
+NATIVE: Final = {  # important libraries of other makers inside the wheels
     "argon2-cffi-bindings": "Argon2",
     "cryptography": "OpenSSL",
     "google-re2": "RE2, Abseil",
@@ -164,14 +164,13 @@ NATIVE: Final = {  # libraries of other makers inside the wheels, as far as they
 _NATIVE_WHAT: Final = """
 ## Native libraries inside the packages
 
-Updates of the operating system **do not reach these**: they come with a new version of the
-package, so with a release of drawcli. The SBOM names the package, not the library in it.
+Updates of the operating system **do not update these**: they come with a new version of the
+package, that is, with a release of drawcli. The SBOM names the package, not the library in it.
 """
-_SYSTEM: Final = """
-HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL of Python, which the
-system updates if Python is its own. Also of the system: SQLite (of Python); with a ledger in a
-database PostgreSQL 15 or newer, and `pg_dump` for upgrades of its tables; git, if rules are under
-git; OpenSSH, to verify a release.
+_SYSTEM: Final = """ HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL
+of Python. The system updates it if Python is a package of the system. Other parts of the system:
+SQLite (of Python); with a ledger in a database PostgreSQL 15 or newer, and `pg_dump` for upgrades
+of its tables; git, if rules are under git; OpenSSH, to verify a release.
 """
 _WHAT: Final = """\
 Third-party software that drawcli needs at a site, in the terms of IEC 62304 (SOUP). drawcli is

@@ -74,7 +74,7 @@ def test_a_month(seed: int, release: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def check_jobs(month: Month) -> list[Job]:
-    """Every series is home once, for its patient, or excluded by a rule."""
+    """Every series is delivered once, for its patient, or excluded by a rule."""
     homes = month.homes()
     with opened(month.site, month.draw, month.clock) as ctx:
         jobs = list(ctx.ledger.all_jobs())

@@ -119,7 +119,7 @@ def contents(
 
 
 @pytest.mark.usefixtures("logging_as_it_was")
-def test_no_value_of_a_patient_is_anywhere_but_sealed(
+def test_values_of_a_patient_are_stored_only_sealed(
     site: Site,
     contents: Callable[[], dict[str, bytes]],
     postgres_server: Postgres,

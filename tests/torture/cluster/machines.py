@@ -77,7 +77,7 @@ def _another(uid: str, number: int) -> str:
 
 @dataclass
 class Counted(Troubled):
-    """A DRAW server in memory that counts; a request can be struck, once it has done it."""
+    """A DRAW server in memory that counts requests; one can be interrupted after it was done."""
 
     draw: FakeDraw = field(default_factory=FakeDraw)
     downloads: int = 0

@@ -12,7 +12,7 @@ _MOST: Final = 12  # violations that are told
 
 @dataclass
 class Evidence:
-    """What is left of it."""
+    """The state after the scenario."""
 
     jobs: list[dict[str, Any]]
     uploads: Counter[str]  # what the server has taken, by the digest of the package

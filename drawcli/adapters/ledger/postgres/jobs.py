@@ -73,7 +73,7 @@ class DatabaseLedger:
         self.archive = DatabaseArchive(database, site)
         self.files = DatabaseFiles(database, self.leases)
         self.shared = Shared(database, site, self.leases)
-        self.carrier: FileCarrier | None = None  # asked for the files of each stored job
+        self.carrier: FileCarrier | None = None  # returns the changed files of each stored job
         self._kept: KeptJobs | None = None
         self.refuses_moved = True  # False for a move of the ledger itself
         self.key_id = ""  # of the site key of this host, once it has joined the site
@@ -95,8 +95,8 @@ class DatabaseLedger:
             raise ConfigError(
                 f"{self.database.name}: the database user has no site '{self.site}'"
                 if self.site
-                else f"{self.database.name}: which site is this? The database user has: {known}",
-                hint="Set cluster.site, or ask who administers the database.",
+                else f"{self.database.name}: the database user has several sites: {known}",
+                hint="Set cluster.site, or ask the administrator of the database.",
             )
         self.site = self.shared.site = self.site or sites[0]
         self.leases.table.site = self.archive.site = self.site
@@ -159,7 +159,7 @@ class DatabaseLedger:
 
         try:
             ids = self.database.run_once(insert)
-        except TryAgain:  # it may have been done: then they are there, as they are here
+        except TryAgain:  # it may have been done: then the stored jobs equal these
             ids = self.database.run_once(insert)
             there = self.database.rows(_ARE, columns[0], columns[-1], self.site)
             ids |= {job_id for (job_id,) in there}
@@ -205,7 +205,7 @@ class DatabaseLedger:
 
         try:
             is_stored = stored()
-        except TryAgain:  # it may have been done: then the job is there, as it is here
+        except TryAgain:  # it may have been done: then the stored job equals this one
             is_stored = stored() or self._is_stored(after, fence)
         if is_stored:
             self.leases.written(job.id, asked, last=last)
@@ -248,7 +248,7 @@ class DatabaseLedger:
         """Do nothing: the database has backups of its own."""
 
     def beat(self) -> None:
-        """Write that this host is at work now; give back the jobs of its ended processes."""
+        """Record that this host is active; release the jobs of its ended processes."""
         self.check_present()
         check_clock(self.database)  # of a run; workers go by that of the database
         note_host(self.database, self.site, self.leases.holder)
@@ -271,7 +271,7 @@ class DatabaseLedger:
                 self.leases.release(lease)
 
     def is_safe(self, job_id: str) -> bool:
-        """Return whether something outside may begin for a claimed job: its claim has not ended."""
+        """Return whether a transfer may begin for a claimed job: its claim has not ended."""
         return self.leases.is_safe(job_id)
 
     @property

@@ -1,4 +1,4 @@
-"""The claims of this process: renewed by a thread, and given back when the process is gone."""
+"""The claims of this process: renewed by a thread, and released after the process has ended."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def steady_seconds() -> float:
-    """Return the time by a clock that no one sets, and that runs while the machine sleeps."""
+    """Return the time of a clock that is never set and that runs while the machine sleeps, s."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
@@ -38,7 +38,7 @@ class Leases:
 
     @classmethod
     def of(cls, database: "Database", site: str, holder: LeaseHolder, seconds: float) -> "Leases":
-        """Return the claims of a process, none yet; a lease is of so many seconds."""
+        """Return the claims of a process, none yet; `seconds` is the length of a lease."""
         return cls(ClaimTable(database, site, holder, seconds), HeldLeases(seconds))
 
     @property
@@ -71,7 +71,7 @@ class Leases:
         return lease
 
     def release(self, lease: Lease) -> None:
-        """Give a job back; if the database does not answer, the lease ends by itself."""
+        """Release a job; if the database does not answer, the lease ends by itself."""
         with self._lock:
             is_ours = self.held.held.get(lease.job_id) is lease
             self.held.given_up(lease)
@@ -80,11 +80,11 @@ class Leases:
                 self.table.release([(lease.job_id, lease.fence)])
 
     def release_dead(self) -> int:
-        """Give back the jobs of ended processes of this host; return their number.
+        """Release the jobs of ended processes of this host; return their number.
 
-        A process has ended if the system has none of its id, which can be said only of processes
-        since the same start of the machine, and in the same container. All others' leases end by
-        themselves.
+        A process has ended if the system has no process with its id. This is known only of
+        processes since the same start of the machine, and in the same container. The leases of
+        others end by themselves.
         """
         if not self.table.holder.boot:
             return 0
@@ -108,12 +108,12 @@ class Leases:
                 self.held.extended([lease], {job_id}, asked)
 
     def is_safe(self, job_id: str) -> bool:
-        """Return whether something outside may begin for a job now: its lease has not ended."""
+        """Return whether a transfer may begin for a job now: its lease has not ended."""
         with self._lock:
             return self.held.is_safe(job_id, steady_seconds())
 
     def is_lost(self, job_id: str) -> bool:
-        """Ask the database whether a claim of this process is not the latest any more."""
+        """Return whether a claim of this process is no longer the latest, by the database."""
         fence = self.fence_of(job_id)
         return fence is not None and not self.table.is_latest(job_id, fence)
 

@@ -1,7 +1,7 @@
 """The site keys from a file or from a command, as of a KMS; read once per process.
 
-The command prints what is in site.key: 64 hex digits. Retired keys follow, one a line. Its output
-is never written to disk.
+The command prints the content of site.key: 64 hex digits. Retired keys follow, one a line. Its
+output is never written to disk.
 """
 
 from collections.abc import Mapping
