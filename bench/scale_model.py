@@ -90,7 +90,7 @@ class _Site:
         self.then: dict[int, tuple[Callable[[int, str], None], int, str]] = {}
 
     def go_on(self) -> None:
-        """Give tasks to free lanes, and let the next thing end."""
+        """Give tasks to free lanes, and go on to the next end of a task or wait."""
         while self.free and self.ready:
             _, _, job, step = heapq.heappop(self.ready)
             cost, self.free = self.figures.steps[step], self.free - 1

@@ -36,11 +36,11 @@ BY_OTHERS: Final = {  # not imported by drawcli
 _SAME_DECODER: Final = (
     "images of known pixels in tests; the gate decodes by the same library, unless gdcm is there"
 )
-REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it does not do it
+REQUIREMENTS: Final = {  # what drawcli requires of a package, and what detects a failure of it
     "argon2-cffi": ("a password is kept as its argon2id hash", "an error refuses the login"),
     "apprise": (
         "delivers a message or says that it did not",
-        "own process, 20 s, 512 MiB; heartbeat beside it",
+        "own process, 20 s, 512 MiB; a heartbeat by other means",
     ),
     "contourpy": (
         "outlines of masks for pictures",
@@ -187,14 +187,14 @@ on](../dependencies.md).
 _ANOMALIES: Final = """
 ## Known anomalies
 
-- **How we look.** `make audit` compares the lock with the public database of advisories
+- **Published anomalies.** `make audit` compares the lock with the public database of advisories
   (pip-audit) before each release, and `make vex` writes the result with our assessment: [SBOM and
   VEX](releases.md#known-vulnerabilities-vex). No list of anomalies is copied here: it would be
   out of date the day after.
-- **How we notice anomalies that nobody has published.** The tests run with the locked versions.
-  The last column names what finds out when a package does not do what is required.
+- **Unpublished anomalies.** The tests run with the locked versions.
+  The last column names what detects that a package does not meet its requirement.
 - **Anomalies that drawcli works around** are noted in a comment at the code that does so.
-- **What we do not do.** We do not audit the source of these packages, and do not follow each of
+- **Limits.** We do not audit the source of these packages, and do not follow each of
   their issue trackers.
 """
 
@@ -215,8 +215,8 @@ class Package:
 def soup_list() -> str:
     """Return the body of the page."""
     titles = (
-        *("package", "asked for: locked", "by", "with"),
-        *("purpose", "required of it", "who notices"),
+        *("package", "range: locked version", "maker", "extra"),
+        *("purpose", "requirement", "control"),
     )
     rows = [
         (
@@ -245,8 +245,8 @@ def soup_list() -> str:
             _ANOMALIES,
             "## Where each is imported\n\nPaths are below `drawcli/`.\n",
             *table(("package", "imported in"), places),
-            "\n## What these bring along",
-            f"\nNot asked for by drawcli itself, and pinned too: {', '.join(others)}.",
+            "\n## Indirect dependencies",
+            f"\nAlso pinned: {', '.join(others)}.",
             _NATIVE_WHAT,
             *table(("package", "inside"), [(f"`{name}`", what) for name, what in NATIVE.items()]),
             _SYSTEM,

@@ -405,7 +405,7 @@ class World:
         elif job_id not in self.folder:
             self.broken(f"{job_id}: confirmed before it was delivered")
 
-    # --- what is told
+    # --- messages
 
     def note(self, what: str, process: "Process | None" = None, *values: Any) -> None:
         self.events.append((self.now, process, what, values))

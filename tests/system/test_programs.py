@@ -1,4 +1,4 @@
-"""A program that cannot be started: whether the program is wrong, or the system has no more."""
+"""A program that cannot be started: a fault of the program, or a shortage of the system."""
 
 import errno
 import os

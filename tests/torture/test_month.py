@@ -133,7 +133,7 @@ def check_uploads(month: Month, jobs: list[Job]) -> None:
     assert month.acted["cancel"]
     again = month.acted["retry"] + month.acted["resend"] + month.acted["release"]
     assert len(mine) <= len(jobs) + again + month.killed  # which lose one answer each at most
-    assert len(month.draw.results) <= month.killed  # all that drawcli knows of were confirmed
+    assert len(month.draw.results) <= month.killed  # all that are in the ledger were confirmed
 
 
 def check_alarms(month: Month, jobs: list[Job]) -> None:
@@ -165,7 +165,7 @@ def idle(month: Month, jobs: list[Job]) -> int:
 
 
 def check_requests(month: Month) -> None:
-    """A server that is down is asked seldom, a task not too often; an idle site asks nothing."""
+    """Requests to a server that is down are rare, polls limited; an idle site sends none."""
     draw = month.draw
     first, *later = draw.while_down.values()
     assert first <= REQUESTS_AT_FIRST, draw.while_down

@@ -48,7 +48,7 @@ def verdicts(found: list[Finding]) -> list[tuple[Severity, str]]:
 
 
 def crossed(number: int) -> Change:
-    """Return a change that lets an outline of a structure cross itself."""
+    """Return a change that makes an outline of a structure cross itself."""
 
     def change(dataset: Dataset) -> None:
         contour = dataset.ROIContourSequence[number].ContourSequence[1]

@@ -183,7 +183,7 @@ def test_the_ledger_decides_what_is_due(at: Callable[..., Any]) -> None:
 def test_finished_jobs_with_a_task_at_the_server_are_looked_at_from_time_to_time(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cohort finishes tens of thousands a day; hardly one has such a task."""
+    """A cohort finishes tens of thousands a day; very few have such a task."""
     with at() as bench:
         bench.add(State.DONE, task_id="task-1", replaced=("task-0",))
         bench.feed()

@@ -1,4 +1,4 @@
-"""Images that one host has, and records of deliveries that all hosts must know."""
+"""Images that only one host has, and records of deliveries for all hosts."""
 
 import shutil
 from pathlib import Path

@@ -98,7 +98,7 @@ def contents(
     def of() -> dict[str, bytes]:
         said, found = "", dict[str, bytes]()
         for number, name in enumerate(HOSTS * 3):
-            if number == len(HOSTS):  # a server that knows too much
+            if number == len(HOSTS):  # a server that returns patient data
                 draw.answers = [
                     httpx.Response(200, json={"status": "FAILED", "error": PELVIS.patient_id}),
                     httpx.Response(503, json={"detail": f"not for {HEAD_NECK.patient_id}"}),
