@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from rich.text import Text
 from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
 from drawcli.operations.qa.site_charts import site_charts
 from tests.operations.qa.cases import cases
+from tests.ports import free_port
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
 NAMES: Final = ("demo.svg", "status.svg", "chart.svg", "sheet.png", "page.png")
@@ -117,8 +117,7 @@ def environment() -> dict[str, str]:
 @contextmanager
 def served(site: Path, word: str, ready: str) -> Iterator[str]:
     """Let a server of drawcli run until the end of the block; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     line, quiet = command(word, "--port", port), subprocess.DEVNULL
     with subprocess.Popen(line, cwd=site, env=environment(), stdout=quiet, stderr=quiet) as server:
         try:

@@ -476,7 +476,7 @@ def test_the_clock_of_a_host_does_not_matter(
         bench.run_all()
 
         [(late,)] = bench.ward.rows("SELECT extract(epoch FROM due_at - now()) FROM drawcli.job")
-        assert -1 < late < 10
+        assert -300 < late < 300  # and not seven minutes off
 
 
 def test_first_the_periodic_tasks_then_again_only_when_they_have_ended(
