@@ -33,7 +33,7 @@ FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
 NAMES: Final = ("demo.svg", "status.svg", "chart.svg", "sheet.png", "page.png")
 STATUS: Final = ("status", "status --all")
 COLUMNS: Final = 112
-LONGEST: Final = 60  # seconds until a server answers, or a job is finished
+LONGEST: Final = 300  # seconds until a server answers, or a job is finished
 IMPLAUSIBLE: Final = "  Thorax_OAR:\n    structures: {Heart: {volume_cm3: [9000, 9999]}}\n"
 
 
@@ -159,9 +159,9 @@ def write_png(source: Path, path: Path) -> None:
 def photograph(chromium: str, url: str, path: Path) -> None:
     """Write what a browser without a window shows."""
     words = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1200,800"]
-    subprocess.run(
-        [chromium, *words, f"--screenshot={path}", url], check=True, capture_output=True, timeout=60
-    )
+    with TemporaryDirectory(prefix="drawcli-") as own:  # the profile of a user has one browser
+        words += [f"--user-data-dir={own}", f"--screenshot={path}"]
+        subprocess.run([chromium, *words, url], check=True, capture_output=True, timeout=300)
 
 
 if __name__ == "__main__":

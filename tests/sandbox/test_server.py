@@ -15,6 +15,7 @@ import pytest
 from drawcli.errors import UsageError
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import running, serve
+from tests.ports import free_port
 from tests.waiting import PATIENCE
 
 Connect = Callable[..., AbstractContextManager[httpx.Client]]
@@ -60,11 +61,10 @@ def test_tasks_and_tokens_outlive_a_restart(
 
 
 def test_it_stops_without_leaving_a_thread_or_its_port(tmp_path: Path) -> None:
-    before = set(threading.enumerate())
+    before, port = set(threading.enumerate()), free_port()
 
-    with running(tmp_path) as sandbox, httpx.Client(trust_env=False) as client:
+    with running(tmp_path, port=port) as sandbox, httpx.Client(trust_env=False) as client:
         client.get(f"{sandbox.url}/api/health")  # the connection is still open at the end
-        port = int(sandbox.url.rpartition(":")[2])
         assert sandbox.requests == {"health": 1}
 
     assert set(threading.enumerate()) <= before  # others may have ended meanwhile

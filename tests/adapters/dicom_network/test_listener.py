@@ -405,9 +405,7 @@ def test_a_sender_that_goes_silent_is_ended(
 ) -> None:
     from drawcli.adapters.dicom_network import listener, message_stream
 
-    wanted: dict[
-        str, Any
-    ] = {}  # only the deadline of the phase is short: what is before it may take its time
+    wanted: dict[str, Any] = {}  # only the deadline of the phase is short, not those before it
     if phase == "associated":
         wanted["first_request_seconds"] = 0.3
     elif phase == "half an object":
