@@ -79,6 +79,7 @@ class _Worker(NamedTuple):
         return found
 
     def send(self, readings: list[Reading]) -> None:
+        """Send files to the worker; if it has died, `results` reads them here."""
         with suppress(OSError):
             self.pipe.send(readings)
 
