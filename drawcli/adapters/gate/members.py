@@ -40,7 +40,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         raise zipfile.BadZipFile(f"{info.filename}: {err}") from None
     is_whole = inflate.eof and not inflate.unused_data and len(raw) == info.file_size
     if not is_whole or isal_zlib.crc32(raw) != info.CRC:
-        raise zipfile.BadZipFile(f"{info.filename} is not what the directory says")
+        raise zipfile.BadZipFile(f"{info.filename} differs from the directory of the zip")
     return raw
 
 

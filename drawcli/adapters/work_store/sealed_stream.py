@@ -64,7 +64,7 @@ def open_stream(
     pieces = _cut(received)
     head = next(pieces, b"")
     if len(head) != _HEAD or not head.startswith(MAGIC):
-        raise DamagedObject("it is no file of drawcli")
+        raise DamagedObject("it is not a file of drawcli")
     key = keys.of(head[len(MAGIC) :][:KEY_ID])
     cipher = AESGCM(_key_of_file(key, head[-_SALT:], job_id, name))
     piece, number = next(pieces, b""), 0

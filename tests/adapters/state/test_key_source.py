@@ -49,7 +49,7 @@ def test_output_that_is_not_a_key_is_refused_and_not_shown(site: Site, text: str
     site_key_path(site.state).unlink()
     printing(site, text)
 
-    with pytest.raises(ConfigError, match="no site key") as refused:
+    with pytest.raises(ConfigError, match="not a site key") as refused:
         site_keys(site.settings())
 
     assert "abcd" not in str(refused.value)

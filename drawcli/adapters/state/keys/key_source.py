@@ -88,7 +88,7 @@ def _printed(command: tuple[str, ...]) -> SiteKeys:
         first, more = b"", []
     if {len(key) for key in (first, *more)} != {LENGTH}:
         raise ConfigError(
-            f"{SETTING}: what it prints is no site key",
+            f"{SETTING}: its output is not a site key",
             code="site-key",
             hint=f"It should be {2 * LENGTH} hex digits; retired keys follow, one a line.",
         )
