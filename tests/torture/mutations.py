@@ -470,14 +470,14 @@ FAULTS: Final = (
     ),
     Fault(
         "an image that this process may not open is passed over",
-        "adapters/datastore/walk.py",
+        "adapters/datastore/listing.py",
         "    raise_shortage(err)\n    return _ERRORS",
         "    return _ERRORS",
         (SHORTAGES,),
     ),
     Fault(
         "a scan fails where no process can be started",
-        "pipeline/survey/readers.py",
+        "adapters/datastore/processes.py",
         "    with suppress(OSError):  # no process, or no descriptor for its pipe\n",
         "    if True:\n",
         ("tests/pipeline/survey/test_survey.py",),

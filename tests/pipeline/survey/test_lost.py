@@ -24,7 +24,7 @@ HANG = """
 import sys, time
 from drawcli.adapters.datastore import walk
 if sys.argv.pop(1) == "hang":
-    walk._list_folder = lambda path, stamp: time.sleep(3600)
+    walk.list_folder = lambda path, stamp: time.sleep(3600)
 from drawcli.cli import main
 main()
 """
