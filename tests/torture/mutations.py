@@ -483,6 +483,27 @@ FAULTS: Final = (
         ("tests/pipeline/survey/test_survey.py",),
     ),
     Fault(
+        "a folder that changed after another process had listed it is taken as it was",
+        "adapters/datastore/ahead.py",
+        "        if found is None or found.stamp != stamp:\n",
+        "        if found is None:\n",
+        ("tests/adapters/datastore/test_ahead.py",),
+    ),
+    Fault(
+        "the files of a folder that another process has listed are taken for removed",
+        "pipeline/survey/update.py",
+        "        if folder.rows is None:\n            folder = list_again(folder)\n",
+        "",
+        ("tests/pipeline/survey/test_listed_ahead.py",),
+    ),
+    Fault(
+        "a scan that is interrupted leaves processes, or waits for one that hangs",
+        "adapters/datastore/processes.py",
+        "        worker.process.kill()\n",
+        "",
+        ("tests/adapters/datastore/test_processes.py",),
+    ),
+    Fault(
         "a shortage before a command begins is a traceback",
         "cli/__init__.py",
         "(short := shortage_behind(err)) is None",

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from threading import Thread
 
 import pytest
 
@@ -36,7 +37,13 @@ def test_ctrl_c_still_reaches_this_process() -> None:
 def test_a_process_that_does_not_answer_is_ended_all_the_same() -> None:
     (worker,) = start_workers(len, 1)
     os.kill(worker.process.pid or 0, signal.SIGSTOP)
+    ending = Thread(target=end_workers, args=([worker],))
 
-    end_workers([worker])
+    ending.start()
+    ending.join(30)
+    ended = not ending.is_alive()
+    worker.process.kill()
+    ending.join()
 
+    assert ended
     assert worker.process.exitcode == -signal.SIGKILL

@@ -23,6 +23,8 @@ from tests.phantoms.planning import write_planning_ct
 HANG = """
 import sys, time
 from drawcli.adapters.datastore import walk
+from drawcli.pipeline.survey import update
+update.PAYS = 0
 if sys.argv.pop(1) == "hang":
     walk.list_folder = lambda path, stamp: time.sleep(3600)
 from drawcli.cli import main
@@ -117,12 +119,15 @@ def test_silence_ends_it() -> None:
 
 
 @pytest.mark.usefixtures("pelvis")
+@pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_share_that_stops_answering_in_the_middle_ends_the_run_and_loses_nothing(
-    site: Site,
+    site: Site, workers: str
 ) -> None:
+    """Processes that list folders ahead end with it: else their output would stay open."""
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(site.folder),
+        "DRAWCLI_SCAN__WORKERS": workers,
         "DRAWCLI_SCAN__ANSWER_SECONDS": "0.1",
     }
 
