@@ -126,10 +126,10 @@ class ListedAhead:
             return
         self._idle.append(pipe)
         for place, listing in zip(asked, answer, strict=False):
-            if listing is None or place <= self._here or self._barred(listing.stamp):
-                continue
-            self._listed[place] = listing
-            self.expect(listing.inside)
+            is_new = place > self._here and place not in self._listed
+            if listing is not None and is_new and not self._barred(listing.stamp):
+                self._listed[place] = listing
+                self.expect(listing.inside)
 
 
 def _place(path: str) -> str:

@@ -167,10 +167,38 @@ def test_the_listings_of_one_walk_are_not_those_of_the_next(tree: Path, tmp_path
     assert again == visited(tree)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_answers_that_come_too_late_are_dropped(tree: Path) -> None:
+    folders = [str(tree / name) for name in ("b", "c", "d", "e")]
+    for folder in folders:
+        Path(folder).mkdir(exist_ok=True)
+
+    with ListedAhead(2) as ahead:
+        for passed in (False, True):
+            ahead.begin(lambda _path: True, lambda _stamp: "")
+            ahead.expect(folders)
+            ahead._look()
+            asked = list(ahead._asked)
+            if passed:
+                ahead._here = "\U0010ffff"
+            else:
+                ahead.begin(lambda _path: True, lambda _stamp: "")
+            for pipe in asked:
+                ahead._receive(pipe)
+
+            assert len(asked) == 2
+            assert ahead._listed == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGKILL, Eager), (signal.SIGSTOP, ListedAhead)]
+)
 @pytest.mark.parametrize("after", [0, 30])
 def test_a_process_that_dies_or_hangs_changes_nothing(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, after: int
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    kind: type[ListedAhead],
+    after: int,
 ) -> None:
     started: list[ScanWorker] = []
 
@@ -179,7 +207,7 @@ def test_a_process_that_dies_or_hangs_changes_nothing(
         return started
 
     monkeypatch.setattr(module, "start_workers", starting)
-    with ListedAhead(2) as ahead:
+    with kind(2) as ahead:
         walk = walk_folders(tree, ahead=ahead)
         paths = [next(walk).path for _ in range(after)]
         for worker in started:
