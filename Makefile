@@ -56,15 +56,15 @@ torture: $(VENV)/.ready-test
 	DOCS=long $(BIN)/pytest -q tests/documents
 	$(MAKE) --no-print-directory fuzz
 
-# Every reader of bytes from outside (network, images, zips, edited files, exports) is given inputs that
-# reach more and more of its code. FUZZ names targets and other options, such as FUZZ="association --seconds 60".
+# Fuzz every reader of bytes from outside (network, images, zips, edited files, exports) with atheris.
+# FUZZ names targets and other options, such as FUZZ="association --seconds 60".
 fuzz: $(VENV)/.ready-test
 	$(call install,.[dev$(,)fuzz])
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-# Each small change in the code of core/deid, core/gate, core/rtstruct and core/jobs must be refused by
-# the tests or by mypy, or have a reason in tests/mutation/survivors; it takes hours. MUTANTS names
-# packages and options, such as MUTANTS="jobs --keep".
+# Change the code of core/deid, core/gate, core/rtstruct and core/jobs in small ways: the tests or mypy must
+# refuse each change, or it has a reason in tests/mutation/survivors. Takes hours. MUTANTS names packages and
+# options, such as MUTANTS="jobs --keep".
 mutants: $(VENV)/.ready-test
 	$(call install,.[dev$(,)mutation])
 	$(BIN)/python -m tests.mutation $(MUTANTS)

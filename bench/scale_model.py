@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 PATH = ("match", "deidentify", "upload", "poll", "fetch", "reidentify")
-URGENT = ("fetch", "reidentify")  # results go home before new series are sent
+URGENT = ("fetch", "reidentify")  # results are delivered before new series are sent
 SECONDS_A_MONTH = 30 * 86_400
 FULL = 0.7  # of a resource: above it queues grow
 PLANNING_CT_MB = 160 * 512 * 512 * 2 / 1e6
@@ -90,7 +90,7 @@ class _Site:
         self.then: dict[int, tuple[Callable[[int, str], None], int, str]] = {}
 
     def go_on(self) -> None:
-        """Give tasks to free lanes, and let the next thing end."""
+        """Give tasks to free lanes, and go on to the next end of a task or wait."""
         while self.free and self.ready:
             _, _, job, step = heapq.heappop(self.ready)
             cost, self.free = self.figures.steps[step], self.free - 1

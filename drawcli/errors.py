@@ -97,7 +97,7 @@ class LeaseLost(OutOfReach):
     """The claim of a job ended during a step; another machine may have the job."""
 
     code = "lease-lost"
-    hint = "Nothing: the job goes on by itself. If it lasts, check the network to the database."
+    hint = "No action: the job continues by itself. If it lasts, check the network to the database."
 
     @classmethod
     def of(cls, job_id: str) -> Self:

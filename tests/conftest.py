@@ -168,7 +168,7 @@ LEDGER_LINES = LedgerLines()
 
 @pytest.fixture(scope="session", autouse=True)
 def _ledger_of_sites(request: pytest.FixtureRequest) -> None:
-    """Let `LEDGER=database pytest ...` run tests of the pipeline with a ledger in a database."""
+    """With `LEDGER=database pytest ...`, run tests of the pipeline with a ledger in a database."""
     if os.environ.get("LEDGER") == "database":
         LEDGER_LINES.server = request.getfixturevalue("postgres_server")
 

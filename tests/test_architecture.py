@@ -51,7 +51,7 @@ OUTSIDE = {
         "adapters/notifications.py",
         "operations/heartbeat.py",
         "adapters/identity_provider/requests.py",
-        "adapters/site_status/asked.py",
+        "adapters/site_status/queried_page.py",
     },
     "isal": {"adapters", "core/pictures/png.py"},
     "jinja2": {"dashboard"},

@@ -903,7 +903,7 @@ TESTS: dict[str, tuple[str, str, str]] = {
     ),
     "group-site": (
         f"{_SITES}: test_a_page_that_does_not_answer_is_given_up",
-        f"{_SITES}: test_pages_are_asked_and_every_failure_has_its_words",
+        f"{_SITES}: test_pages_are_queried_and_every_failure_has_its_own_text",
         f"{_SITES}: test_pushed_files_are_sites_and_the_worst_is_first",
     ),
     "page-login": (
@@ -937,14 +937,14 @@ TESTS: dict[str, tuple[str, str, str]] = {
         _NO_ANSWER,
     ),
     "database": (
-        f"{_DATABASE}: test_a_server_that_says_nothing_is_given_up",
+        f"{_DATABASE}: test_a_server_that_no_longer_answers_is_given_up",
         "it is trusted with the ledger; time alone ends an answer",
         "see `adapters/ledger/postgres/test_lost_connections.py`",
     ),
     "work-store": (
-        f"{_STORES}: test_a_store_that_does_not_serve_is_out_of_reach",
+        f"{_STORES}: test_a_store_that_fails_is_out_of_reach",
         "an object has the size and the digest that the database names",
-        f"{_STORES}: test_wrong_bytes_are_asked_for_again_and_then_a_missing_file",
+        f"{_STORES}: test_wrong_bytes_are_read_again_and_then_count_as_a_missing_file",
     ),
     "work-folder": (
         f"{_STORES}: test_a_folder_that_hangs_is_given_up",

@@ -160,6 +160,7 @@ class _ZipWriter:
         self._directory: list[bytes] = []
 
     def add(self, name: str, content: _Content, first_chunks: Iterable[bytes]) -> None:
+        """Write a member: local header, the first deflated chunks and the rest, its sizes."""
         raw_name = name.encode("ascii")
         start = self._offset
         fixed = (_VERSION, _STREAMED, _DEFLATED, 0, _FIRST_OF_1980)
@@ -174,6 +175,7 @@ class _ZipWriter:
         self._directory.append(_ENTRY.pack(0x02014B50, _VERSION, *fixed, *sizes, *names) + raw_name)
 
     def finish(self) -> Package:
+        """Write the central directory; return digest and size, bytes, of the zip."""
         start = self._offset
         for entry in self._directory:
             self._write(entry)

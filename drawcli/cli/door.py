@@ -248,7 +248,7 @@ def _own_file(err: OSError, door: Door) -> Exception:
 
     place = ""
     ours = []
-    with suppress(OSError):  # the folder in which the command was called may be gone
+    with suppress(OSError):  # the working folder may have been removed
         ours = [Path.cwd()]
     with suppress(DrawcliError, OSError):
         settings = door.settings()

@@ -142,7 +142,7 @@ def restore(
     if settings.site_key_command:
         raise UsageError(
             "the site key comes from site_key_command: there is no file to restore",
-            hint="Put the keys of the backup where the command has them from.",
+            hint="Restore the keys of the backup in the place from which the command reads them.",
         )
     key_id = put_keys_back(file, settings.state_dir)
     note_keys_kept(settings.state_dir, site_keys(settings), datetime.now(UTC))

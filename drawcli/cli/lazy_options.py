@@ -115,12 +115,13 @@ def _with_parameters(command: Any, change: Callable[[Any], None]) -> Any:
 
 
 class _QuickValue:
-    """The conversion of a value; typer's own where it does more."""
+    """Converts simple values; leaves all others to the conversion of typer."""
 
     def __init__(self, convert: Callable[[], Any]) -> None:
         self._convert = convert
 
     def coerce(self, value: Any, param: Any, ctx: typer.Context) -> Any:
+        """Return a value of a parameter, converted to its type."""
         kind = param.type_descriptor.annotation
         if value is None:
             return () if param.multiple or param.nargs == -1 else None

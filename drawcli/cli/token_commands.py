@@ -39,7 +39,7 @@ def set_(
         typer.Argument(help="JSON with the token pair, or an access token; - is standard input."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Store them without asking the server.")
+        bool, typer.Option("--force", help="Store them without a test at the server.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:

@@ -73,7 +73,7 @@ class Cluster(Record):
     work: str = setting("host", text(check=_work))  # where the work folders are
     s3_endpoint: str = setting("", text())  # of the store of `work`, if it is not that of AWS
     s3_region: str = setting("", text())
-    s3_ca_file: Path | None = setting(None, maybe(PATH))  # who vouches for its certificate
+    s3_ca_file: Path | None = setting(None, maybe(PATH))  # CA certificates for it
     s3_credentials_command: list[str] = setting([], listed(TEXT, split=split_command))
     share_tokens: bool = setting(default=True, kind=SWITCH)  # the pair is in the database
     queues: list[str] = setting([*KINDS], listed(choice(*KINDS), split=words, least=1))
@@ -86,7 +86,7 @@ class Cluster(Record):
         if any(given) and not self.work.startswith("s3://"):
             raise ValueError("s3_... goes with work: s3://bucket/prefix only")
         if self.password_file is not None and self.password_command:
-            raise ValueError("password_file and password_command are two; choose one")
+            raise ValueError("password_file and password_command are both set; choose one")
 
     @property
     def shares_work(self) -> bool:

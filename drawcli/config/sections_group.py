@@ -20,7 +20,7 @@ def _page(url: str) -> str:
 
 
 class GroupSite(Record):
-    """Another site that is asked."""
+    """Another site whose page is queried."""
 
     name: str = setting("", text(least=1, check=site_name))
     url: str = setting("", text(least=1, check=_page))  # of its page

@@ -49,6 +49,8 @@ class SingleSignOn(Record):
         if self.issuer and not (self.client_id and self.roles):
             raise ValueError("with an issuer, client_id and roles are needed too")
         if self.client_secret_file is not None and self.client_secret_command:
-            raise ValueError("client_secret_file and client_secret_command are two; choose one")
+            raise ValueError(
+                "client_secret_file and client_secret_command are both set; choose one"
+            )
         if "openid" not in self.scopes:
             raise ValueError("scopes should have openid")

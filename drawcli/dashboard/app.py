@@ -56,12 +56,9 @@ from drawcli.dashboard.pages.ratings import rate
 from drawcli.dashboard.pages.rules import rules, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.qa.chart import chart, chart_csv
-from drawcli.dashboard.qa.overview import overview as qa
-from drawcli.dashboard.qa.overview import pairs
-from drawcli.dashboard.qa.pair import pair, pair_picture, pair_pictures
 from drawcli.dashboard.qa.pictures import Differences
 from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.routes import qa_routes
 from drawcli.dashboard.records.chain import VerifiedChain
 from drawcli.dashboard.records.routes import record_routes
 from drawcli.dashboard.records.statistics_reader import StatisticsReader
@@ -112,13 +109,7 @@ def routes() -> list[BaseRoute]:
         *viewer_routes(pixels),
         Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
-        Route("/qa", qa),
-        Route("/qa/pairs", pairs),
-        Route("/qa/chart", chart),
-        Route("/qa/chart.csv", chart_csv),
-        Route("/qa/pair/{job}", pair),
-        Route("/qa/pair/{job}/pictures", in_turn(pixels, pair_pictures)),
-        Route("/qa/pair/{job}/pictures/{number:int}/{plane}.png", in_turn(pixels, pair_picture)),
+        *qa_routes(pixels),
         Route("/unmatched", unmatched),
         Route("/rules", rules),
         Route("/templates", templates),

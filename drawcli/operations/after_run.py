@@ -165,7 +165,7 @@ def report_no_run(settings: Settings, code: str, now: datetime) -> None:
 
 
 def report_trouble(settings: Settings, code: str, now: datetime) -> None:
-    """Send an alarm that a worker waits, from a thread: the worker must not wait for it."""
+    """Send an alarm that a worker waits; in a thread, so that the worker is not delayed."""
     with suppress(MemoryError):
         run_in_thread(partial(_tried, "notify", partial(_send_early_end, settings, code, now)))
 

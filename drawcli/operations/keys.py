@@ -35,7 +35,7 @@ from drawcli.core.jobs.ledger import Busy
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, DrawcliError, NeedsPerson, UsageError
-from drawcli.pipeline.cluster.opening import tell_new_key
+from drawcli.pipeline.cluster.opening import record_new_key
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.sent_slices import deidentify_slices
 from drawcli.pipeline.steps.deidentify import (
@@ -75,12 +75,12 @@ def rotate(ctx: Context) -> Rotated:
     if ctx.settings.site_key_command:
         raise UsageError(
             "the site key comes from site_key_command: drawcli cannot replace it there",
-            hint="Let the command print a new key, and below it the present one; then 'drawcli key "
-            "rotate' seals the vaults anew.",
+            hint="Make the command print a new key, and below it the present one; then run "
+            "'drawcli key rotate' to encrypt the vaults again.",
         )
     retire_site_key(state_dir, before.key_id)
     fresh = StandIns(replace_site_key(state_dir))
-    tell_new_key(ctx.ledger, fresh.key_id, before.key_id)
+    record_new_key(ctx.ledger, fresh.key_id, before.key_id)
     return _sealed_anew(fresh, (before, *ctx.retired), before.key_id, ctx)
 
 

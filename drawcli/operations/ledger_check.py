@@ -104,7 +104,7 @@ def _answered_here(ctx: Context) -> Counter[str]:
 
 
 def _sent_before(job: Job, host: str, answered: int) -> Iterator[Trouble]:
-    """Find a job that was sent, but not by the ledger, which is then older: a restored backup.
+    """Find a job that was sent according to the audit log but not to the ledger: an old backup.
 
     The ledger counts an upload before it begins, so it never has fewer than the audit log.
     """
@@ -114,7 +114,7 @@ def _sent_before(job: Job, host: str, answered: int) -> Iterator[Trouble]:
         yield _held_for(
             job,
             "sent-before",
-            f"was sent from here {counted(answered, 'time')}, of which the ledger knows {begun}; "
+            f"was sent from here {counted(answered, 'time')}, of which the ledger has {begun}; "
             "the ledger is from an older backup",
         )
 

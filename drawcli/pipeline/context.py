@@ -194,7 +194,7 @@ class Context:
         Raises
         ------
         TryLater
-            If their file server does not answer, which is asked once per run, or if they are on
+            If their file server does not answer, which is tested once per run, or if they are on
             another host.
         """
         crosswalk = self.crosswalk(job)
@@ -219,7 +219,7 @@ class Context:
             yield
 
     def look(self, job: Job) -> Job:
-        """Bring the files of a job to this host to be read, unless a step is at work on it."""
+        """Copy the files of a job to this host for reading, unless a step works on it."""
         if not isinstance(self.files, HostFiles):
             with suppress(Busy, OutOfReach), self.work.job_lock(job.id):
                 self.files.bring(job.id)  # without shared storage, what is with the job

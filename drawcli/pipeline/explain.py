@@ -176,7 +176,7 @@ def lint_rules(book: Rulebook) -> Iterator[str]:
 
 
 def _overlaps(rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield warnings about rules with the same condition, each held against the first to decide."""
+    """Yield warnings about rules with the same condition, each compared with the first of them."""
     first: dict[Condition, Rule] = {}
     for other in sorted(rules, key=lambda rule: (not rule.exclude, -rule.priority)):
         rule = first.setdefault(other.when, other)

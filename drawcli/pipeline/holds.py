@@ -1,9 +1,9 @@
-"""Hold jobs that are not to be sent before a user has looked, once for each reason.
+"""Hold jobs that a user must check before they are sent, once for each reason.
 
-Jobs of a template whose golden case has come back different, with `qa.on_change: hold`. And those
-of a first run, because a new site must not send a whole archive by mistake: a site is new until it
-has sent more than `match.first_run_limit` series. While it is new, jobs that rules chose are held
-if more than that are to be sent. What was sent already goes on.
+With `qa.on_change: hold`, these are the jobs of a template whose golden case has changed. On a new
+site they are the jobs of a first run, so that no whole archive is sent by mistake: a site is new
+until it has sent more than `match.first_run_limit` series, and while it is new, the jobs that rules
+chose are held if they are more than that. Series that were sent already are not held.
 """
 
 import json
@@ -28,7 +28,7 @@ _HINT: Final = (
 
 
 def hold_new(ctx: Context, advance: Callable[[Job, Step], None], only: str | None = None) -> None:
-    """Hold jobs that are not to be sent before a user has looked.
+    """Hold jobs that a user must check before they are sent.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def hold_changed_models(
 def _changed_templates(ctx: Context) -> set[str]:
     """Return the templates whose golden cases have changed: of this host, and of the others.
 
-    Each host with golden cases tells the others which of its own have changed.
+    Each host with golden cases records for the others which of its own have changed.
     """
     own, shared = set(GoldenStore(ctx.settings.state_dir).changed()), ctx.ledger.shared
     if shared is None:
@@ -85,7 +85,7 @@ def _holding(template: str) -> Step:
             f"a golden case shows that the contours of template {template} have changed",
             code=MODEL_CHANGED,
             hint=f"'drawcli qa golden list' shows how. 'drawcli qa golden accept {template}' "
-            "accepts the change and lets these jobs go on; 'drawcli release JOB' only one.",
+            "accepts the change and releases these jobs; 'drawcli release JOB' only one.",
         )
 
     return match

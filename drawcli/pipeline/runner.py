@@ -195,7 +195,7 @@ def advance(
 ) -> None:
     """Advance a job by one step under its lock; store the outcome.
 
-    `limited` lets it count for the limit of the step over all machines, `cluster.limits`.
+    If `limited`, it counts towards the limit of the step over all machines (`cluster.limits`).
     """
     try:
         with ctx.progress.job(job.id), ctx.job_lock(job.id):

@@ -1,4 +1,4 @@
-"""Work folders: old ones are removed at the end of a run, that of one job on request."""
+"""Remove old work folders at the end of a run, and that of one job on request."""
 
 from datetime import timedelta
 from typing import Final

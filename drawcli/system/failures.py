@@ -114,7 +114,7 @@ def shortage_behind(err: BaseException) -> OutOfMemory | None:
     seen: set[int] = set()
     found: OutOfMemory | None = None
     while cause is not None and id(cause) not in seen:
-        found = _shortage(cause) or found  # the first cause knows best
+        found = _shortage(cause) or found  # the first cause is the most precise
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     if found is None and not isinstance(err, DrawcliError) and _has_no_memory():
@@ -149,13 +149,13 @@ class _MemoryCheck:
     """A finder of `sys.meta_path` that finds nothing, and raises MemoryError instead."""
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
-        """Look whether there is enough memory for a library, before it is loaded."""
+        """Check that there is enough memory for a library before it is loaded."""
         if name in _MEMORY_TO_LOAD:
             check_memory(_MEMORY_TO_LOAD[name])
 
 
 def refuse_libraries_without_memory() -> None:
-    """Let the import of a library that would end the process raise MemoryError, from now on."""
+    """Make the import of a library that would end the process raise MemoryError from now on."""
     if not any(isinstance(finder, _MemoryCheck) for finder in sys.meta_path):
         sys.meta_path.insert(0, _MemoryCheck())
 

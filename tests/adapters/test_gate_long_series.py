@@ -1,6 +1,6 @@
 """The gate on a series of many slices, most of which it compares with those before.
 
-What is planted stands in a late slice, and leaves all lengths as they are unless it says so.
+Faults are planted in a late slice, and change no length unless stated.
 """
 
 import hashlib
@@ -133,7 +133,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_what_is_planted_in_a_late_slice_is_found(
+def test_a_fault_planted_in_a_late_slice_is_found(
     series: tuple[list[Path], Members], tmp_path: Path, what: str
 ) -> None:
     files, slices = series
@@ -168,7 +168,7 @@ def test_versions_that_differ_from_slice_to_slice_are_checked(
 def test_each_member_is_inflated_once_and_pydicom_reads_few(
     series: tuple[list[Path], Members], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counts that say the same on every machine; `bench/deidentify.py` measures the time."""
+    """Counts are the same on every machine; `bench/deidentify.py` measures the time."""
     files, slices = series
     package = repacked(slices, tmp_path / "package.zip")
     counts: Counter[str] = Counter()
@@ -191,7 +191,9 @@ def test_each_member_is_inflated_once_and_pydicom_reads_few(
     found = findings(package, map(str, files))
 
     assert found == []
-    assert counts["inflated"] == len(slices) + 1  # the first one says what the policy made
+    assert (
+        counts["inflated"] == len(slices) + 1
+    )  # the first one is read for the form of the package
     assert counts["opened"] == 2 * SLICES  # header, pixels
     assert counts["read by pydicom"] < SLICES
     assert counts["hashed"] == 0
@@ -226,7 +228,7 @@ def test_few_sources_are_in_memory_if_each_is_read_as_a_whole(
 def test_bytes_behind_deflated_data_are_found(
     series: tuple[list[Path], Members], tmp_path: Path, more: bytes
 ) -> None:
-    """Inside the member as the directory sees it, where unzipping tools do not look."""
+    """They are inside the member by the directory of the zip; unzip tools do not read them."""
     files, slices = series
     package = repacked(slices, tmp_path / "package.zip")
     with zipfile.ZipFile(package) as archive:

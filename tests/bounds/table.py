@@ -1,6 +1,6 @@
-"""The bounds of all that comes from outside: the table of docs/explanation/limits.md is made of it.
+"""The bounds of all input from outside, for the table in docs/explanation/limits.md.
 
-A bound is read from the code, so that the page says what the code does; a test looks up that each
+Each bound is read from the code, so that the page agrees with it; a test checks that each named
 test exists.
 """
 
@@ -61,7 +61,7 @@ def _answer(what: str, key: str) -> Row:
         f"answer of the DRAW server: {what}",
         "bytes",
         _AT_SERVER,
-        "not read further, as an answer that did not come",
+        "not read further; handled like a missing answer",
         "tests/bounds/test_server.py::test_an_answer_has_a_bound_as_it_is_sent",
         key,
     )
@@ -72,7 +72,7 @@ _NO_IMAGE: Final = "counted as `unreadable-dicom`, not sent"
 _SERIES: Final = "the series is held"
 _REFUSED: Final = "refused with a message"
 _ABORTED: Final = "the association is aborted"
-_GIVEN_UP: Final = "the archive is asked again in a later run"
+_GIVEN_UP: Final = "a later run tries again"
 _SETS: Final = "tests/bounds/test_structure_sets.py"
 _FILES: Final = "tests/bounds/test_files.py"
 _PARTS: Final = "tests/bounds/test_parts.py"
@@ -90,7 +90,7 @@ ROWS: Final = (
         "any of these, decompressed",
         "bytes",
         _AT_SERVER,
-        "likewise: the bound holds before and after decompression",
+        "the same; the bound holds before and after decompression",
         "tests/bounds/test_server.py::test_an_answer_has_the_same_bound_decompressed",
         "status",
     ),
@@ -372,7 +372,7 @@ ROWS: Final = (
         "`receive`: an object (`receive.largest_gib`)",
         "bytes",
         _AT_SERVER,
-        "the association is aborted, nothing of the object is left",
+        "the association is aborted, nothing of the object is stored",
         "tests/adapters/dicom_network/test_listener.py::"
         "test_an_object_beyond_the_limit_is_aborted_and_removed",
         "receive-object",
@@ -422,7 +422,7 @@ ROWS: Final = (
         "pull-object",
     ),
     Row(
-        "`pull`: objects that were not asked for",
+        "`pull`: objects that were not requested",
         "objects",
         "system/network/pull_limits.PULL_UNEXPECTED",
         _GIVEN_UP,
@@ -475,7 +475,7 @@ ROWS: Final = (
         "web page: event streams at once",
         "streams",
         "system/limits.PAGE_STREAMS",
-        "the page says that it is not live",
+        "the page shows that it is not live",
         "tests/dashboard/test_hostile_browsers.py::test_no_more_streams_than_the_limit_also_at_once",
     ),
 )

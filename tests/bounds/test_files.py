@@ -128,7 +128,7 @@ def test_nesting_of_a_yaml_file(beyond: int, tab: bytes) -> None:
 
 
 @pytest.mark.parametrize("deep", [900, 50_000])
-def test_nesting_far_beyond_ends_as_soon(deep: int) -> None:
+def test_nesting_far_beyond_the_bound_is_refused_as_quickly(deep: int) -> None:
     with pytest.raises(ConfigError):
         parse_yaml(SITE, b"[" * deep + b"]" * deep)
 

@@ -81,8 +81,8 @@ def spent(read: Read, made: Any) -> float:
 def growth(make: Callable[[int], Any], read: Read, size: int) -> float:
     """Return how many times as long a TIMES larger input takes; a small one is made larger.
 
-    Where memory no longer fits a cache or an allocator, time makes one step; a square is above
-    MOST at each size. So a larger input is tried before a growth above MOST is believed.
+    Time can jump once where memory outgrows a cache; quadratic growth is above MOST at each size.
+    So a growth above MOST must be confirmed with a larger input.
     """
     least = math.inf
     for _ in range(SIZES):
@@ -423,7 +423,7 @@ TEXTS: Final[dict[str, Callable[[str], object]]] = {
 
 
 @pytest.mark.parametrize("search", TEXTS)
-def test_a_text_of_one_thing_again_and_again_is_searched_in_one_pass(search: str) -> None:
+def test_a_repetitive_text_is_searched_in_one_pass(search: str) -> None:
     """Regular expressions try again at each place, unless they are bounded."""
     read = TEXTS[search]
     for repeated in REPEATED:
@@ -456,8 +456,8 @@ def test_an_export_of_a_former_client_is_read_in_a_time_that_grows_with_it(tmp_p
     assert growth(make, read, 50) < MOST
 
 
-def test_a_square_is_found() -> None:
-    """The measure itself: what takes the square of its size is above it, what sorts is not."""
+def test_quadratic_growth_is_detected() -> None:
+    """A check of the measure: quadratic work is above it, sorting is not."""
 
     def square(count: int) -> int:
         return sum(1 for a in range(count) for b in range(count) if a == b)

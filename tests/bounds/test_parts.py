@@ -258,7 +258,7 @@ def test_a_large_source_is_counted_in_front_of_its_pixels(
     if beyond:
         with pytest.raises(SeriesRefused, match=r"more than [0-9,]+ elements and items") as caught:
             sources.source_of(str(path))
-        assert "look at the file" in caught.value.hint
+        assert "check the file" in caught.value.hint
     else:
         assert "PixelData" in sources.source_of(str(path))
 
@@ -296,7 +296,9 @@ def test_a_flood_of_items_fills_no_memory(read: Callable[[bytes], object]) -> No
     assert peak < 4 * len(flood)  # an object for each item takes 80 times its bytes
 
 
-def test_rules_ask_no_element_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_refuse_an_image_with_too_many_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "1.dcm"
     path.write_bytes(image(FORMS["empty items"][0]))
     assert "Modality" in shared_elements([str(path)]).values
@@ -307,7 +309,7 @@ def test_rules_ask_no_element_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("module", [streaming, whole_elements], ids=["engine", "gate"])
-def test_commands_refuse_it(
+def test_commands_refuse_an_image_with_too_many_parts(
     module: ModuleType, site: Site, drawcli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = write_planning_ct(site.folder / "flood", PELVIS, slices=4, size=8, seed=1)

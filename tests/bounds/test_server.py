@@ -69,7 +69,7 @@ def test_an_answer_has_the_same_bound_decompressed(name: str) -> None:
         tracemalloc.stop()
 
 
-def test_what_is_behind_a_compressed_answer_counts() -> None:
+def test_bytes_after_a_compressed_answer_count() -> None:
     packer = zlib.compressobj(wbits=31)
     packed = packer.compress(b"{}") + packer.flush()
 
@@ -95,7 +95,7 @@ def test_a_structure_set_has_a_bound_before_anything_of_it_is_read(tmp_path: Pat
 
 
 @pytest.mark.parametrize("depth", [900, 100_000])
-def test_json_that_is_nested_without_end_is_none(depth: int) -> None:
+def test_json_that_is_nested_too_deep_is_refused(depth: int) -> None:
     assert plain_json(b"[" * 50 + b"]" * 50) is not None
     assert plain_json(b"[" * depth + b"]" * (depth - 1)) is None
     if depth > 10_000:

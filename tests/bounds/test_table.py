@@ -1,4 +1,4 @@
-"""Each row of the table of bounds has a test that is there, and a bound that the code knows."""
+"""Each row of the table of bounds names a test that exists, and a bound that is in the code."""
 
 import ast
 from functools import cache

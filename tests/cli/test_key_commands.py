@@ -171,7 +171,7 @@ def test_a_vault_that_cannot_be_rebuilt_says_why(
 
 
 def by_command(site: Site, *texts: str) -> None:
-    """Let a command print the keys instead of the file."""
+    """Configure a command that prints the keys instead of the file."""
     (site.folder / "keys").write_text("\n".join(texts))
     (site.state / "site.key").unlink()
     site.add_line(f"site_key_command: [cat, '{site.folder / 'keys'}']")

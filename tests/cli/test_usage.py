@@ -124,7 +124,7 @@ def test_a_full_disk_is_told(site: Site) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_page_that_has_no_room_is_no_wrong_usage(drawcli: Run) -> None:
+def test_a_full_disk_is_not_reported_as_wrong_usage(drawcli: Run) -> None:
     ended = drawcli("report", "--html", "/dev/full")
 
     assert ended.code == 12
@@ -132,7 +132,7 @@ def test_a_page_that_has_no_room_is_no_wrong_usage(drawcli: Run) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="removes the folder that it is in")
-def test_a_command_in_a_folder_that_is_gone_says_so(site: Site, tmp_path: Path) -> None:
+def test_a_command_in_a_removed_folder_reports_that(site: Site, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     words = [sys.executable, "-m", "drawcli", "-c", str(site.config), "ledger", "backup", "x.zip"]

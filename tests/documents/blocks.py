@@ -7,7 +7,7 @@ A comment directly above a block says how it differs from one that is run and mu
     <!-- long: reason -->          it takes long: run in the long form only
     <!-- second terminal -->       it starts the sandbox, which the test keeps running meanwhile
 
-A page with `<!-- starts from: practice -->` goes on where the tutorial ended; one with
+A page with `<!-- starts from: practice -->` continues where the tutorial ended; one with
 `<!-- with: postgresql -->` has PostgreSQL, whose owner is the user.
 """
 

@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tests.fuzz.image_files import RAM, SCRATCH
 from tests.fuzz.planted import FAULTS
 from tests.fuzz.targets import CORPUS, targets
 
@@ -43,22 +45,24 @@ def find(name: str, seconds: int) -> bool:
 def run(  # noqa: PLR0913, PLR0917 - places of one run
     target: str, own: Path, seeds: Path, seconds: int, title: str, more: dict[str, str]
 ) -> bool:
-    """Fuzz a target in a process; tell its end, and return whether something was found."""
+    """Fuzz a target in a process; print its result, and return whether something was found."""
     found = own / "corpus"  # inputs that reach something new, for the next time
     found.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.fuzz.instrumented", target),
-            *(str(found), str(seeds), f"-artifact_prefix={own}/"),
-            *(f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}"),
-            *(f"-timeout={SECONDS_OF_ONE}", f"-rss_limit_mb={MEMORY_MIB}", "-print_final_stats=1"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **more},
-    )
+    with TemporaryDirectory(prefix="fuzz-", dir=RAM if RAM.is_dir() else None) as scratch:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.fuzz.instrumented", target),
+                *(str(found), str(seeds), f"-artifact_prefix={own}/"),
+                *(f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}"),
+                *(f"-timeout={SECONDS_OF_ONE}", f"-rss_limit_mb={MEMORY_MIB}"),
+                "-print_final_stats=1",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **more, SCRATCH: scratch},
+        )
     (own / "log").write_text(ended.stdout + ended.stderr)
     what = "nothing found"
     if ended.returncode:

@@ -25,7 +25,7 @@ SIDE: Final = 4  # rows and columns of each frame
 
 
 def layout_of(data: bytes) -> FrameLayout:
-    """Return the layout that the first byte of an input says."""
+    """Return the layout that the first byte of an input selects."""
     first = data[0] if data else 0
     return FrameLayout(SIDE, SIDE, 1 + first // 16 % 2, 1 + first % 3)
 
@@ -141,7 +141,7 @@ def scans_in(value: bytes) -> int:
 
 
 def is_usual(value: bytes, syntax: str, frames: int) -> bool:
-    """Return whether the fragments say by themselves where each frame begins."""
+    """Return whether the fragments alone determine where each frame begins."""
     _, _, *given = fragments(b"\0" + value)
     begins = [one[8:10] in BEGINNINGS or syntax == RLE for one in given[:-1]]
     return begins[:1] == [True] and sum(begins) == frames and (syntax != RLE or all(begins))

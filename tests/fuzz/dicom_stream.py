@@ -1,8 +1,6 @@
 """All bytes of a connection to `receive`: what a stranger sends, without a socket and a disk."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from ipaddress import ip_address
 from typing import Any, Final, cast
 
@@ -19,6 +17,7 @@ from drawcli.core.dicom_service.received_object import ObjectFacts, ObjectUids, 
 from drawcli.core.dicom_service.service_request import ServiceStatus
 from drawcli.core.dicom_service.tally import STORED, StoreOutcome
 from tests.fuzz.dicom_messages import SUPPORTED, is_uid
+from tests.fuzz.in_line import InLine
 from tests.fuzz.targets import UNITS, Units, target
 
 # The limits are lower than those of `receive`, so that short inputs reach them.
@@ -32,18 +31,6 @@ _LOWER: Final[list[tuple[Any, str, Any]]] = [
     (peer_stream, "_LIMITS", {Pdu.REQUEST: PDU, Pdu.DATA: PDU, Pdu.RELEASE: 4, Pdu.ABORT: 4}),
 ]
 _LOOP: Final = asyncio.new_event_loop()
-
-
-class InLine(Executor):
-    """Calls at once, in this thread."""
-
-    def submit(self, call: Callable[..., Any], /, *args: Any, **more: Any) -> "Future[Any]":
-        done: Future[Any] = Future()
-        try:
-            done.set_result(call(*args, **more))
-        except Exception as err:  # noqa: BLE001 - as a thread would
-            done.set_exception(err)
-        return done
 
 
 class Incoming:

@@ -84,7 +84,7 @@ def former_export(data: bytes) -> None:
 
 
 def check_migration(migration: Migration) -> None:
-    """Check what would be written: valid UTF-8 and YAML, each item told once."""
+    """Check what would be written: valid UTF-8 and YAML, each item reported once."""
     for document in (migration.rules, migration.templates):
         document.source.decode("utf-8")
     book = read_rulebook(migration.rules, migration.templates)

@@ -1,6 +1,7 @@
 """Image files: their header, how it differs from that of another slice, and its texts for rules."""
 
 import atexit
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -36,12 +37,14 @@ from tests.fuzz.targets import READ, UNITS, Units, corpus, target
 
 UNKNOWN_LENGTH: Final = b"\xff\xff\xff\xff"
 ITEM, ITEM_END, SEQUENCE_END = (bytes.fromhex(f"FEFF{end}") for end in ("00E0", "0DE0", "DDE0"))
-_RAM: Final = Path("/dev/shm")  # noqa: S108 - files there cost no disk
+RAM: Final = Path("/dev/shm")  # noqa: S108 - files there cost no disk
+SCRATCH: Final = "FUZZ_SCRATCH"  # names the folder of folders; atheris ends without atexit
 
 
 def scratch() -> Path:
     """Return a new folder, in memory if possible; it goes with the process."""
-    made = Path(mkdtemp(prefix="fuzz-", dir=_RAM if _RAM.is_dir() else None))
+    parent = os.environ.get(SCRATCH) or (RAM if RAM.is_dir() else None)
+    made = Path(mkdtemp(prefix="fuzz-", dir=parent))
     atexit.register(rmtree, made, ignore_errors=True)
     return made
 

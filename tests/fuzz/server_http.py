@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import httpcore
 import httpx
@@ -27,8 +28,10 @@ from drawcli.core.protocol.task_status import TaskState, TaskStatus
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.core.templates.catalogue import parse_catalogue
 from drawcli.errors import DrawcliError
+from drawcli.system import pacing
 from tests.fuzz import json_values
 from tests.fuzz.image_files import scratch
+from tests.fuzz.in_line import run_at_once
 from tests.fuzz.mutations import change
 from tests.fuzz.targets import READ, UNITS, Units, target
 
@@ -134,7 +137,8 @@ def ask(data: bytes, call: Callable[[DrawServer], Any], *, http2: bool) -> Any:
     server.pause = lambda _seconds: None
     server._exchange._pause = lambda _seconds: None
     try:
-        return call(server)
+        with patch.object(pacing, "run_in_thread", run_at_once):
+            return call(server)
     except DrawcliError as err:
         check_error(err)
         return None

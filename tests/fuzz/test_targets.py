@@ -1,9 +1,11 @@
 """Each target holds for the inputs of its corpus, and for many that are like them."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.fuzz.image_files import SCRATCH, scratch
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import CORPUS, COSTLY, READ, UNITS, corpus, targets
 
@@ -40,6 +42,14 @@ WHOLE = {  # valid inputs that are read to the end; others are refused on purpos
 def test_every_target_has_a_corpus_and_every_corpus_a_target() -> None:
     assert {path.name for path in CORPUS.iterdir()} == set(targets())
     assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 250_000
+
+
+def test_files_of_a_target_lie_in_the_folder_of_its_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(SCRATCH, str(tmp_path))
+
+    assert scratch().parent == tmp_path
 
 
 @pytest.mark.parametrize(("name", "one"), CASES)

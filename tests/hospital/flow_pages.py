@@ -22,17 +22,17 @@ in this table.
 ![the connections of drawcli](data-flow.svg)
 
 The arrow points from who opens the connection to who accepts it. **Identified** data stay in the
-hospital. Data of patients leave it, de-identified ([what leaves](../what-leaves.md)), for the DRAW
-server; and, sealed with the site key, for an object store if you choose one outside: that of AWS,
-if `cluster.work: s3://...` has no `cluster.s3_endpoint`.
+hospital. De-identified data of patients are sent to the DRAW server ([what
+leaves](../what-leaves.md)) and, sealed with the site key, to an object store if you choose one
+outside: that of AWS, if `cluster.work: s3://...` has no `cluster.s3_endpoint`.
 """
 _RULES: Final = """
 ## For the firewall
 
 - **Outwards to the internet**: connection 1, to the host of `server.url`, TCP 443; through a
-  proxy with `HTTPS_PROXY`. Connections 2 to 6 if set, to hosts that you name. Nothing from the
-  internet to drawcli.
-- **Between machines of a cluster**: nothing. Each speaks to the database and the shared storage.
+  proxy with `HTTPS_PROXY`. Connections 2 to 6 if set, to hosts that you name. No connection from
+  the internet to drawcli.
+- **Between machines of a cluster**: none. Each connects to the database and the shared storage.
 - **Inwards**: nothing by default. `drawcli receive` and `drawcli dashboard` listen on loopback
   until a setting or option names another address. With `by: move` in `pull.sources` or
   `commitment: true` in `deliver.targets`, the archive connects to `receive.listen`.

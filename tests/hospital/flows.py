@@ -107,8 +107,8 @@ FLOWS: Final = (
         f"{OURS}; for a folder, the operating system",
         "HTTPS (S3), or an NFS mount",
         "443, or that of `cluster.s3_endpoint` (empty: AWS); 2049",
-        "sealed by drawcli (AES-256-GCM) before they leave the machine; TLS with https: of plain "
-        "http `doctor` warns",
+        "sealed by drawcli (AES-256-GCM) before they leave the machine; TLS with https; `doctor` "
+        "warns of plain http",
         Data.PSEUDONYMOUS,
         "`cluster.work`",
         ("work-store", "work-folder"),
@@ -151,13 +151,13 @@ FLOWS: Final = (
     ),
     Flow(
         "database of the ledger",
-        "jobs: states, counts, codes; vault and records of each, and tokens, only sealed with the "
-        "site key; `group.database`: summaries of sites",
+        "jobs: states, counts, codes; vaults, records and tokens only sealed with the site key; "
+        "`group.database`: summaries of sites",
         OURS,
         "PostgreSQL",
         "5432, or that of `ledger`",
-        "TLS, certificate and name verified, on any address but loopback; not with another "
-        "`sslmode` in `ledger`, or a `service` without one: `doctor` warns",
+        "TLS, certificate and name verified, on any address except loopback; `doctor` warns of "
+        "another `sslmode` in `ledger`, or a `service` without one",
         Data.IDENTIFIED,
         "`ledger`, `group.database`",
         ("database",),

@@ -36,11 +36,11 @@ BY_OTHERS: Final = {  # not imported by drawcli
 _SAME_DECODER: Final = (
     "images of known pixels in tests; the gate decodes by the same library, unless gdcm is there"
 )
-REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it does not do it
+REQUIREMENTS: Final = {  # what drawcli requires of a package, and what detects a failure of it
     "argon2-cffi": ("a password is kept as its argon2id hash", "an error refuses the login"),
     "apprise": (
         "delivers a message or says that it did not",
-        "own process, 20 s, 512 MiB; heartbeat beside it",
+        "own process, 20 s, 512 MiB; a heartbeat by other means",
     ),
     "contourpy": (
         "outlines of masks for pictures",
@@ -61,7 +61,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "isal": (
         "deflate that any zip reader inflates",
-        "the gate inflates each package before it is sent, its first slice by zlib, too",
+        "the gate inflates each package before it is sent, its first slice also with zlib",
     ),
     "itsdangerous": (
         "a signed cookie cannot be forged",
@@ -104,7 +104,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     ),
     "procrastinate": (
         "runs a task that was queued, at least once",
-        "the ledger decides what a job is; a task that runs twice or never changes nothing",
+        "the ledger decides what is due; a task that runs twice or never does no harm",
     ),
     "psycopg": (
         "runs SQL statements in transactions",
@@ -145,7 +145,7 @@ REQUIREMENTS: Final = {  # what drawcli needs of it, and what finds out if it do
     "uvicorn": ("serves the page", "own limits of connections, time and bytes before it"),
     "watchfiles": ("reports changes of folders", "a scan without it finds the same"),
 }
-NATIVE: Final = {  # libraries of other makers inside the wheels, as far as they matter
+NATIVE: Final = {  # important libraries of other makers inside the wheels
     "argon2-cffi-bindings": "Argon2",
     "cryptography": "OpenSSL",
     "google-re2": "RE2, Abseil",
@@ -164,14 +164,13 @@ NATIVE: Final = {  # libraries of other makers inside the wheels, as far as they
 _NATIVE_WHAT: Final = """
 ## Native libraries inside the packages
 
-Updates of the operating system **do not reach these**: they come with a new version of the
-package, so with a release of drawcli. The SBOM names the package, not the library in it.
+Updates of the operating system **do not update these**: they come with a new version of the
+package, that is, with a release of drawcli. The SBOM names the package, not the library in it.
 """
-_SYSTEM: Final = """
-HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL of Python, which the
-system updates if Python is its own. Also of the system: SQLite (of Python); with a ledger in a
-database PostgreSQL 15 or newer, and `pg_dump` for upgrades of its tables; git, if rules are under
-git; OpenSSH, to verify a release.
+_SYSTEM: Final = """ HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL
+of Python. The system updates it if Python is a package of the system. Other parts of the system:
+SQLite (of Python); with a ledger in a database PostgreSQL 15 or newer, and `pg_dump` for upgrades
+of its tables; git, if rules are under git; OpenSSH, to verify a release.
 """
 _WHAT: Final = """\
 Third-party software that drawcli needs at a site, in the terms of IEC 62304 (SOUP). drawcli is
@@ -188,14 +187,14 @@ on](../dependencies.md).
 _ANOMALIES: Final = """
 ## Known anomalies
 
-- **How we look.** `make audit` compares the lock with the public database of advisories
+- **Published anomalies.** `make audit` compares the lock with the public database of advisories
   (pip-audit) before each release, and `make vex` writes the result with our assessment: [SBOM and
   VEX](releases.md#known-vulnerabilities-vex). No list of anomalies is copied here: it would be
   out of date the day after.
-- **How we notice anomalies that nobody has published.** The tests run with the locked versions.
-  The last column names what finds out when a package does not do what is required.
+- **Unpublished anomalies.** The tests run with the locked versions.
+  The last column names what detects that a package does not meet its requirement.
 - **Anomalies that drawcli works around** are noted in a comment at the code that does so.
-- **What we do not do.** We do not audit the source of these packages, and do not follow each of
+- **Limits.** We do not audit the source of these packages, and do not follow each of
   their issue trackers.
 """
 
@@ -216,8 +215,8 @@ class Package:
 def soup_list() -> str:
     """Return the body of the page."""
     titles = (
-        *("package", "asked for: locked", "by", "with"),
-        *("purpose", "required of it", "who notices"),
+        *("package", "range: locked version", "maker", "extra"),
+        *("purpose", "requirement", "control"),
     )
     rows = [
         (
@@ -246,8 +245,8 @@ def soup_list() -> str:
             _ANOMALIES,
             "## Where each is imported\n\nPaths are below `drawcli/`.\n",
             *table(("package", "imported in"), places),
-            "\n## What these bring along",
-            f"\nNot asked for by drawcli itself, and pinned too: {', '.join(others)}.",
+            "\n## Indirect dependencies",
+            f"\nAlso pinned: {', '.join(others)}.",
             _NATIVE_WHAT,
             *table(("package", "inside"), [(f"`{name}`", what) for name, what in NATIVE.items()]),
             _SYSTEM,

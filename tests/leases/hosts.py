@@ -1,7 +1,7 @@
-"""A process of drawcli as the world runs it: the rules of `core.jobs.leases`, and three steps.
+"""A simulated process of drawcli: the rules of `core.jobs.leases`, and three steps.
 
-What the product asks by a call, a process here asks by `yield`. The order is that of the adapter
-and of the steps `upload`, `reidentify` and `confirm`.
+Calls of drawcli to the database and the server are `yield` here, in the order of the adapter and of
+the steps `upload`, `reidentify` and `confirm`.
 """
 
 from contextlib import suppress
@@ -43,7 +43,7 @@ class Process:
         return format(str(self), spec)
 
     def clock(self) -> float:
-        """Return the clock that no one sets."""
+        """Return the monotonic clock of the process."""
         return self.world.now * self.rate + self.offset
 
     def may_begin(self, job_id: str) -> bool:

@@ -77,7 +77,7 @@ def write(ledger: DatabaseLedger, job_id: str, dice: Random, seen: Seen) -> None
 
 @contextmanager
 def broken_connections(server: Postgres) -> Iterator[None]:
-    """End connections of hosts now and then, in the middle of what they ask."""
+    """End connections of hosts now and then, in the middle of their requests."""
     from psycopg import connect
 
     stop = Event()

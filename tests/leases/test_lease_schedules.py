@@ -30,7 +30,7 @@ class Protocol(NamedTuple):
         return self.world(seed, self.rows(LEASE), self.process.start)
 
 
-# Each with a part of what is told, and the seeds within which it must be found.
+# Each with a part of the message, and the number of seeds within which it must be found.
 FAULTS = {
     "no fencing": (Protocol(rows=faults.WritesWithoutFence), "old lease", 20),
     "a write after the release": (Protocol(rows=faults.WritesAfterRelease), "old lease", 1000),
@@ -85,7 +85,7 @@ def test_one_schedule() -> None:
 
 
 def first_found(protocol: Protocol, most: int) -> tuple[int, str]:
-    """Return how many schedules it took to find a fault, and what was told."""
+    """Return how many schedules it took to find a fault, and the message."""
     for seed in range(most):
         try:
             protocol.schedule(seed).run()
@@ -112,7 +112,7 @@ def test_a_planted_fault_is_found(fault: str) -> None:
     assert "BROKEN" in text.splitlines()[-1]
 
 
-def test_a_seed_is_a_schedule() -> None:
+def test_a_seed_always_gives_the_same_schedule() -> None:
     one, again = (Protocol().schedule(7) for _ in range(2))
     one.run()
     again.run()

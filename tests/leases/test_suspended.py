@@ -57,7 +57,7 @@ class Host:
         assert self.out.readline() == "claimed\n"
 
     def goes_on(self) -> tuple[bool, str]:
-        """Let it ask whether it may begin something, and write the job; return what it says."""
+        """Make the process check its claim and write the job; return what it prints."""
         self.to.write("go on\n")
         self.to.flush()
         return self.out.readline() == "True\n", self.out.readline().strip()
@@ -93,7 +93,7 @@ def place(postgres_server: Postgres, request: pytest.FixtureRequest) -> tuple[st
     return postgres_server.url("north", name), str(password_file(postgres_server))
 
 
-def test_a_suspended_process_begins_and_writes_nothing(place: tuple[str, str]) -> None:
+def test_a_suspended_process_starts_and_writes_nothing(place: tuple[str, str]) -> None:
     with ledger_at(*place, "host2") as other:
         other.add(FOUND)
         with host(*place) as suspended:

@@ -1,7 +1,7 @@
 """A world of hosts, a database, a server and a folder, in one process and by a virtual clock.
 
 Everything that happens is an event in a queue, in the order of its time. What goes wrong is drawn
-from one random number generator, so a seed is a schedule. The world knows what no host can know,
+from one random number generator, so a seed is a schedule. The simulation has the state of all hosts
 and raises `Violation` when a rule is broken.
 """
 
@@ -35,7 +35,7 @@ class Away(Exception):
 
 
 class Record(NamedTuple):
-    """What the ledger says of a job."""
+    """The record of a job in the ledger."""
 
     state: str = "packaged"
     posts: int = 0  # uploads recorded before they began
@@ -76,7 +76,7 @@ class Weather(NamedTuple):
 
 @dataclass
 class Ghost:
-    """What was promised of a lease, whatever the row says."""
+    """A lease as it was granted, independent of the row."""
 
     fence: int
     until: float  # by the clock of the database
@@ -405,7 +405,7 @@ class World:
         elif job_id not in self.folder:
             self.broken(f"{job_id}: confirmed before it was delivered")
 
-    # --- what is told
+    # --- messages
 
     def note(self, what: str, process: "Process | None" = None, *values: Any) -> None:
         self.events.append((self.now, process, what, values))

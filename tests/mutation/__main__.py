@@ -1,4 +1,4 @@
-"""Do the tests see each small change of the code? python -m tests.mutation [PACKAGE ...]
+"""Check that the tests detect small changes of the code: python -m tests.mutation [PACKAGE ...]
 
 mutmut changes one expression at a time in core/deid, core/gate, core/rtstruct and core/jobs. A
 mutant that the tests or mypy refuse is killed. Each survivor has its line in

@@ -8,7 +8,7 @@ from typing import Final, Self
 from tests.mutation.verdicts import Mutant
 
 FOLDER: Final = Path(__file__).parent / "survivors"
-NO_REASON: Final = "?"  # of a survivor that nobody has looked at
+NO_REASON: Final = "?"  # of a survivor without a decision
 
 
 @dataclass

@@ -32,7 +32,7 @@ def prepare(package: str, tests: list[str], root: Path = ROOT) -> Path:
 
 
 def settings(project: str, package: str, tests: list[str]) -> str:
-    """Return the project's pyproject.toml with what mutmut must know of one package."""
+    """Return the project's pyproject.toml with the settings of mutmut for one package."""
     if _SECTION not in project:
         raise ValueError(f"no {_SECTION.strip()} in pyproject.toml")
     types = "mypy --config-file tests/mutation/mypy.ini --output json".split()

@@ -245,7 +245,7 @@ def test_a_refused_token_is_one_alarm_until_the_server_has_answered(
     assert post.titles() == ["runs end early"] * 3
 
 
-def test_a_server_that_runs_did_not_come_to_ask_is_no_alarm(
+def test_a_server_to_which_runs_sent_no_request_is_no_alarm(
     site: Site, open_site: Open, clock: Clock, post: Post
 ) -> None:
     """One lost answer, then hours of a full disk: nothing says that the server is away."""

@@ -1,4 +1,4 @@
-"""A program that cannot be started: whether the program is wrong, or the system has no more."""
+"""A program that cannot be started: a fault of the program, or a shortage of the system."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ LIMIT = EXCHANGES["token-command"]
         (errno.ENOMEM, OutOfMemory),
     ],
 )
-def test_what_the_system_has_no_more_of_is_no_fault_of_the_program(
+def test_a_shortage_of_the_system_is_no_fault_of_the_program(
     monkeypatch: pytest.MonkeyPatch, number: int, shortage: type[OutOfMemory]
 ) -> None:
     def full(*_: object, **__: object) -> None:

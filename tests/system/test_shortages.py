@@ -47,7 +47,7 @@ def replaced(err: BaseException, by: DrawcliError) -> DrawcliError:
         (RuntimeError("can't allocate read lock"), OutOfMemory),
     ],
 )
-def test_a_shortage_is_known_for_one_and_behind_an_error_of_ours(
+def test_a_shortage_is_recognised_itself_and_behind_our_errors(
     err: Exception, kind: type[OutOfMemory]
 ) -> None:
     ours = replaced(err, ConfigError("the site key cannot be read"))
@@ -62,7 +62,7 @@ def test_a_shortage_is_known_for_one_and_behind_an_error_of_ours(
 
 
 @pytest.mark.parametrize("err", [broken(errno.EIO), broken(errno.EACCES), ValueError("x")])
-def test_other_errors_are_none(err: Exception) -> None:
+def test_other_errors_are_no_shortage(err: Exception) -> None:
     ours = replaced(err, ConfigError("the site key cannot be read"))
 
     assert shortage_behind(err) is None
@@ -70,7 +70,9 @@ def test_other_errors_are_none(err: Exception) -> None:
     assert as_run_error(ours) is ours
 
 
-def test_a_thread_that_has_no_memory_lacks_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_lacks_memory_is_a_shortage_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("drawcli.system.failures._PROBE_BYTES", 1 << 60)
 
     short = shortage_behind(RuntimeError("can't start new thread"))
@@ -78,7 +80,7 @@ def test_a_thread_that_has_no_memory_lacks_memory(monkeypatch: pytest.MonkeyPatc
     assert type(short) is OutOfMemory
 
 
-def test_a_file_that_this_process_may_not_open_gets_no_reason(
+def test_a_shortage_of_files_is_no_reason_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -95,7 +97,7 @@ def test_a_file_that_this_process_may_not_open_gets_no_reason(
         read_images([image])
 
 
-def test_a_folder_that_could_not_be_opened_for_now_is_there(
+def test_a_shortage_of_files_does_not_make_a_folder_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -132,7 +134,7 @@ def test_a_compiled_module_that_a_full_disk_cut_short_is_compiled_again(
     assert shortage_behind(EOFError()) is None
 
 
-def test_output_that_cannot_be_laid_out_for_now_is_one_message(
+def test_a_shortage_during_output_is_one_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def show(_console: object) -> None:
@@ -166,7 +168,7 @@ def test_a_library_that_would_end_the_process_is_not_loaded_without_memory() -> 
     assert set(codes) == {0, 12}, codes
 
 
-def test_a_site_key_that_could_not_be_opened_needs_no_backup(
+def test_a_shortage_does_not_make_the_site_key_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_site_key(tmp_path)

@@ -168,7 +168,7 @@ def test_indentation_comes_with_advice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["abc", "''", "'-'", "_"])
 @pytest.mark.parametrize("tag", ["bool", "int", "float", "timestamp"])
-def test_a_text_that_is_not_what_its_tag_says_is_told(tmp_path: Path, tag: str, text: str) -> None:
+def test_a_text_that_contradicts_its_tag_is_reported(tmp_path: Path, tag: str, text: str) -> None:
     (found,) = problems(tmp_path, f"a: !!{tag} {text}\n")
 
     assert found.startswith("rules.yaml:1:4: ")
@@ -176,7 +176,7 @@ def test_a_text_that_is_not_what_its_tag_says_is_told(tmp_path: Path, tag: str, 
 
 
 @pytest.mark.parametrize("begin", ["", "0x", "0b1", "0", "1:", "0.", "-"])
-def test_a_number_without_end_is_told_in_short(tmp_path: Path, begin: str) -> None:
+def test_a_very_long_number_is_reported_shortened(tmp_path: Path, begin: str) -> None:
     again = begin if ":" in begin else "11"
     (found,) = problems(tmp_path, f"a: {begin}{again * 5_000}1\n")
 
@@ -184,7 +184,7 @@ def test_a_number_without_end_is_told_in_short(tmp_path: Path, begin: str) -> No
     assert len(found) < 200
 
 
-def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
+def test_the_first_of_very_many_problems_are_reported(tmp_path: Path) -> None:
     found = problems(tmp_path, "a: 1\n" * 1000)
 
     assert len(found) == 51

@@ -294,7 +294,7 @@ def listening(address: str = "127.0.0.1") -> Iterator[tuple[str, dict[str, Troub
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """Say nothing of a client that was killed."""
+            """Log nothing about a client that was killed."""
             if not isinstance(sys.exc_info()[1], ConnectionError):
                 super().handle_error(*_)  # type: ignore[arg-type] # as given
 

@@ -360,7 +360,7 @@ class Month:
     # --- the days ------------------------------------------------------------------------------
 
     def live(self) -> None:
-        """Pass the days of the plan, then two calm ones in which everything comes home."""
+        """Run the days of the plan, then two without failures in which everything is delivered."""
         for day in range(self.plan.days):
             self._day(day)
         self.draw.troubled = False

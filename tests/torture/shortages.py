@@ -95,7 +95,7 @@ def address_space() -> int:
 
 
 def _count_openings(failing: range) -> None:
-    """Count what is opened from now on; let some of it fail."""
+    """Count what is opened from now on; make some of it fail."""
 
     def audit(event: str, _: tuple[object, ...]) -> None:
         if event in _OPENINGS:

@@ -74,7 +74,7 @@ def test_a_month(seed: int, release: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def check_jobs(month: Month) -> list[Job]:
-    """Every series is home once, for its patient, or excluded by a rule."""
+    """Every series is delivered once, for its patient, or excluded by a rule."""
     homes = month.homes()
     with opened(month.site, month.draw, month.clock) as ctx:
         jobs = list(ctx.ledger.all_jobs())
@@ -133,7 +133,7 @@ def check_uploads(month: Month, jobs: list[Job]) -> None:
     assert month.acted["cancel"]
     again = month.acted["retry"] + month.acted["resend"] + month.acted["release"]
     assert len(mine) <= len(jobs) + again + month.killed  # which lose one answer each at most
-    assert len(month.draw.results) <= month.killed  # all that drawcli knows of were confirmed
+    assert len(month.draw.results) <= month.killed  # all that are in the ledger were confirmed
 
 
 def check_alarms(month: Month, jobs: list[Job]) -> None:
@@ -165,7 +165,7 @@ def idle(month: Month, jobs: list[Job]) -> int:
 
 
 def check_requests(month: Month) -> None:
-    """A server that is down is asked seldom, a task not too often; an idle site asks nothing."""
+    """Requests to a server that is down are rare, polls limited; an idle site sends none."""
     draw = month.draw
     first, *later = draw.while_down.values()
     assert first <= REQUESTS_AT_FIRST, draw.while_down

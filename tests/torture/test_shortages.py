@@ -1,7 +1,7 @@
 """Memory, descriptors, threads or processes run short at any moment: one message, nothing lost.
 
 Each run of a cycle that has the shortage ends with 0 or 12 and at most one message; it holds no
-job, and the next runs bring everything home. Where one allocation fails inside a library in C that
+job, and the next runs deliver everything. Where one allocation fails inside a library in C that
 does not look, the run may end by SIGSEGV; nothing is lost then, either. `shortages.py` says how
 each is made.
 """
@@ -140,7 +140,7 @@ def test_the_system_opens_no_further_file_at_any_moment(world: Make) -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_takes_a_shortage_for_no_fault_of_the_site(
+def test_a_command_reports_no_shortage_as_a_fault_of_the_site(
     world: Make, words: tuple[str, ...]
 ) -> None:
     """Of files at any opening, of threads, and of memory: 12 and one message, or no difference."""

@@ -97,7 +97,7 @@ class DimseArchive:
     def retrieve(
         self, series: ArchivedSeries, instances: Sequence[ArchivedInstance], take: Take
     ) -> None:
-        """Let the archive send instances by C-GET."""
+        """Retrieve instances from the archive by C-GET."""
         self.close()
         offers = list(storage_offers(series, instances, self.supported))
 
@@ -121,7 +121,7 @@ class DimseArchive:
         instances: Sequence[ArchivedInstance],
         arrived: Callable[[], int],
     ) -> None:
-        """Let the archive send instances to our receiver by C-MOVE."""
+        """Retrieve instances by C-MOVE: the archive sends them to our receiver."""
         self.close()
 
         def looked() -> int:

@@ -98,7 +98,7 @@ class WebArchive:
         return answer
 
     def find_series(self, keys: Sequence[QueryKey], today: date) -> FoundSeries:
-        """Return the series that match; each study is asked for its series."""
+        """Return the series that match: query the studies, then the series of each."""
         found = FoundSeries()
 
         def read(answer: Answer) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """The files of a series, compared with the first of them.
 
 The first file is decoded. The others are compared with it as bytes, and an element that differs is
-decoded when it is asked for.
+decoded when it is first needed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,9 +34,9 @@ _CREATORS: Final = range(0x10, 0x100)  # elements of a private group
 
 
 def read_files(paths: Iterable[str]) -> "tuple[dict[str, Texts], list[ComparedFile]]":
-    """Return the elements of the first of some files, by head, and the others.
+    """Return the elements of the first of some files, by head, and the other files.
 
-    Each path is taken when it is read.
+    Paths are taken from the iterable one by one, as the files are read.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
         text = str(err) or "the file ends inside its header"
         raise SeriesRefused(
             f"a file of the series cannot be de-identified: {text}",
-            hint="Look at the files, and export the series again.",
+            hint="Check the files, and export the series again.",
         ) from None
     except OSError as err:
         stream.close()

@@ -105,7 +105,7 @@ def left_out(path: str, trouble: str) -> Folder:
 
 
 def reason_of(err: OSError) -> str:
-    """Return the named reason why a file could not be read; raise what says nothing of the file."""
+    """Return the reason why a file could not be read; raise errors that are not about the file."""
     raise_shortage(err)
     return _ERRORS.get(err.errno or 0, "unreadable-file")
 

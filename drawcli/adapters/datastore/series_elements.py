@@ -18,7 +18,7 @@ _Mixed = dict[str, list[tuple[str, ...]]]  # path -> the texts of each file
 
 
 class SeriesElements:
-    """The elements of all files of a series; those that differ are decoded once asked for.
+    """The elements of all files of a series; those that differ are decoded on first use.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class SeriesElements:
     def from_plain(cls, plain: Mapping[str, Any], paths: Iterable[str]) -> Self:
         """Return the elements that `as_plain` wrote of the same files.
 
-        A file is read only if an element that differs is asked for the first time.
+        Files are read only when an element that differs is needed for the first time.
         """
         compared = {
             head: (_as_texts(shared), {path: [*map(tuple, each)] for path, each in mixed.items()})

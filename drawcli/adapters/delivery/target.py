@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 
 def keep_nothing() -> None:
-    """Do nothing: the work folder is of this machine only."""
+    """Do nothing: the work folder belongs to this machine only."""
 
 
 class Destination(NamedTuple):

@@ -1,4 +1,4 @@
-"""The members of a package, as they lie on disk."""
+"""The members of a package, as stored on disk."""
 
 import copy
 import os
@@ -40,14 +40,14 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         raise zipfile.BadZipFile(f"{info.filename}: {err}") from None
     is_whole = inflate.eof and not inflate.unused_data and len(raw) == info.file_size
     if not is_whole or isal_zlib.crc32(raw) != info.CRC:
-        raise zipfile.BadZipFile(f"{info.filename} is not what the directory says")
+        raise zipfile.BadZipFile(f"{info.filename} differs from the directory of the zip")
     return raw
 
 
 def read_slices(
     archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of members; threads inflate the next ones meanwhile."""
+    """Yield the name and the content of members, while threads inflate the next ones."""
     largest = max((info.file_size for info in infos), default=1)
     count = min(os.cpu_count() or 1, _MOST_THREADS, max(1, _AHEAD_BYTES // max(1, largest)))
     for info, raw in read_ahead(lambda info: read_member(archive, info), infos, count):
@@ -57,7 +57,7 @@ def read_slices(
 def read_ahead(
     read: Callable[[_Item], _Read], items: Iterable[_Item], count: int = 1
 ) -> Generator[tuple[_Item, _Read], None, None]:
-    """Yield each item with its content; so many threads read the next ones meanwhile."""
+    """Yield each item with its content, while threads read the next ones."""
     waiting: deque[tuple[_Item, Future[_Read]]] = deque()
     with ThreadPoolExecutor(count) as pool:
         for item in items:

@@ -104,11 +104,11 @@ def take_source_of(raw: bytes, start: int, key: object, known: KnownIdentifiers)
     raw
         The slice.
     start
-        Of its pixels.
+        The offset of its pixels.
     key
-        As `pixel_key`.
+        The result of `pixel_key`.
     known
-        Of its sources, the first few with this key are compared.
+        The sources; the first few with this key are compared.
     """
     sources = known.stored.get(key, [])
     for number, stored in enumerate(sources[:_MOST_TRIES]):
@@ -198,7 +198,7 @@ def comparing() -> Iterator[None]:
     except TooManyParts as err:
         raise SeriesRefused(
             f"a file of the series cannot be compared: {err}",
-            hint="No image needs so many: look at the file, and export the series again.",
+            hint="No image needs so many: check the file, and export the series again.",
         ) from None
     except pydicom_errors() as err:
         kind = type(err).__name__

@@ -32,7 +32,7 @@ def ledger_of(settings: "Settings") -> "AbstractContextManager[Ledger]":
 
 @contextmanager
 def shared_facts(settings: "Settings") -> "Iterator[SharedFacts | None]":
-    """Yield what the machines of a site share beside the jobs; None if there is one machine."""
+    """Yield what the machines of a site share besides the jobs; None if there is one machine."""
     if not settings.ledger:
         yield None
         return

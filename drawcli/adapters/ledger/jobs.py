@@ -169,7 +169,7 @@ class FileLedger:
             raise bad_record(self._path, err) from None
 
     def claim(self, job_id: str) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Do nothing: the file is of one machine, where the lock of the job is enough."""
+        """Do nothing: the file belongs to one machine, where the lock of the job is enough."""
         return nullcontext()
 
     def is_safe(self, job_id: str) -> bool:  # noqa: ARG002

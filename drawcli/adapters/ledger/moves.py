@@ -1,7 +1,7 @@
 """The ledger of a site moved as a whole, from file to database or back.
 
-The place that the ledger leaves refuses every change from the beginning of the move on, and every
-use after it, so that no job can be in both with different fates.
+The place that the ledger leaves refuses every change during the move, and every use after it, so
+that no job can be in both places with different states.
 """
 
 from collections.abc import Iterable, Iterator
@@ -116,7 +116,7 @@ class FilePlace:
         Parts(self._path).replace(rows, storage.generation)
 
     def leave(self, words: str, _at: datetime) -> None:
-        """Keep the ledger beside, and put a note in its place."""
+        """Rename the ledger, and put a note in its place."""
         rows, storage = Parts(self._path), SealedStorage(self._path)
         kept = self._path.with_name(f"{self._path.name}.moved")
         write_durably(kept, rows.whole() or b"")
@@ -129,7 +129,7 @@ class FilePlace:
 
 
 def batches(jobs: Iterable[Job], *, many: int) -> Iterator[list[Job]]:
-    """Yield lists of at most so many jobs."""
+    """Yield lists of at most `many` jobs."""
     batch: list[Job] = []
     for job in jobs:
         batch.append(job)

@@ -11,7 +11,7 @@ All writers hold the one lock of the ledger.
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -211,7 +211,9 @@ class Parts:
         return read()
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("??.json")) if self._folder.is_dir() else []
+        with suppress(FileNotFoundError):  # another process has just put the rows together
+            return sorted(self._folder.glob("??.json"))
+        return []
 
     def _existing(self) -> Iterator[SealedStorage]:
         for path in self._files():

@@ -175,8 +175,8 @@ def _is_broken(err: sqlite3.DatabaseError) -> bool:
 def _as_disk_error(err: sqlite3.DatabaseError, path: Path) -> OSError:
     code = getattr(err, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_CANTOPEN:
-        os.close(os.open(path, os.O_RDWR))  # raises what SQLite does not say
+        os.close(os.open(path, os.O_RDWR))  # raises the error that SQLite does not report
     number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO
     if code == sqlite3.SQLITE_IOERR and has_file_size_limit():
-        number = errno.EFBIG  # which SQLite does not say, either
+        number = errno.EFBIG  # SQLite does not report it either
     return OSError(number, os.strerror(number), str(path))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def own_tokens(settings: "Settings") -> "TokenStore":
-    """Return the token store of this machine: a file, a command, or the system's keyring."""
+    """Return the token store of this machine: a file, a command, or the keyring of the system."""
     server, beside = settings.server, settings.state_dir / "token"
     if not server.token_command and not server.token_keyring:
         return TokenFile(server.token_file)

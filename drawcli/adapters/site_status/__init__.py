@@ -1,1 +1,1 @@
-"""The status of other sites: files that they push, and pages that are asked."""
+"""The reports of other sites: from files in a folder, and from their web pages."""

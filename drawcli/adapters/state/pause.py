@@ -78,7 +78,7 @@ def stored_pause(state_dir: Path, shared: "SharedFacts | None") -> Pause | None:
 
 
 def _read(raw: bytes, otherwise: datetime) -> Pause:
-    """Return a stored pause; one that is damaged has begun at the other time."""
+    """Return a stored pause; a damaged one is taken to begin at `otherwise`."""
     try:
         plain = json.loads(raw)
         since = datetime.fromisoformat(plain["since"])
@@ -98,7 +98,7 @@ def write_pause(state_dir: Path, pause: Pause, shared: "SharedFacts | None" = No
 
 
 def end_pause(state_dir: Path, shared: "SharedFacts | None" = None) -> None:
-    """Let a site send again, and this machine; durable when this returns."""
+    """End the pause of a site and of this machine; durable when this returns."""
     if shared is not None:
         shared.set_state(_STATE, None)
     (state_dir / FILE_NAME).unlink(missing_ok=True)

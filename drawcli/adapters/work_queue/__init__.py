@@ -1,5 +1,5 @@
 """The queues of the workers in PostgreSQL, on the job engine procrastinate.
 
-This folder alone names the engine. The queues hold nothing that the ledger does not know: they can
-be emptied or made anew at any time.
+Only this folder imports the engine. All content of the queues can be derived from the ledger: they
+can be emptied or made again at any time.
 """

@@ -48,7 +48,7 @@ def bare_app() -> "App":
 
 
 def quiet() -> None:
-    """Let drawcli alone log what happens."""
+    """Turn off the log of the engine: drawcli logs each task itself."""
     for name in ("procrastinate", "psycopg", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

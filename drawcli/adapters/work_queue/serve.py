@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
 from drawcli.core.jobs.tasks import QueueTask
 
-_ASK_SECONDS: Final = 1.0  # between two looks for tasks whose time has come; others are notified of
+if TYPE_CHECKING:
+    from procrastinate import PsycopgConnector
+
+_ASK_SECONDS: Final = 1.0  # between two queries for tasks that have become due; the others notify
 _CONNECT_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.2
 _NO_WAIT_FOR_DISK: Final = (
@@ -31,14 +34,14 @@ def serve(
     handle: Callable[[QueueTask], None],
     stop: threading.Event,
 ) -> None:
-    """Run tasks in the thread that asks for it, until `stop` is set; the running task is finished.
+    """Run tasks in the calling thread until `stop` is set; the running task is finished.
 
     Parameters
     ----------
     parameters
-        Of the connection, for libpq.
+        The connection parameters, for libpq.
     site, queues
-        Whose tasks, and which.
+        The site and the queues whose tasks are run.
     handle
         Runs a task, always in the same thread. It must not raise an error.
     stop
@@ -61,26 +64,15 @@ async def _serve(
     stop: threading.Event,
 ) -> None:
     import psycopg
-    from procrastinate import App, PsycopgConnector
+    from procrastinate import App
     from procrastinate.exceptions import ProcrastinateException
 
     try:  # the pool would try for long
         await (await psycopg.AsyncConnection.connect(**parameters)).close()
     except psycopg.Error as err:
         raise QueueAway(type(err).__name__) from None
-    given = parameters.get("options", "")
-    ours = f"-c search_path={schema_of(site)} {_NO_WAIT_FOR_DISK}"
-    options = {"options": f"{given} {ours}".strip()}
     lost = asyncio.Event()
-    connector = PsycopgConnector(
-        kwargs=parameters | options,
-        min_size=1,
-        max_size=2,
-        num_workers=1,
-        timeout=_CONNECT_SECONDS,
-        reconnect_timeout=_CONNECT_SECONDS,
-    )
-    app = App(connector=connector)
+    app = App(connector=_connector(parameters, site))
     loop = asyncio.get_running_loop()
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="step") as one:
@@ -88,7 +80,7 @@ async def _serve(
             async def run_task(**facts: Any) -> None:
                 try:
                     task = task_of(facts, site)
-                except UnknownTask as err:  # whoever has made it makes it again
+                except UnknownTask as err:  # its sender makes it again
                     _log.warning("step=worker outcome=dropped a task: %s", err)
                     return
                 await loop.run_in_executor(one, handle, task)
@@ -101,10 +93,26 @@ async def _serve(
         raise QueueAway(type(err).__name__) from None
 
 
+def _connector(parameters: dict[str, Any], site: str) -> "PsycopgConnector":
+    """Return a pool of connections that use the tables of the site's queues."""
+    from procrastinate import PsycopgConnector
+
+    given = parameters.get("options", "")
+    ours = f"-c search_path={schema_of(site)} {_NO_WAIT_FOR_DISK}"
+    return PsycopgConnector(
+        kwargs=parameters | {"options": f"{given} {ours}".strip()},
+        min_size=1,
+        max_size=2,
+        num_workers=1,
+        timeout=_CONNECT_SECONDS,
+        reconnect_timeout=_CONNECT_SECONDS,
+    )
+
+
 def _note_unfinished(app: Any, lost: asyncio.Event) -> None:
     """Set an event if the end of a task cannot be stored.
 
-    The engine goes on then, and the task would count as one that runs as long as it does.
+    The engine would continue, and the task would count as running until the engine ends.
     """
     from procrastinate.exceptions import ProcrastinateException
 

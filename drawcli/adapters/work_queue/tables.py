@@ -1,7 +1,7 @@
-"""The tables of the queues: one schema for each site, which its database roles alone may use.
+"""The tables of the queues: one schema for each site, which only its database roles may use.
 
-Nothing in them is kept over a change of the engine: a schema of another version is removed and made
-anew, and the workers fill it from the ledger.
+A schema of another version of the engine is removed and made again, and the workers fill it from
+the ledger.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _RIGHTS: Final = (
 def install_queues(owner: "Transactions") -> list[str]:
     """Make the queues of every site, as the owner of the database; return the sites with new ones.
 
-    It can be repeated; queues that are up to date stay as they are, but for the rights of roles.
+    It can be repeated; for queues that are up to date only the rights of roles are set again.
     """
     script = bare_app().schema_manager.get_schema()
     mark = _MARK + hashlib.sha256(script.encode()).hexdigest()[:16]
@@ -43,7 +43,7 @@ def install_queues(owner: "Transactions") -> list[str]:
 
 
 def _made(cursor: "Cursor[Any]", site: str, roles: list[str], script: str, mark: str) -> bool:
-    """Make the queues of a site if they are missing, or of another version; return whether."""
+    """Make the queues of a site if missing or of another version; return whether they were made."""
     schema = schema_of(site)
     query = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s"
     cursor.execute(query.encode(), (schema,))

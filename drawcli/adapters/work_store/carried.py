@@ -1,7 +1,7 @@
-"""Carry the files of jobs between this host and what all hosts share.
+"""Copy the files of jobs between this host and the storage that all hosts share.
 
-The database is right: when another host has changed the files of a job, those here give way. What
-only this host has changed is of a step that did not end here, and stays, as after a crash.
+The database decides: files that another host has changed replace those here. Files that only this
+host has changed belong to a step that did not end here; they stay, as after a crash.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,9 +35,9 @@ class CarriedFiles:
     table
         The database.
     keys
-        Of the site.
+        The keys of the site.
     gone_minutes
-        A host that was not seen for so long is gone; its jobs are taken over.
+        A host that was inactive for so long is taken for lost; others take over its jobs.
     objects
         Shared storage for the large files; None: they stay on the host that made them.
     """
@@ -57,7 +57,7 @@ class CarriedFiles:
         return self._work / f"{job_id}.manifest"
 
     def elsewhere(self, only: str | None = None) -> Mapping[str, str]:
-        """Return the jobs that only another host should go on with, and that host."""
+        """Return the jobs that only another host should continue, and that host."""
         return self._table.elsewhere(self._gone_minutes, only)
 
     def home_of(self, job_id: str) -> str:
@@ -70,13 +70,13 @@ class CarriedFiles:
         return [one for one in self._table.job_ids() if not self._record(one).exists()]
 
     def bind(self, job_id: str) -> None:
-        """Let this host be the home of a job, before it is in the ledger: its images are here."""
+        """Make this host the home of a job, before it is in the ledger: its images are here."""
         make_private(self._work)
         known = LocalCopy.read(self._record(job_id)) or LocalCopy({}, {})
         known._replace(bound=self.host).write(self._record(job_id))
 
     def bring(self, job_id: str, *, small: bool = False) -> None:
-        """Bring the files of a claimed job to this host; if `small`, only those with the job."""
+        """Copy the files of a claimed job to this host; if `small`, only those in the database."""
         manifest = self._table.manifest(job_id)
         if manifest is None:
             return
@@ -87,7 +87,7 @@ class CarriedFiles:
             missing = _wanted(manifest, small=small) - stamps.keys()
             here = {name: one for name, one in known.here.items() if name not in missing}
         else:
-            here = self._given_way(job_id, shared, stamps, known)
+            here = self._remove_outdated(job_id, shared, stamps, known)
             missing = _wanted(manifest, small=small) - here.keys()
         if not missing and known is not None and known.shared == shared:
             return
@@ -98,14 +98,14 @@ class CarriedFiles:
         make_private(self._work)
         LocalCopy(shared, here, bound).write(self._record(job_id))
 
-    def _given_way(
+    def _remove_outdated(
         self,
         job_id: str,
         shared: Mapping[str, SharedFile],
         stamps: Mapping[str, str],
         known: LocalCopy | None,
     ) -> dict[str, HereFile]:
-        """Remove what is not as in the database; return what is."""
+        """Remove the files that differ from the database; return the others."""
         same = {}
         for name, stamp in stamps.items():
             entry = shared.get(name)
@@ -136,7 +136,7 @@ class CarriedFiles:
         }
 
     def changes(self, job_id: str) -> FileChanges | None:
-        """Return the files that changed since the database had them; None if none did."""
+        """Return the files that changed since they were stored; None if none did."""
         known = LocalCopy.read(self._record(job_id)) or LocalCopy({}, {})
         put: dict[str, SharedFile] = {}
         sealed: dict[str, bytes] = {}
@@ -178,7 +178,7 @@ class CarriedFiles:
         LocalCopy(shared, here, known.bound).write(self._record(job_id))
 
     def keep(self, job_id: str) -> None:
-        """Store changed files of a claimed job at once, before something outside depends on it."""
+        """Store changed files of a claimed job at once, before a transfer depends on them."""
         changes = self.changes(job_id)
         if changes is not None:
             self._table.write(job_id, changes)

@@ -16,7 +16,7 @@ from drawcli.system.threads import call_with_timeout
 
 
 class FolderStore:
-    """Objects as files below a folder; it must exist, so that a missing mount is noticed.
+    """Objects as files below a folder, which must exist: a missing mount is an error.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class FolderStore:
         return f"the shared folder {self._root}"
 
     def put(self, name: str, pieces: Iterator[bytes], size: int) -> None:
-        """Store an object durably: file, then name, then read back."""
+        """Store an object durably: write the file, rename it, read it back."""
         self._check()
         path, digest, written = self._folder / name, hashlib.sha256(), 0
         with self._in_words(), fresh_file(make_private(path.parent) / path.name) as stream:
@@ -47,7 +47,7 @@ class FolderStore:
         with self._in_words():
             same = written == path.stat().st_size == size and sha256_of(path) == digest.hexdigest()
         if not same:
-            raise away(self.describe(), "gives back other bytes than were written")
+            raise away(self.describe(), "returns other bytes than were written")
 
     def get(self, name: str) -> Iterator[bytes]:
         """Yield an object in pieces; FileNotFoundError if there is none."""

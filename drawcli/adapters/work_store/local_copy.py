@@ -1,7 +1,7 @@
-"""What this host knows of the shared files of a job: a record beside its work folder.
+"""The shared files of a job as this host last had them: a record beside the work folder.
 
-state_dir/work/<job>.manifest   the entries of the database when they were last the same, and which
-                                files were here then. It may be lost: then the database is right.
+state_dir/work/<job>.manifest   the entries of the database when both were last the same, and the
+                                files that were here then. If it is lost, the database decides.
 """
 
 import json

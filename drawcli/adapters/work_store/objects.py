@@ -20,7 +20,7 @@ from drawcli.core.jobs.shared_files import SharedFile
 from drawcli.system.files import fresh_file
 
 _KEPT: Final = timedelta(days=1)  # an object that no job names, as of a step at work
-_READS: Final = 2  # of an object that comes damaged
+_READS: Final = 2  # attempts to read an object that arrives damaged
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +35,7 @@ class ObjectFiles:
         self._store, self._keys = store, keys
 
     def put(self, job_id: str, name: str, path: Path, digest: str) -> SharedFile:
-        """Store a file; return its entry. Durable on return; OutOfReach if it cannot be."""
+        """Store a file; return its entry. Durable on return; OutOfReach if it cannot be stored."""
         place = f"{digest[:2]}/{digest}.{secrets.token_hex(8)}"
         with path.open("rb") as source:
             pieces = seal_stream(self._keys, job_id, name, source)
@@ -43,7 +43,7 @@ class ObjectFiles:
         return SharedFile(digest, place)
 
     def get(self, job_id: str, name: str, entry: SharedFile, path: Path) -> bool:
-        """Bring a file into a work folder; return False if it is lost, which is logged.
+        """Copy a file into a work folder; return False if it is lost, which is logged.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class ObjectFiles:
         Raises
         ------
         OutOfReach
-            If the storage does not do so.
+            If one of these fails.
         """
         place, content = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(64)
         self._store.put(place, iter([content]), len(content))
@@ -83,7 +83,7 @@ class ObjectFiles:
             read = b""
         self._store.remove([place])
         if read != content:
-            raise away(self._store.describe(), "gives back other bytes than were written")
+            raise away(self._store.describe(), "returns other bytes than were written")
         return self._store.describe()
 
     def remove(self, places: list[str]) -> None:

@@ -82,9 +82,9 @@ class S3Store:
             raise away(self._where, f"has {there} of {size} bytes that were sent")
 
     def get(self, name: str) -> Iterator[bytes]:
-        """Yield an object in pieces, each of a request of its own; FileNotFoundError if none.
+        """Yield an object in pieces, each from its own request; FileNotFoundError if none.
 
-        The time of a request does not bound the object then: a slow line is enough.
+        So the time limit of a request does not limit the object, and a slow line is enough.
         """
         import obstore
 
@@ -126,7 +126,7 @@ class S3Store:
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
             raise away(self._where, "refuses the credentials", _REFUSED) from None
         except (exceptions.BaseError, ValueError, OSError) as err:
-            raise away(self._where, f"does not do what was asked: {_kind(err)}") from None
+            raise away(self._where, f"reports an error: {_kind(err)}") from None
 
 
 def _kind(err: Exception) -> str:
@@ -145,7 +145,7 @@ def _kind(err: Exception) -> str:
 
 
 def _provider(command: list[str]) -> "Callable[[], dict[str, Any]] | None":
-    """Return what asks a command for credentials, in the form of AWS `credential_process`."""
+    """Return a function that runs a command for credentials (AWS `credential_process`)."""
     if not command:
         return None
 

@@ -2,9 +2,9 @@
 
 magic | id of the site key | salt | piece, piece, ..., last piece
 
-Each piece is AES-256-GCM of at most 1 MiB, with a key of this file only (of the site key, the salt,
-the job and the name). Its nonce is its number and whether it is the last, so that pieces that are
-missing, doubled, in another order or of another file are refused.
+Each piece is at most 1 MiB, encrypted with AES-256-GCM and a key for this file only (derived from
+the site key, the salt, the job and the name). Its nonce is its number and whether it is the last,
+so that pieces that are missing, repeated, in another order or of another file are refused.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _HEAD: Final = len(MAGIC) + KEY_ID + _SALT
 
 
 class DamagedObject(Exception):
-    """What was read is not what was sealed."""
+    """The bytes that were read are not those that were sealed."""
 
 
 def sealed_size(size: int) -> int:
@@ -56,7 +56,7 @@ def open_stream(
     Raises
     ------
     DamagedObject
-        If it is not what was sealed, for this job and name.
+        If the bytes differ from those that were sealed for this job and name.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -64,7 +64,7 @@ def open_stream(
     pieces = _cut(received)
     head = next(pieces, b"")
     if len(head) != _HEAD or not head.startswith(MAGIC):
-        raise DamagedObject("it is no file of drawcli")
+        raise DamagedObject("it is not a file of drawcli")
     key = keys.of(head[len(MAGIC) :][:KEY_ID])
     cipher = AESGCM(_key_of_file(key, head[-_SALT:], job_id, name))
     piece, number = next(pieces, b""), 0
@@ -80,7 +80,7 @@ def open_stream(
 
 
 def _cut(received: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the head, then the pieces as they were sealed, whatever the pieces that came."""
+    """Yield the head, then the pieces as they were sealed, for received parts of any size."""
     waiting, wanted = bytearray(), _HEAD
     for part in received:
         waiting += part

@@ -1,6 +1,6 @@
 """Encryption of the files that machines share, with keys derived from the site key.
 
-A file of another job, of another name, cut off or put together of others is refused.
+A file of another job or name, a truncated file, and one combined from several files are refused.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ NONCE: Final = 12  # bytes, as AES-GCM specifies
 
 
 class FileKeys:
-    """The keys of the shared files of a site: the present one, and older ones to read with."""
+    """The keys of the shared files of a site: the present one, and older ones for reading."""
 
     def __init__(self, stand_ins: StandIns, retired: Iterable[StandIns] = ()) -> None:
         ring = (*retired, stand_ins)
@@ -29,7 +29,7 @@ class FileKeys:
         self._naming = stand_ins.subkey("job-file-digests")
 
     def digest(self, job_id: str, name: str, content: Iterable[bytes]) -> str:
-        """Return a keyed digest of a file: it tells nothing of the content, 64 hex digits."""
+        """Return a keyed digest of a file, 64 hex digits; it does not reveal the content."""
         made = hmac.new(self._naming, f"{job_id}\0{name}\0".encode(), hashlib.sha256)
         for piece in content:
             made.update(piece)
@@ -54,7 +54,7 @@ class FileKeys:
         return head + nonce + AESGCM(self.of(self.key_id)).encrypt(nonce, content, about)
 
     def open(self, job_id: str, name: str, sealed: bytes) -> bytes:
-        """Return the content of a small file; raise LedgerError if it is not what was sealed."""
+        """Return the content of a small file; raise LedgerError if it was changed."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

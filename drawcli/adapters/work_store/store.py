@@ -48,6 +48,6 @@ class WorkStore(Protocol):
 
 
 def away(who: str, what: str, hint: str = "") -> OutOfReach:
-    """Return the error for storage that does not do what it should."""
+    """Return the error for storage that fails: its name, the failure, and a hint."""
     hint = hint or "Nothing is lost; the next run goes on. Check the storage and cluster.work."
     return OutOfReach(f"{who} {what}", code=AWAY, hint=hint)

@@ -1,4 +1,4 @@
-"""cluster init, add-site, upgrade: what the owner of the database does."""
+"""cluster init, add-site, upgrade: the commands for the owner of the database."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,9 @@ def init(
     from drawcli.adapters.ledger.postgres.sites import create_database
     from drawcli.cli.cluster.first_machine import write_settings
 
-    config = door.settings_file() if write else None  # what is missing is told before a change
+    config = (
+        door.settings_file() if write else None
+    )  # an error is reported before anything is changed
     with owner_of(admin, password_file) as owner:
         is_new = create and create_database(owner)
         before = version_of(owner)
@@ -109,12 +111,9 @@ def upgrade(
     password_file: OwnPasswordOption = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Bring the tables to the version of this drawcli, after a backup with pg_dump."""
-    from drawcli.adapters.ledger.postgres.dump import dump
+    """Upgrade the tables to the version of this drawcli, after a backup with pg_dump."""
     from drawcli.adapters.ledger.postgres.schema import (
-        check_idle,
         check_version,
-        migrate,
         missing_versions,
         version_of,
     )
@@ -132,14 +131,24 @@ def upgrade(
         words = ", ".join(map(str, steps))
         if dry_run:
             return _said([("database", owner.name), ("would apply", f"version {words}")], data)
-        check_idle(owner)
         target = backup or Path(f"drawcli-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump")
-        size = dump(owner, target)
-        done = migrate(owner)
-        install_queues(owner)
+        size, done = _upgrade_after_backup(owner, target)
     data |= {"steps": done, "backup": str(target), "bytes": size}
     lines = [("database", str(data["database"])), ("backup", f"{target}  {size:,} bytes")]
     return _said([*lines, ("applied", f"version {', '.join(map(str, done))}")], data)
+
+
+def _upgrade_after_backup(owner: "Database", target: Path) -> tuple[int, list[int]]:
+    """Write a backup and upgrade the tables; return its size, bytes, and the versions applied."""
+    from drawcli.adapters.ledger.postgres.dump import dump
+    from drawcli.adapters.ledger.postgres.schema import check_idle, migrate
+    from drawcli.adapters.work_queue.tables import install_queues
+
+    check_idle(owner)
+    size = dump(owner, target)
+    done = migrate(owner)
+    install_queues(owner)
+    return size, done
 
 
 def _secret_in(folder: Path, site: str) -> Path:
@@ -171,9 +180,9 @@ def _added(owner: "Database", admin: str, site: str, role: str, role_password: P
 
 
 def _password(path: Path, *, may_be_missing: bool) -> str | None:
-    """Return the password of a role from its file, which is made if need be.
+    """Return the password of a role from its file, which is made if it is missing.
 
-    None if there is no file, and the role may have a password that nobody has given here.
+    None if there is no file and the role may already have a password.
     """
     import secrets
 

@@ -1,4 +1,4 @@
-"""What `cluster init` tells about a new site, and writes into the settings of this machine."""
+"""The output of `cluster init` for a new site, and the settings of this machine that it writes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +24,7 @@ class MadeSite(NamedTuple):
 
     @property
     def lines(self) -> Lines:
-        """What was made, for people."""
+        """What was made, as lines to print."""
         added = self.added
         return [
             ("site", f"{self.site}{' (new)' if added.is_new else ''}"),
@@ -57,11 +57,11 @@ class MadeSite(NamedTuple):
 def write_settings(settings: "Settings", path: Path, made: MadeSite) -> tuple[list[str], Lines]:
     """Write the settings of a host of a site, after its login was tried.
 
-    A ledger in a file that has jobs stays in use: these must be moved first.
+    A ledger in a file that has jobs stays in use: the jobs must be moved first.
 
     Returns
     -------
-    The names of the settings that were written, and what to tell.
+    The names of the settings that were written, and the lines to print.
 
     Raises
     ------

@@ -21,7 +21,7 @@ def register(app: "typer.Typer") -> None:
 
 
 def group(door: Door) -> Result:
-    """Show the sites of the group: what needs somebody, counts, runs; no patient data."""
+    """Show the sites of the group: what needs attention, counts, runs; no patient data."""
     from drawcli.operations.group.sites import group_sites
 
     settings, now = door.settings(), datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What `status` prints of a ledger in a database: counted there, so that 100,000 jobs are few."""
+"""The output of `status` for a ledger in a database, which counts the jobs itself."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def picture_of_many(ctx: "Context", config: "Path", contours: str) -> Picture:
-    """Return the picture without a filter; `contours` is what contour QA asks for."""
+    """Return the picture without a filter; `contours` is the line of contour QA."""
     from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
     from drawcli.adapters.ledger.postgres.view import view_of
 

@@ -33,15 +33,11 @@ def migrate(
     from contextlib import ExitStack
 
     from drawcli.adapters.state.workdir import WorkDir
-    from drawcli.config.sections_cluster import ledger_address
     from drawcli.operations.cluster.ledger_move import move_ledger
     from drawcli.pipeline.cluster.moving import bring_files
 
     settings = door.settings()
-    try:
-        address = "" if to == "file" else ledger_address(to)
-    except ValueError as err:
-        raise UsageError(f"--to {err}") from None
+    address = _address_in(to)
     elsewhere = settings.ledger if not address else ""
     if not address and not elsewhere:
         raise UsageError("the ledger is in the file: --to should name a database")
@@ -67,8 +63,18 @@ def migrate(
     )
 
 
+def _address_in(to: str) -> str:
+    """Return the address of a database, "" for the file; raise UsageError if it is invalid."""
+    from drawcli.config.sections_cluster import ledger_address
+
+    try:
+        return "" if to == "file" else ledger_address(to)
+    except ValueError as err:
+        raise UsageError(f"--to {err}") from None
+
+
 def _carry(settings: "Settings", source: str, target: str) -> None:
-    """Move the files of all jobs from a database, to one, or both; "" is this host."""
+    """Move the files of all jobs from a database, to a database, or both; "" is this host."""
     from drawcli.pipeline.cluster.moving import bring_files, share_files
 
     if source:
@@ -78,7 +84,7 @@ def _carry(settings: "Settings", source: str, target: str) -> None:
 
 
 def _place(address: str, settings: "Settings", opened: "ExitStack") -> "Place":
-    """Return one end of the move; a database is open until the end of the command."""
+    """Return one end of the move; a database stays open until the end of the command."""
     from drawcli.adapters.ledger import ledger_path
     from drawcli.adapters.ledger.moves import FilePlace
 

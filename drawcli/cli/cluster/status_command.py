@@ -39,7 +39,7 @@ def status(door: Door) -> Result:
 
 
 def _facts(data: dict[str, Any]) -> "list[tuple[str, str]]":
-    standby = "; a standby: it takes no changes" if data["standby"] else ""
+    standby = "; a read-only standby" if data["standby"] else ""
     return [
         ("database", f"{data['database']}, PostgreSQL {data['server_version']}{standby}"),
         ("tables", f"version {data['tables']}"),
@@ -81,10 +81,10 @@ def _tables(
     ]
     waits = [(one["server"], f"{one['until']:%H:%M:%S}", one["reason"]) for one in data["waits"]]
     return [
-        ("Hosts", ("host", "last sign", "claimed", "drawcli"), [*hosts]),
+        ("Hosts", ("host", "last active", "claimed", "drawcli"), [*hosts]),
         ("Claimed jobs", ("job", "state", "host", "process", "lease ends in"), [*leases]),
         ("Jobs", ("state", "jobs", "held", "due"), [*jobs]),
-        ("Workers", ("host", "process", "last sign", "busy", "kinds of work"), [*workers]),
+        ("Workers", ("host", "process", "last active", "busy", "kinds of work"), [*workers]),
         ("Queues", ("queue", "waiting", "later", "running", "oldest"), [*queues]),
         ("Servers that asked to wait", ("server", "until (UTC)", "reason"), [*waits]),
     ]

@@ -50,10 +50,10 @@ def worker(
         ),
     ] = _GRACE_SECONDS,
 ) -> Result | None:
-    """Do the work of run-once all the time, until SIGTERM or Ctrl-C; with a ledger in a database.
+    """Do the work of run-once continuously, until SIGTERM or Ctrl-C; needs a ledger in a database.
 
-    Any number of hosts may have workers. A second signal ends the running steps at once; their jobs
-    go on later, as after a power cut.
+    Any number of hosts may run workers. A second signal ends the running steps at once; their jobs
+    continue later, as after a power cut.
     """
     from drawcli.adapters.state import logs
     from drawcli.operations.workers.worker import WorkerOptions, work

@@ -118,11 +118,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
         pixels_extra=pixels_extra(header),
-        overlay_in_pixels=any(
-            header.number(tag)
-            for tag in header.elements
-            if tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION
-        ),
+        overlay_in_pixels=any(map(header.number, _overlay_bit_positions(header))),
         called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
         pet_counts=_has_private_factor(header),

@@ -86,7 +86,7 @@ def _clean_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> in
 def _begin_tile(frame: bytearray, start: int, body: bytes, stream: _Stream) -> None:
     """Record the end of a tile-part; the last may extend to the end of the frame."""
     if stream.tile_end or len(body) != _SOT_FIELDS.size - 2:
-        raise NotDicom("a tile of a JPEG 2000 frame has no one header of the needed length")
+        raise NotDicom("a tile of a JPEG 2000 frame lacks its one header of the required length")
     whole = _SOT_FIELDS.unpack_from(frame, start + 2)[2]
     # Within coded bytes, FF is never followed by anything above 8F.
     stream.tile_end = start + whole if whole else frame.index(bytes((0xFF, _EOC)), start)

@@ -70,7 +70,7 @@ def header_of_stream(stream: ElementStream) -> Header:
 
 
 def _read_up_to(stream: ElementStream, size: int) -> bytes:
-    """Return the next bytes, fewer only at the end: a read may return less than there is."""
+    """Return the next `size` bytes, fewer only at the end; one read may return fewer."""
     data = stream.read(size) or b""
     if not data or len(data) == size:
         return data

@@ -35,7 +35,7 @@ Values = Mapping[tuple[int, int], bytes]  # (group, tag) -> value
 
 
 class FrameValues:
-    """The values of each frame; those that all share are added when a frame is asked for."""
+    """The values of each frame; shared values are added when a frame is accessed."""
 
     def __init__(self, common: Values, own: Sequence[Values]) -> None:
         self._common, self._own = common, own

@@ -154,8 +154,8 @@ class KnownIdentifiers:
     ) -> None:
         """Add the identifiers of one source file, its path included.
 
-        `open_source` opens the file, of which large pixel data are read then. `stored` tells where
-        the pixels are, if they need no digest.
+        `open_source` opens the file; large pixel data are read from it then. `stored` is the place
+        of the pixels, if they need no digest.
         """
         self._learn_slices(source, open_source, stored)
         self.words |= words_of(fold(path))

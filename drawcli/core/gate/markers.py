@@ -1,4 +1,4 @@
-"""What de-identified slices must say of themselves, element by element."""
+"""The values that mark a slice as de-identified, by element."""
 
 import re
 from typing import Final

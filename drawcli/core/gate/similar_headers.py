@@ -1,10 +1,10 @@
 """Headers of a series that are the same as an earlier one except for the values of some elements.
 
 For the privacy gate, which shares no code with the de-identifier. pydicom reads the first header
-of a series, and each that differs in an element that was the same so far. From those that it has
-read, the elements that differ are known, and the bytes between them. Where a header has the same
-bytes between the same elements, pydicom would read the same from it but for their values; these
-are searched, and all others were searched before.
+of a series, and each header with a difference in an element that was the same so far. These headers
+give the elements that may differ and the bytes between them. If another header has the same bytes
+between these elements, pydicom would read the same from it except for their values. Only these
+values are searched then: all others were searched before.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class VaryingElement(NamedTuple):
     tag: int
     vr: str | None  # as pydicom has read it; None in implicit VR
     keyword: str
-    kind: str  # the VR of the dictionary, where the file does not tell it
+    kind: str  # the VR of the dictionary, if the file has none
     value: bytes
     start: int  # of the value in the file
     head: bytes  # the bytes before the length
@@ -69,11 +69,11 @@ class Similar:
     Attributes
     ----------
     start, end
-        Of the pixels, in the file.
+        The offsets of the pixels in the file.
     key
-        As `pixel_key`.
+        The result of `pixel_key`.
     needed
-        As `needed_keywords`.
+        The result of `needed_keywords`.
     """
 
     def __init__(self, common: "CommonHeader", values: list[bytes], start: int) -> None:
@@ -174,7 +174,7 @@ class CommonHeader(NamedTuple):
         )
 
     def match(self, raw: bytes) -> Similar | None:
-        """Return a header that has only other values in these elements; None if it has not."""
+        """Return the header if it differs only in the values of these elements; else None."""
         at, values = 0, []
         for same, width in self.steps:
             if not raw.startswith(same, at):

@@ -87,7 +87,7 @@ def read_structure_set(file: DataSet, found: FoundContours | None = None) -> Str
     file
         The file.
     found
-        Is told where the contours are, for `read_contours`.
+        Receives the places of the contours, for `read_contours`.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def read_contours(file: DataSet, found: FoundContours | None = None) -> Iterator
     file
         The file.
     found
-        By `read_structure_set` of the same file; None: the items are walked.
+        The result of `read_structure_set` for the same file; None: the items are walked.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether a data set is its elements and nothing else, each once and in order, and not too many.
+"""Checks that a data set consists of its elements only, each once and in order, and not too many.
 
 For the privacy gate: pydicom keeps only the last of two elements with one tag, and what it does not
 keep is not searched. Packages have ascending tags and defined lengths (PS3.5 7.1, 7.5.1).
@@ -31,7 +31,7 @@ _UNDEFINED: Final = 0xFFFFFFFF
 
 
 def is_whole(raw: bytes, *, implicit: bool) -> bool:
-    """Return whether a file of a package is its elements, up to the pixels.
+    """Return whether a file of a package consists of its elements only, up to the pixels.
 
     `implicit` is the encoding of its data set.
     """
@@ -40,7 +40,7 @@ def is_whole(raw: bytes, *, implicit: bool) -> bool:
 
 
 def are_items_whole(raw: bytes, *, implicit: bool) -> bool:
-    """Return whether the value of a sequence is its items, and each item its elements."""
+    """Return whether a sequence consists of its items only, and each item of its elements only."""
     at = 0
     while at < len(raw):
         start = at + _ITEM_HEAD
@@ -84,7 +84,7 @@ def check_parts(raw: bytes) -> bool:
         If there are too many elements and items beside the pixels.
     """
     if len(raw) <= _MOST_PARTS * _LEAST and _DEFLATED not in raw[:_BEGINNING]:
-        return False  # not looked at: it has not the bytes
+        return False  # it is too short
     data, at = _data_set(raw)
     count = _Count(data, whole=False)
     count.all(at)

@@ -1,4 +1,4 @@
-"""What a site tells a group of sites about itself: counts, runs, its verdict; no patient data.
+"""The summary of a site for the group view: counts, runs, its verdict; no patient data.
 
 It comes from another machine, so every value is checked, and unknown ones are left out.
 """
@@ -17,10 +17,10 @@ _MOST: Final = 10**9
 
 
 class SiteSummary(NamedTuple):
-    """A site at a time."""
+    """The state of a site at a time."""
 
-    told_at: datetime  # UTC; when the site said it
-    level: str = ""  # one of LEVELS; "": it said none
+    told_at: datetime  # UTC; when the site reported it
+    level: str = ""  # one of LEVELS; "": not reported
     headline: str = ""
     counts: Mapping[str, int] = {}  # open and recently finished jobs by state
     held: Mapping[str, int] = {}  # by reason code
@@ -28,7 +28,7 @@ class SiteSummary(NamedTuple):
     last_run: datetime | None = None  # its end
     paused: bool = False
     warnings: int = 0  # jobs with warnings that nobody has seen
-    contours: str = ""  # what contour QA asks for; "": nothing
+    contours: str = ""  # what needs attention in contour QA; "": nothing
 
     @classmethod
     def of(cls, plain: Any, told_at: datetime) -> "SiteSummary":
@@ -58,7 +58,7 @@ class SiteSummary(NamedTuple):
         )
 
     def is_silent(self, now: datetime, longest: timedelta) -> bool:
-        """Return whether the site has told nothing, or run nothing, for too long."""
+        """Return whether the last report, or the last run, is older than `longest`."""
         last = [self.told_at, *([self.last_run] if self.last_run else [])]
         return min(last) < now - longest
 
@@ -69,7 +69,7 @@ class SiteSummary(NamedTuple):
 
 
 def _held(data: Mapping[str, Any]) -> dict[str, int]:
-    """Return held jobs by reason: as told, or counted in the list of jobs."""
+    """Return held jobs by reason: as reported, or counted in the list of jobs."""
     if "held_reasons" in data:
         return _counts(data["held_reasons"], None)
     found: dict[str, int] = {}

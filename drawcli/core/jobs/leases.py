@@ -1,6 +1,6 @@
-"""Claims of jobs with a lease: the rules that their holder keeps.
+"""Claims of jobs with a lease: the rules for their holder.
 
-The database keeps the other half, each in one statement and by its own clock:
+The database enforces the other half, each rule in one statement and by its own clock:
 
 - claim: only if no lease is valid. The fence is counted up, the lease ends after `seconds`.
 - renew: only with the fence of the latest claim, and only if the job was not released.
@@ -8,11 +8,10 @@ The database keeps the other half, each in one statement and by its own clock:
 - write: only with that fence, the revision that was read, and if the job was not released. A write
   also renews the lease.
 
-So a late holder changes nothing in the database, whatever it believes. What it does outside
-(upload, delivery, confirmation) no fence can stop. The holder therefore keeps the end of each lease
-by a clock of its own that no one sets, counted from before the request, and begins nothing outside
-after it. The two clocks may drift apart, and that of the database may step, by less than `MARGIN`
-of a lease in the time of a lease.
+So a late holder cannot change the database. A fence cannot stop transfers (upload, delivery,
+confirmation). The holder therefore computes the end of each lease with a monotonic clock of its
+own, counted from before the request, and begins no transfer after it. The two clocks may drift
+apart, and that of the database may step, by less than `MARGIN` of a lease in the time of a lease.
 """
 
 from collections.abc import Iterable
@@ -46,7 +45,7 @@ class HeldLeases:
         return self.seconds / RENEWALS
 
     def safe_until(self, asked: float) -> float:
-        """Return until when a lease is safe that was asked for at a time, s by the same clock."""
+        """Return until when a lease is safe that was requested at `asked`, s of the same clock."""
         return asked + self.seconds * (1 - MARGIN)
 
     def granted(self, job_id: str, fence: int, asked: float) -> Lease:
@@ -72,7 +71,7 @@ class HeldLeases:
         return lost
 
     def given_up(self, lease: Lease) -> None:
-        """Forget a claim, before the database is asked to release it."""
+        """Forget a claim before it is released in the database."""
         if self.held.get(lease.job_id) is lease:
             del self.held[lease.job_id]
 
@@ -86,6 +85,6 @@ class HeldLeases:
         return None if lease is None else lease.fence
 
     def is_safe(self, job_id: str, now: float) -> bool:
-        """Return whether something outside may begin for a job now, s by the holder's clock."""
+        """Return whether a transfer may begin for a job at `now`, s of the holder's clock."""
         lease = self.held.get(job_id)
         return lease is not None and not lease.is_lost and now < lease.safe_until

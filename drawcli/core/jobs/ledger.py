@@ -81,7 +81,7 @@ class LimitReached(Busy):
 
 
 class SharedFacts(Protocol):
-    """What the machines of a site share beside the jobs; all times are those of the database."""
+    """What the machines of a site share besides the jobs; all times are those of the database."""
 
     def state(self, name: str) -> str | None:
         """Return a fact about the whole site, such as its pause."""
@@ -92,11 +92,11 @@ class SharedFacts(Protocol):
         ...
 
     def set_wait(self, server: str, seconds: float, reason: str) -> None:
-        """Let no host of the site send to a server for some time; a longer wait stays."""
+        """Stop uploads of all hosts of the site to a server for a time; a longer wait stays."""
         ...
 
     def wait_of(self, server: str) -> tuple[float, str] | None:
-        """Return how many seconds a server is still to be left alone, and why; None if not."""
+        """Return the remaining wait before uploads to a server, s, and its reason; None if none."""
         ...
 
     def workers_alive(self) -> int:
@@ -104,7 +104,7 @@ class SharedFacts(Protocol):
         ...
 
     def slot(self, step: str, job_id: str, limit: int) -> AbstractContextManager[None]:
-        """Let a claimed job count for the limit of a step during a block.
+        """Count a claimed job towards the limit of a step during a block.
 
         Raises
         ------
@@ -124,7 +124,7 @@ class Ledger(Protocol):
 
     @property
     def shared(self) -> "SharedFacts | None":
-        """What the machines of a site share beside the jobs; None if there is one machine."""
+        """What the machines of a site share besides the jobs; None if there is one machine."""
         ...
 
     @property
@@ -141,7 +141,7 @@ class Ledger(Protocol):
         ...
 
     def jobs_kept(self) -> list[Job]:
-        """Return all of `jobs` for a reader that asks often: what has not changed is kept."""
+        """Return all of `jobs`; for frequent calls: jobs that have not changed are kept."""
         ...
 
     def find(self, ids: Iterable[str]) -> list[Job]:
@@ -172,7 +172,7 @@ class Ledger(Protocol):
         """Store a new version of a job; return it with its revision. Durable on return.
 
         An archived job moves back to the open ones. After the `last` version of a step the claim of
-        the job is given back.
+        the job is released.
 
         Raises
         ------
@@ -188,15 +188,15 @@ class Ledger(Protocol):
         ...
 
     def keep_copy(self) -> None:
-        """Keep a copy of the ledger, where drawcli makes them."""
+        """Keep a copy of the ledger, if it is a file."""
         ...
 
     def beat(self) -> None:
-        """Tell the other machines that this one is at work."""
+        """Record that this machine is active, for the other machines."""
         ...
 
     def claim(self, job_id: str) -> AbstractContextManager[None]:
-        """Keep the other machines away from a job during a block.
+        """Claim a job during a block, so that no other machine works on it.
 
         Raises
         ------
@@ -206,11 +206,11 @@ class Ledger(Protocol):
         ...
 
     def is_safe(self, job_id: str) -> bool:
-        """Return whether something outside may begin for a claimed job: its claim has not ended."""
+        """Return whether a transfer may begin for a claimed job: its claim has not ended."""
         ...
 
 
 def check_claim(ledger: Ledger, job_id: str) -> None:
-    """Raise LeaseLost if nothing outside may begin for a job: its claim has ended."""
+    """Raise LeaseLost if no transfer may begin for a job because its claim has ended."""
     if not ledger.is_safe(job_id):
         raise LeaseLost.of(job_id)

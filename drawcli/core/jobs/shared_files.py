@@ -1,4 +1,4 @@
-"""The files of a job that several machines share, and what keeps them: interfaces and names.
+"""The files of a job that several machines share, and the interfaces to their storage.
 
 Small files, which every step needs, are in the database with the job. Large ones are on the machine
 that made them, the job's home, or in storage that all machines reach.
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 PACKAGE: Final = "package.zip"
 LARGE: Final = frozenset({PACKAGE, "received.dcm", "received.refused"})
-DRAWN: Final = frozenset({"sheet.png", "preview.html"})  # drawn again when they are wanted
+DRAWN: Final = frozenset({"sheet.png", "preview.html"})  # drawn again when needed
 _SMALL: Final = frozenset({"vault", "template.yml"})
 _ON_HOST: Final = "@"
 
@@ -45,7 +45,7 @@ class Manifest(NamedTuple):
     """The shared files of a job by name, and its home."""
 
     files: Mapping[str, SharedFile]
-    home: str = ""  # the host that has files of the job, or its images; "": any can go on
+    home: str = ""  # the host that has files of the job, or its images; "": any host can continue
     state: str = ""  # of the job
 
 
@@ -90,7 +90,7 @@ class FileTable(Protocol):
         ...
 
     def elsewhere(self, gone_minutes: float, only: str | None = None) -> dict[str, str]:
-        """Return the jobs whose home is another host that was seen lately, with that host.
+        """Return the jobs whose home is another host that was active lately, with that host.
 
         `only` asks for one job.
         """
@@ -109,15 +109,15 @@ class FileTable(Protocol):
         ...
 
     def begin_sweep(self) -> datetime | None:
-        """Return the time, if no host has removed lost objects for a day: then this one does."""
+        """Return the time if this host is to remove lost objects, as none has for a day."""
         ...
 
 
 class FileCarrier(Protocol):
-    """What a ledger asks for the files that belong to a change of a job."""
+    """Gives a ledger the files that belong to a change of a job."""
 
     def changes(self, job_id: str) -> FileChanges | None:
-        """Return the files that changed since the database had them; None if none did."""
+        """Return the files that changed since they were stored; None if none did."""
         ...
 
     def stored(self, job_id: str, changes: FileChanges) -> None:
@@ -134,7 +134,7 @@ class JobFiles(Protocol):
         ...
 
     def bring(self, job_id: str, *, small: bool = False) -> None:
-        """Bring the files of a claimed job to this host; if `small`, only those with the job.
+        """Copy the files of a claimed job to this host; if `small`, only those in the database.
 
         Raises
         ------
@@ -144,26 +144,26 @@ class JobFiles(Protocol):
         ...
 
     def keep(self, job_id: str) -> None:
-        """Store changed files of a claimed job at once, before something outside depends on it."""
+        """Store changed files of a claimed job at once, before a transfer depends on them."""
         ...
 
     def bind(self, job_id: str) -> None:
-        """Let this host be the home of a job, before it is in the ledger: its images are here."""
+        """Make this host the home of a job, before it is in the ledger: its images are here."""
         ...
 
     def elsewhere(self, only: str | None = None) -> Mapping[str, str]:
-        """Return the jobs that only another host should go on with, and that host.
+        """Return the jobs that only another host should continue, and that host.
 
         `only` asks for one job.
         """
         ...
 
     def home_of(self, job_id: str) -> str:
-        """Return the other host that is the home of a job, alive or not; "" if none is."""
+        """Return the other host that is the home of a job, active or not; "" if none is."""
         ...
 
     def unseen(self) -> list[str]:
-        """Return the jobs whose files were never brought to this host."""
+        """Return the jobs whose files were never copied to this host."""
         ...
 
     def forget(self, job_id: str) -> None:
@@ -190,7 +190,7 @@ class JobFiles(Protocol):
 
 
 class HostFiles:
-    """The files of a site with one machine: they are where they are."""
+    """The files of a site with one machine: nothing is copied."""
 
     host: str = ""
 

@@ -1,7 +1,7 @@
 """Tasks of the workers: the next step of a job, and the queue that it waits in.
 
-A task names a site, a step and a job. What the job is, and whether the step is due, the ledger says
-when the task runs; a task can be lost or run twice without harm.
+A task names a site, a step and a job. When it runs, the ledger decides whether the step is still
+due; a task can be lost or run twice without harm.
 """
 
 from typing import Final, NamedTuple
@@ -40,7 +40,7 @@ class QueueTask(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What no two waiting tasks have in common."""
+        """The key of the task; no two waiting tasks have the same."""
         return f"{self.site}/{self.step}/{self.job_id or self.host}"
 
     @property
@@ -64,10 +64,10 @@ def queue_of(step: str, host: str = "") -> str:
 
 
 def urgency(step: str, priority: int = 0) -> int:
-    """Return how urgent a task is; of two that wait, the one with the larger number runs first.
+    """Return how urgent a task is; of two waiting tasks, that with the larger number runs first.
 
-    Results go home before new series are sent, as in a run; then the priority of the job counts.
-    Tasks of the same urgency run in the order of their age.
+    Results are delivered before new series are sent, as in a run; then the priority of the job
+    counts. Tasks of the same urgency run in the order of their age.
 
     >>> urgency("fetch") > urgency("deidentify", 5) > urgency("deidentify", 4) == urgency("poll", 4)
     True

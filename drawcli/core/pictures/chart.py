@@ -114,12 +114,13 @@ class _Part:
 
     @property
     def end(self) -> int:
+        """The place behind the last case."""
         return self.first + len(self.cases)
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What a picture shows, and its scales."""
+    """The cases in a picture, and its scales."""
 
     cases: tuple[_Case, ...]
     metric: str
@@ -127,6 +128,7 @@ class _Drawn:
 
     @classmethod
     def of(cls, charts: Sequence[Chart], baseline: int, most: int) -> "_Drawn":
+        """Return the last `most` cases by time; the first `baseline` of a version give limits."""
         every = [
             _Case(point, chart, number < _own_baseline(chart, baseline))
             for chart in charts
@@ -142,16 +144,20 @@ class _Drawn:
 
     @property
     def slot(self) -> float:
+        """The width of a case, SVG units."""
         return (WIDTH - LEFT - RIGHT) / max(len(self.cases), _FEWEST)
 
     @property
     def right(self) -> float:
+        """The right end of the cases, SVG units."""
         return LEFT + self.slot * max(len(self.cases), _FEWEST)
 
     def x(self, place: float) -> float:
+        """Return the left edge of a place, SVG units."""
         return LEFT + place * self.slot
 
     def parts(self, key: Callable[[_Case], object]) -> Iterator[_Part]:
+        """Yield runs of neighbouring cases with the same key."""
         first = 0
         for _, group in groupby(self.cases, key):
             part = _Part(tuple(group), first)

@@ -203,7 +203,7 @@ def _write(
 def _masks(
     text: str, anchor: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 ) -> "tuple[tuple[Image.Image, tuple[int, int]], ...]":
-    """Return where a text covers a picture, and where that lies from its anchor: rim, then ink."""
+    """Return two masks of a text with their offsets from its anchor: the rim, then the letters."""
     from PIL import Image, ImageDraw
 
     found = []

@@ -210,7 +210,7 @@ def _with_severities(found: list[Finding], severities: Severities) -> list[Findi
 
 
 class _Drawn(NamedTuple):
-    """What the contours of a file are."""
+    """The contours of a file: counts, findings and measurements."""
 
     found: list[Finding]
     measured: list[MeasuredStructure]

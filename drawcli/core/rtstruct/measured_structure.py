@@ -1,4 +1,4 @@
-"""The measurements of one structure: volume, centre, and what its outlines do to each other."""
+"""The measurements of one structure: volume, centre, overlaps and crossings of its outlines."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

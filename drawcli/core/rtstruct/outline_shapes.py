@@ -42,11 +42,11 @@ def shapes_of(points: "ndarray", counts: "ndarray", wanted: "ndarray | None" = N
     Parameters
     ----------
     points
-        Of all outlines (n x 2, mm), one after the other.
+        The points of all outlines (n x 2, mm), one after the other.
     counts
-        The number of points of each.
+        The number of points of each outline.
     wanted
-        Whether the geometry of each is returned; those that are not simple are always. None: all.
+        Whether the geometry of each outline is returned (always, if it is not simple). None: all.
     """
     found: list[Shape] = []
     first = 0
@@ -89,7 +89,7 @@ def _one_shape(ring: "ndarray") -> tuple[BaseGeometry | None, bool]:
 
 
 def may_be_entangled(points: "ndarray", counts: "ndarray") -> "ndarray":
-    """Return which outlines have so many monotone parts that `_check_entangled` must look."""
+    """Return which outlines have so many monotone parts that `_check_entangled` is needed."""
     import numpy as np
 
     if counts.max() <= _SMALL:

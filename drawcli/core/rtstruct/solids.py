@@ -99,6 +99,7 @@ def connected_parts(solid: Solid) -> list[Solid]:
     group = list(range(len(areas)))
 
     def root(number: int) -> int:
+        """Return the number that stands for the part with an area (union-find)."""
         while group[number] != number:
             group[number] = number = group[group[number]]
         return number

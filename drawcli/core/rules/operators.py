@@ -145,6 +145,7 @@ def checker_of(operator: str, wanted: Any, kind: ValueKind, *, case: bool = Fals
     compare = _COMPARE[operator]
 
     def test(text: str, today: date) -> bool | None:
+        """Return whether a text matches; None if it is not a value of this kind."""
         value = read(text)
         if value is None:
             return None

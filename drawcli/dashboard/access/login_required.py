@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drawcli.adapters.site_status.asked import PATH as SUMMARY_PATH
+from drawcli.adapters.site_status.queried_page import PATH as SUMMARY_PATH
 from drawcli.dashboard.access.auth import SEE_OTHER, Authenticator, address_of
 from drawcli.dashboard.access.rate_limit import network_counters
 from drawcli.dashboard.access.request_guard import EDITING

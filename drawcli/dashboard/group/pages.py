@@ -1,4 +1,4 @@
-"""The group of sites on one page, the machines of this site, and what this site tells a group."""
+"""The page of a group of sites, that of the machines of this site, and the summary of this site."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from drawcli.adapters.site_status.asked import PATH as SUMMARY_PATH
+from drawcli.adapters.site_status.queried_page import PATH as SUMMARY_PATH
 from drawcli.core.jobs.job import State
 from drawcli.dashboard.turns import in_turn
 from drawcli.dashboard.view import page, parts_of
@@ -28,14 +28,14 @@ def group_routes(turn: asyncio.Semaphore) -> list[BaseRoute]:
 
 
 def group(request: Request) -> Response:
-    """Show every site of the group: what needs somebody, counts, runs; no patient data."""
+    """Show every site of the group: what needs attention, counts, runs; no patient data."""
     parts = parts_of(request)
     if not parts.group.is_on:
         raise HTTPException(404)
     sites = parts.group.sites()
-    told = [site.summary for site in sites if site.summary is not None]
+    summaries = [site.summary for site in sites if site.summary is not None]
     totals = Counter[str]()
-    for one in told:
+    for one in summaries:
         totals.update(one.counts)
     return page(
         request,
@@ -43,7 +43,7 @@ def group(request: Request) -> Response:
         sites=sites,
         levels=Counter(site.level for site in sites),
         totals=[(str(state), totals[state]) for state in State if totals[state]],
-        held_in_all=sum(one.held_jobs for one in told),
+        held_in_all=sum(one.held_jobs for one in summaries),
         silent_hours=parts.site.ctx.settings.group.silent_hours,
     )
 
@@ -87,7 +87,7 @@ def _cluster(ledger: Any) -> dict[str, Any]:
 
 
 def summary(request: Request) -> Response:
-    """Return what this site tells a group, for programs."""
+    """Return the summary of this site as JSON, for the page of a group."""
     site = parts_of(request).site
     with site.lock:
         snapshot, verdict = site.snapshot(), site.verdict()

@@ -1,4 +1,4 @@
-"""The sites of the group for a page: they are asked at most every half minute."""
+"""The sites of the group for a page: read at most every half minute."""
 
 from datetime import datetime, timedelta
 from threading import Lock
@@ -11,7 +11,7 @@ _KEPT: Final = timedelta(seconds=30)
 
 
 class GroupReader:
-    """What the sites said last; one thread at a time asks them."""
+    """Keeps the last reports of the sites; one thread at a time reads them."""
 
     def __init__(self, site: SiteReader) -> None:
         self._site = site
@@ -24,7 +24,7 @@ class GroupReader:
         return self._site.ctx.settings.group.is_on
 
     def sites(self) -> list[GroupSiteState]:
-        """Return the sites, those that need somebody first."""
+        """Return the sites, those that need attention first."""
         with self._lock:
             now = self._site.now
             if self._read is None or not timedelta() <= now - self._read[0] < _KEPT:

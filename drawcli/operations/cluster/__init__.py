@@ -1,1 +1,1 @@
-"""What an administrator wants to know about several machines with one ledger."""
+"""Status, metrics and moves of a ledger that several machines share."""

@@ -1,4 +1,4 @@
-"""Move the ledger of a site: copied, compared job by job, then refused where it was."""
+"""Move the ledger of a site: copy it, compare it job by job, and disable the former place."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def move_ledger(
         If another host works on a job.
     LedgerError
         If there is no ledger in the source, if the target has jobs of its own, or if the copy
-        differs from the source; the source is in use as before then.
+        differs from the source; the source then stays in use.
     """
     if not source.exists() and source.is_left_for(target.words):
         if not dry_run:
@@ -95,7 +95,7 @@ def _plan(given: _Prints, target: Place) -> Moved:
         raise LedgerError(
             f"the {target.words} has {counted(len(foreign), 'job')} of its own or changed later, "
             f"such as {min(foreign)}",
-            hint="It was in use. Choose an empty one, or ask who administers it.",
+            hint="It was in use. Choose an empty one, or ask its administrator.",
         )
     return Moved(len(given.open), len(given.archived), len(there), is_done=False)
 

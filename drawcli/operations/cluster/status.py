@@ -40,7 +40,7 @@ def queue_facts(ledger: DatabaseLedger) -> dict[str, list[dict[str, Any]]]:
         `queues`: for each with tasks its name, kind of work, host ("" for any), the numbers of
         tasks that wait, wait for a time in the future, and run, and the age of the oldest that
         waits, s. `workers`: host, pid, version, queues, parallel, running tasks, and seconds since
-        their last sign.
+        they were active.
     """
     try:
         counts = WorkQueue(ledger.database, ledger.site).counts()

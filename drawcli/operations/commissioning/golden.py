@@ -71,6 +71,7 @@ class _Cases:
 
     @classmethod
     def of(cls, store: GoldenStore, catalogue: Catalogue | None) -> "_Cases":
+        """Return the cases of a store; without a catalogue, the digests are ""."""
         by_id = {case.id: case for case in store.cases()}
         digests = {
             case.id: "" if catalogue is None else catalogue.digest_of(case.models)

@@ -1,4 +1,4 @@
-"""What this site tells a group: the facts of `status --json` without its jobs."""
+"""The summary of this site for the group view: the facts of `status --json` without its jobs."""
 
 import json
 from collections import Counter

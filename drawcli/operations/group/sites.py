@@ -1,12 +1,12 @@
-"""The sites of a group, from every source, with what each said last."""
+"""The sites of a group from every source, with the last report of each."""
 
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from drawcli.adapters.site_status.asked import asked
-from drawcli.adapters.site_status.pushed import Told, pushed
+from drawcli.adapters.site_status.pushed_files import SiteReport, read_pushed
+from drawcli.adapters.site_status.queried_page import query_page
 from drawcli.core.group.site_summary import LEVELS, SiteSummary
 from drawcli.core.jobs.job import FINISHED
 from drawcli.errors import DrawcliError
@@ -15,7 +15,7 @@ from drawcli.system.threads import as_completed, run_in_thread
 if TYPE_CHECKING:
     from drawcli.config.sections_group import GroupView
 
-_AT_ONCE: Final = 16  # pages that are asked
+_AT_ONCE: Final = 16  # pages that are queried
 SILENT: Final = "silent"
 UNKNOWN: Final = "unknown"
 _ORDER: Final = ("broken", SILENT, UNKNOWN, "attention", "well")
@@ -31,21 +31,21 @@ class GroupSiteState(NamedTuple):
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        told = self.summary
+        last = self.summary
         return {
             "site": self.name,
             "level": self.level,
             "why": self.why or None,
-            "told_at": told and told.told_at.isoformat(),
-            "last_run": told and told.last_run and told.last_run.isoformat(),
+            "told_at": last and last.told_at.isoformat(),
+            "last_run": last and last.last_run and last.last_run.isoformat(),
             "open": self.open_jobs,
-            "counts": dict(told.counts) if told else {},
-            "held": told.held_jobs if told else 0,
-            "held_reasons": dict(told.held) if told else {},
-            "archived": told.archived if told else 0,
-            "warnings": told.warnings if told else 0,
-            "paused": bool(told and told.paused),
-            "contours": (told and told.contours) or None,
+            "counts": dict(last.counts) if last else {},
+            "held": last.held_jobs if last else 0,
+            "held_reasons": dict(last.held) if last else {},
+            "archived": last.archived if last else 0,
+            "warnings": last.warnings if last else 0,
+            "paused": bool(last and last.paused),
+            "contours": (last and last.contours) or None,
         }
 
     @property
@@ -57,61 +57,61 @@ class GroupSiteState(NamedTuple):
 
 
 def group_sites(settings: "GroupView", now: datetime) -> list[GroupSiteState]:
-    """Return the sites of a group, those that need somebody first.
+    """Return the sites of a group, those that need attention first.
 
-    A source that cannot be read is a site of its own, so that its sites are not missed in silence.
+    A source that cannot be read is listed like a site, so that its sites do not vanish unnoticed.
     """
     longest = timedelta(hours=settings.silent_hours)
-    found = [_state(told, now, longest) for told in _told(settings)]
+    found = [_state(report, now, longest) for report in _reports(settings)]
     return sorted(found, key=lambda site: (_ORDER.index(site.level), site.name))
 
 
-def _told(settings: "GroupView") -> Iterator[Told]:
+def _reports(settings: "GroupView") -> Iterator[SiteReport]:
     try:
         if settings.folder is not None:
-            yield from pushed(settings.folder)
+            yield from read_pushed(settings.folder)
     except DrawcliError as err:
-        yield Told("(group.folder)", trouble=str(err))
-    yield from _asked(settings)
+        yield SiteReport("(group.folder)", trouble=str(err))
+    yield from _of_pages(settings)
     try:
         if settings.database:
             yield from _in_database(settings)
     except DrawcliError as err:
-        yield Told("(group.database)", trouble=str(err))
+        yield SiteReport("(group.database)", trouble=str(err))
 
 
-def _asked(settings: "GroupView") -> Iterator[Told]:
+def _of_pages(settings: "GroupView") -> Iterator[SiteReport]:
     left = list(settings.sites)
     while left:
         some, left = left[:_AT_ONCE], left[_AT_ONCE:]
-        calls = [run_in_thread(lambda site=site: asked(site)) for site in some]  # type: ignore[misc]
+        calls = [run_in_thread(lambda site=site: query_page(site)) for site in some]  # type: ignore[misc]
         yield from (call.result() for call in as_completed(calls))
 
 
-def _in_database(settings: "GroupView") -> Iterable[Told]:
+def _in_database(settings: "GroupView") -> Iterable[SiteReport]:
     from drawcli.adapters.ledger.postgres.database import Database
     from drawcli.adapters.ledger.postgres.site_values import read_summaries
     from drawcli.config.sections_cluster import Cluster
 
     with Database(settings.database, Cluster(password_file=settings.password_file)) as database:
         return [
-            Told(name, raw, at) if at else Told(name, trouble="it has told nothing yet")
+            SiteReport(name, raw, at) if at else SiteReport(name, trouble="no report yet")
             for name, raw, at in read_summaries(database)
         ]
 
 
-def _state(told: Told, now: datetime, longest: timedelta) -> GroupSiteState:
-    if told.trouble or told.at is None:
-        return GroupSiteState(told.name, None, UNKNOWN, told.trouble)
+def _state(report: SiteReport, now: datetime, longest: timedelta) -> GroupSiteState:
+    if report.trouble or report.at is None:
+        return GroupSiteState(report.name, None, UNKNOWN, report.trouble)
     try:
-        summary = SiteSummary.of(json.loads(told.raw), told.at)
+        summary = SiteSummary.of(json.loads(report.raw), report.at)
     except (ValueError, RecursionError):
-        why = "what it says is not the output of 'drawcli status --json'"
-        return GroupSiteState(told.name, None, UNKNOWN, why)
+        why = "its report is not the output of 'drawcli status --json'"
+        return GroupSiteState(report.name, None, UNKNOWN, why)
     if summary.is_silent(now, longest):
-        return GroupSiteState(told.name, summary, SILENT, _silence(summary, now))
+        return GroupSiteState(report.name, summary, SILENT, _silence(summary, now))
     level = summary.level if summary.level in LEVELS else UNKNOWN
-    return GroupSiteState(told.name, summary, level, "" if level == "well" else summary.headline)
+    return GroupSiteState(report.name, summary, level, "" if level == "well" else summary.headline)
 
 
 def _silence(summary: SiteSummary, now: datetime) -> str:
@@ -119,4 +119,4 @@ def _silence(summary: SiteSummary, now: datetime) -> str:
 
     if summary.last_run is not None and summary.last_run < summary.told_at:
         return f"no run for {duration(now - summary.last_run)}"
-    return f"it has told nothing for {duration(now - summary.told_at)}"
+    return f"no report for {duration(now - summary.told_at)}"

@@ -94,7 +94,7 @@ def _contours(state_dir: Path) -> Sequence[Alarm]:
 def _failing(runs: Iterable[Run]) -> str:
     """Return the code of what ended the last run early, or ""; `runs` are the newest first.
 
-    A token stays refused until a later run got an answer: one that asked nothing proves nothing.
+    A token stays refused until a later run got an answer; runs without a request do not count.
     """
     for number, run in enumerate(runs):
         is_refused = run.exit_code == ServerRefused.exit_code

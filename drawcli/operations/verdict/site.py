@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 _CRON: Final = "'crontab -l' shows whether cron calls 'drawcli run-once'; see 'drawcli doctor'"
-_WORKERS: Final = "start 'drawcli worker' on a host, or let cron call 'drawcli run-once'"
+_WORKERS: Final = "start 'drawcli worker' on a host, or run 'drawcli run-once' by cron"
 _TOKEN: Final = "token"  # noqa: S105 - the name of a check
 _CHECKS: Final[tuple[tuple[str, Check], ...]] = (  # made at each look
     ("state folder", state_folder),

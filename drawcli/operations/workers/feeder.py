@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 STOCK: Final = 500  # tasks of a step that wait at most; more would only wait with an old priority
 _LONG_STOCK: Final = 4  # the same of steps that take long, for each lane that does them
 TIDY_SECONDS: Final = 600.0
-_FINISHED_SECONDS: Final = 60.0  # between two looks at finished jobs with tasks left at the server
-_HOLD_SECONDS: Final = 3.0  # of a first run, for each look: the heartbeat waits for it
-_NEW_SECONDS: Final = 60.0  # how often a new site is asked whether it still is one
+_FINISHED_SECONDS: Final = 60.0  # between two checks of finished jobs with tasks at the server
+_HOLD_SECONDS: Final = 3.0  # spent on a first run in each round: the heartbeat waits for it
+_NEW_SECONDS: Final = 60.0  # how often the feeder checks whether a site is still new
 _log = logging.getLogger(__name__)
 
 
@@ -65,7 +65,7 @@ class Feeder:
         step, workers
             The step, and the workers of the whole site that are alive.
         keys
-            Of all tasks; None: they are read.
+            The keys of all tasks; None: they are read.
         ended
             Keys of tasks that have ended, and may be in the queue for a moment yet.
         """
@@ -100,9 +100,9 @@ class Feeder:
             for host, jobs in self._site.shared.at_homes(states).items():
                 if host in alive - able:
                     told[step] = (
-                        f"host {host} alone has the files of {counted(jobs, 'job')} due for "
+                        f"only host {host} has the files of {counted(jobs, 'job')} due for "
                         f"{step}, and no worker there does it. Start one there with --queues "
-                        f"{step}, or let cluster.work name storage that all hosts reach"
+                        f"{step}, or set cluster.work to storage that all hosts reach"
                     )
         return told
 
@@ -178,7 +178,7 @@ class Feeder:
         return [_undecided_task(site, job) for job in jobs[:room]]
 
     def _may_send(self, workers: "Collection[WorkerSeen]") -> bool:
-        """Return whether matched series may go on: a new site first looks how many there are."""
+        """Return whether matched series may be sent: a new site first counts them."""
         now = time.monotonic()
         if self._is_new is False:
             return True

@@ -17,8 +17,8 @@ SOON: Final = timedelta(minutes=10)  # later tasks are deferred by the feeder wh
 def follow(site: "OpenSite", job_id: str, done: str) -> str | None:
     """Defer the next step of a job; return the step if it is left to the feeder, else None.
 
-    `done` is the step that the job has just had. The feeder alone decides whether a job has the
-    same step again at once: it looks every few seconds, and so nothing turns in a circle.
+    `done` is the step that has just ended. Only the feeder repeats the same step of a job: it runs
+    every few seconds, so that a task cannot repeat itself without a pause.
     """
     ctx = site.context()
     job, home = site.shared.with_home(job_id)

@@ -55,7 +55,7 @@ class StepTrouble(NamedTuple):
 
 
 def run_lane(config: Path, queues: tuple[str, ...], pipe: "Connection") -> None:
-    """Run tasks until the supervising process asks to stop, or ends; the target of a process."""
+    """Run tasks until the supervising process ends this one, or itself; the target of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the supervising process decides
     refuse_libraries_without_memory()
     lane = Lane(config, queues, pipe)
@@ -89,9 +89,9 @@ class Lane:
                 continue
             except QueueAway as err:
                 text = f"the database of the queues does not answer ({err})"
-                self._tell(StepTrouble("", "ledger-away", text, OutOfReach.exit_code))
+                self._send(StepTrouble("", "ledger-away", text, OutOfReach.exit_code))
             except DrawcliError as err:
-                self._tell(StepTrouble("", err.code, str(err), err.exit_code))
+                self._send(StepTrouble("", err.code, str(err), err.exit_code))
             wait = 1.0 if time.monotonic() - began > _LONGEST_WAIT else min(2 * wait, _LONGEST_WAIT)
             self.stop.wait(wait)
 
@@ -100,7 +100,7 @@ class Lane:
             settings = site.settings
             logs.keep_off_stderr()
             logs.to_file(settings.state_dir, settings.logs, site.base.run_id)
-            self._tell(StepTrouble("", "", "", 0))
+            self._send(StepTrouble("", "", "", 0))
             kinds = [kind for kind in KINDS if kind in (*self._queues, TIDY)]
             queues = [queue_of(kind) for kind in kinds]
             queues += [queue_of(kind, site.host) for kind in kinds]
@@ -118,13 +118,13 @@ class Lane:
         if site.is_outdated:  # a new process reads the settings; the feeder makes the task again
             self.stop.set()
             return
-        self._tell(TaskBegan(task))
+        self._send(TaskBegan(task))
         ended = TaskEnded(task)
         try:
             ended = self._done(site, task)
         except Exception as err:  # noqa: BLE001 - a bug must not end the worker
             self._stop_step(site, task, _as_trouble(err))
-        self._tell(ended)
+        self._send(ended)
 
     def _done(self, site: OpenSite, task: QueueTask) -> TaskEnded:
         ctx = site.context()
@@ -142,15 +142,19 @@ class Lane:
         away = report.undelivered
         if report.unreachable or report.stopped:
             self._block(site, task.step, _BLOCKED_SECONDS)
-        elif away is not None and away.code == SILENT:  # of this host: others shall take the jobs
+        elif (
+            away is not None and away.code == SILENT
+        ):  # only on this host: others can take the jobs
             self._block(site, task.step, _BLOCKED_SECONDS)
-            self._tell(StepTrouble(task.step, away.code, str(away), OutOfReach.exit_code))
+            self._send(StepTrouble(task.step, away.code, str(away), OutOfReach.exit_code))
         else:
             self._clear(task.step)
         left = follow(site, task.job_id, task.step)
         more = {left} if left else set[str]()
         if task.step in LONG_STEPS or task.step in ctx.settings.cluster.limits:
-            more.add(task.step)  # few of them wait, so that what is urgent waits for few
+            more.add(
+                task.step
+            )  # only a few of them are queued, so that urgent tasks wait for a few only
         return TaskEnded(task, tuple(report.outcomes), tuple(more))
 
     def _scanned(self, site: OpenSite, task: QueueTask) -> TaskEnded:
@@ -164,21 +168,21 @@ class Lane:
             lost += report.scanned.lost if report.scanned else []
         self._clear(SCAN)
         why = StepTrouble(SCAN, lost[0].code, str(lost[0]), lost[0].exit_code) if lost else None
-        self._tell(why or StepTrouble(SCAN, "", "", 0))
+        self._send(why or StepTrouble(SCAN, "", "", 0))
         site_name = site.shared.site
         found = [job for job, what in outcomes if what == State.FOUND][:_MOST_AT_ONCE]
         site.queue.defer(*(Deferral(QueueTask(site_name, "match", job)) for job in found))
         return TaskEnded(task, tuple(outcomes), ("match",))
 
     def _stop_step(self, site: OpenSite, task: QueueTask, err: DrawcliError) -> None:
-        """Tell why no task of a step can be done, and leave its tasks alone for a while."""
+        """Report why no task of a step can be done, and do none of them for a while."""
         _log.error(
             "job=%s step=%s outcome=stopped code=%s", task.job_id or "-", task.step, err.code
         )
         is_refused = isinstance(err, ServerRefused)
         self._block(site, task.step, _REFUSED_SECONDS if is_refused else _BLOCKED_SECONDS)
         site.close_round()
-        self._tell(StepTrouble(task.step, err.code, str(err), err.exit_code))
+        self._send(StepTrouble(task.step, err.code, str(err), err.exit_code))
 
     def _block(self, site: OpenSite, step: str, seconds: float) -> None:
         self._blocked[step] = (time.monotonic() + seconds, site.present_stamps())
@@ -192,9 +196,9 @@ class Lane:
 
     def _clear(self, step: str) -> None:
         if self._blocked.pop(step, None) is not None:
-            self._tell(StepTrouble(step, "", "", 0))
+            self._send(StepTrouble(step, "", "", 0))
 
-    def _tell(self, message: Any) -> None:
+    def _send(self, message: Any) -> None:
         try:
             self._pipe.send(message)
         except OSError:  # the supervising process is gone
@@ -202,7 +206,7 @@ class Lane:
 
 
 def _as_trouble(err: Exception) -> DrawcliError:
-    """Return what to tell of an error that no job has caused."""
+    """Return the error to report for an exception that no job has caused."""
     if (shortage := shortage_behind(err)) is not None:
         return shortage
     if isinstance(err, DrawcliError):

@@ -34,53 +34,53 @@ class LaneProcess:
         return self.process.pid or 0
 
     def messages(self) -> list[Any]:
-        """Return what the process has told since the last call."""
-        told: list[Any] = []
+        """Return the messages of the process since the last call."""
+        received: list[Any] = []
         with suppress(EOFError, OSError):
             while self.pipe.poll():
-                told.append(self.pipe.recv())
-        for message in told:
+                received.append(self.pipe.recv())
+        for message in received:
             if isinstance(message, TaskBegan):
                 self.task = message.task
             elif isinstance(message, TaskEnded):
                 self.task = None
-        return told
+        return received
 
 
 @dataclass
 class Pool:
-    """So many processes, each with the same queues."""
+    """A number of processes with the same queues."""
 
     config: Path
     queues: tuple[str, ...]
     size: int
-    heard: Callable[[Any], None]  # called with each message of a lane
-    died: Callable[[LaneProcess], None]  # called with each dead lane
+    on_message: Callable[[Any], None]  # called with each message of a lane
+    on_exit: Callable[[LaneProcess], None]  # called with each lane that has ended
     lanes: list[LaneProcess] = field(default_factory=list)
     _start_after: float = 0.0
 
     def keep(self) -> None:
-        """Bury the dead and start others in their place, but not at once if they fail."""
+        """Collect ended processes and start others in their place, with a pause if they fail."""
         now = time.monotonic()
         for lane in [one for one in self.lanes if not one.process.is_alive()]:
             lane.has_failed = lane.process.exitcode != 0
-            self._bury(lane)
+            self._remove(lane)
             if lane.has_failed and now - lane.began < _SOONEST_SECONDS:
                 self._start_after = now + _SOONEST_SECONDS
         if now >= self._start_after:
             self.lanes += [self._started() for _ in range(self.size - len(self.lanes))]
 
     def listen(self, seconds: float) -> None:
-        """Wait for messages, at most so long, and pass them on."""
+        """Wait at most `seconds` for messages, and pass them on."""
         pipes = {lane.pipe: lane for lane in self.lanes}
         if not pipes:
             time.sleep(seconds)
             return
         for pipe in wait([*pipes], seconds):
-            told = pipes[pipe].messages()  # type: ignore[index] # it is one of them
-            for message in told:
-                self.heard(message)
-            if not told:  # it is closed: the process ends
+            received = pipes[pipe].messages()  # type: ignore[index] # it is one of them
+            for message in received:
+                self.on_message(message)
+            if not received:  # it is closed: the process ends
                 pipes[pipe].process.join(seconds)  # type: ignore[index]
 
     def stop(self) -> None:
@@ -89,26 +89,26 @@ class Pool:
             lane.process.terminate()
 
     def kill(self) -> None:
-        """End every process now; what its task had done stays as after a power cut."""
+        """End every process now; the state of its task stays as after a power cut."""
         for lane in self.lanes:
             lane.process.kill()
         for lane in [*self.lanes]:
             lane.process.join()
-            self._bury(lane)
+            self._remove(lane)
 
     def collect(self, seconds: float) -> bool:
-        """Bury what has ended within so many seconds; return whether nothing is left."""
+        """Collect the processes that end within `seconds`; return whether none is left."""
         wait([lane.process.sentinel for lane in self.lanes], seconds)
         for lane in [one for one in self.lanes if not one.process.is_alive()]:
-            self._bury(lane)
+            self._remove(lane)
         return not self.lanes
 
-    def _bury(self, lane: LaneProcess) -> None:
+    def _remove(self, lane: LaneProcess) -> None:
         for message in lane.messages():
-            self.heard(message)
+            self.on_message(message)
         self.lanes.remove(lane)
         lane.pipe.close()
-        self.died(lane)
+        self.on_exit(lane)
 
     def _started(self) -> LaneProcess:
         context = multiprocessing.get_context("spawn")  # a fork would inherit connections

@@ -28,7 +28,7 @@ Stamps = tuple[tuple[int, int, int] | bytes | None, ...]
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:
-    """Return what changes when one of the files is replaced or written to."""
+    """Return stamps that change when one of the files is replaced or written to."""
     return tuple(_stamp(path) for path in paths)
 
 
@@ -50,7 +50,7 @@ def _content_of(path: Path) -> bytes:
 
 @dataclass
 class SharedClock:
-    """The time of the database, for a host whose clock may be off; carried on without asking."""
+    """The time of the database, read once and continued with a monotonic clock."""
 
     _base: datetime | None = None
     _at: float = 0.0
@@ -62,7 +62,7 @@ class SharedClock:
         return self._base + timedelta(seconds=time.monotonic() - self._at)
 
     def set(self, shared: Shared) -> None:
-        """Ask the database for the time."""
+        """Read the time of the database."""
         asked = time.monotonic()
         self._base = shared.clock()
         self._at = (asked + time.monotonic()) / 2
@@ -100,7 +100,7 @@ class OpenSite:
         return self.loaded != stamps_of(_files(self.config, self.settings))
 
     def present_stamps(self) -> Stamps:
-        """Return what changes with the rules, the templates and the tokens."""
+        """Return stamps that change with the rules, the templates and the tokens."""
         settings = self.settings
         tokens = _content_of(settings.server.token_file)  # each try to renew them writes the file
         return (*stamps_of((settings.rules, settings.templates)), tokens)
@@ -123,13 +123,13 @@ class OpenSite:
         return self._ctx
 
     def check_present(self) -> None:
-        """Raise an error if this process may not go on: other tables, or another site key."""
+        """Raise an error if this process must stop: other tables, or another site key."""
         if isinstance(self.base.ledger, DatabaseLedger):
             self.base.ledger.check_present()
 
     @property
     def policy(self) -> str:
-        """A digest of the rules and settings that decide what happens to a job; it names nothing.
+        """A digest of the rules and settings that decide what happens to a job.
 
         "" if the rules cannot be read.
         """
@@ -147,7 +147,7 @@ class OpenSite:
         return host == min((one.host for one in self.workers()), default=host)
 
     def workers(self) -> list[WorkerSeen]:
-        """Return the workers of the site that are alive."""
+        """Return the active workers of the site."""
         return self.shared.workers(self.settings.cluster.lease_seconds)
 
     def takes_uploads(self) -> bool:
@@ -157,7 +157,7 @@ class OpenSite:
         return self.shared.wait_of(server_name(self.settings)) is None
 
     def release_dead(self) -> None:
-        """Give back what ended processes of this host had claimed."""
+        """Release the claims of ended processes of this host."""
         self.leases.release_dead()
 
     def queue_parameters(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def open_site(config: Path) -> Iterator[OpenSite]:
         if not isinstance(ledger, DatabaseLedger):
             raise UsageError(
                 "a worker needs a ledger in a database, and this site has its ledger in a file",
-                hint="Let cron start 'drawcli run-once'; one machine needs no workers.",
+                hint="Start 'drawcli run-once' with cron; one machine needs no workers.",
             )
         shared = ledger.shared
         clock.set(shared)

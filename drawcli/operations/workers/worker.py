@@ -1,7 +1,7 @@
-"""`drawcli worker`: keeps the lanes running, feeds the queues, tells other hosts that it is alive.
+"""`drawcli worker`: keeps the lanes running, feeds the queues, and writes a heartbeat.
 
-What a dead lane had claimed is released here, because its end is known here first; the other hosts
-wait until its lease ends. While the database is away nothing ends: it is asked again.
+The claims of a lane that died are released here at once; other hosts would have to wait until the
+lease ends. While the database does not answer, the worker retries.
 """
 
 import logging
@@ -29,17 +29,17 @@ from drawcli.operations.workers.site import OpenSite, open_site
 from drawcli.pipeline.runner import AT_ONCE
 from drawcli.system.platforms import is_alive
 
-BEAT_SECONDS: Final = 5.0  # between two heartbeats, each with a look at what is due
+BEAT_SECONDS: Final = 5.0  # between two heartbeats, each with a check of what is due
 _TICK_SECONDS: Final = 0.5
-DIFFER_SECONDS: Final = 300.0  # that hosts may have different rules: they are being copied
+DIFFER_SECONDS: Final = 300.0  # in which hosts may have different rules, while these are copied
 NO_WORKER: Final = "no-worker"
-_DIFFERENCES: Final = "agreement of hosts"
+_DIFFERENCES: Final = "hosts"
 _AGAIN: Final = timedelta(minutes=1)  # until a task is tried again whose process died
 _log = logging.getLogger(__name__)
 
 
 class WorkerOptions(NamedTuple):
-    """How a worker works."""
+    """The options of a worker."""
 
     config: Path
     queues: tuple[str, ...]  # () for those of the settings
@@ -59,7 +59,7 @@ class Signals:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Count signals in place of ending, during a block."""
+        """Count signals during a block, instead of ending the process."""
         before = {one: signal.signal(one, self) for one in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
@@ -74,9 +74,9 @@ def work(options: WorkerOptions, tell: Callable[[str], None]) -> None:
     Parameters
     ----------
     options
-        How to work.
+        The options.
     tell
-        Is given what a user wants to know: the start, and what stops the work.
+        Called with each message for the user: the start, and reasons why work stops.
 
     Raises
     ------
@@ -110,7 +110,7 @@ class Supervisor:
         self.queues = options.queues or tuple(site.settings.cluster.queues)
         self.feeder = Feeder(site)
         size = options.parallel
-        self.pool = Pool(options.config, self.queues, size, self._heard, self._died)
+        self.pool = Pool(options.config, self.queues, size, self._handle_message, self._lane_ended)
         self._counts: dict[str, Counter[str]] = {}
         self._troubles: dict[str, StepTrouble] = {}
         self._to_feed: set[str] = set()
@@ -122,7 +122,7 @@ class Supervisor:
         self._silent = ""  # why the database could not be asked
 
     def run(self) -> None:
-        """Work until asked to stop, or until the settings change."""
+        """Work until a signal, or until the settings change."""
         many = self.options.parallel
         self.tell(
             f"worker of site {self.site.shared.site} on {self.site.host}: "
@@ -144,9 +144,9 @@ class Supervisor:
         self._asked(self._beat)
 
     def _beat(self) -> None:
-        """Tell that this worker is alive; defer what is due, as the first worker of the site.
+        """Write the heartbeat; on the first host of the site, also defer the tasks that are due.
 
-        Of tables or a site key that it does not know it tells, and is not alive for the others.
+        With other tables or another site key, report that and write no heartbeat.
         """
         self.site.check_present()
         self._write_facts(self._facts())
@@ -154,15 +154,15 @@ class Supervisor:
         first = min(((one.host, one.pid) for one in workers), default=None)
         if first in (None, (self.site.host, os.getpid())):
             self.feeder.feed(workers)
-            self._tell_of_rules()
-            self._tell_of_stranded(workers)
-            self._tell_of_differences(workers)
+            self._report_rules()
+            self._report_stranded(workers)
+            self._report_differences(workers)
         self.feeder.feed_own(workers)
         if time.monotonic() - self._noted > TIDY_SECONDS:
             self._note()
 
     def _feed_now(self) -> None:
-        """Defer the tasks of steps of which a lane has told that there may be more."""
+        """Defer the tasks of steps for which a lane has reported that there may be more."""
         steps, self._to_feed = self._to_feed, set()
         ended, self._ended = self._ended, set()
         if steps:
@@ -174,14 +174,14 @@ class Supervisor:
             self.feeder.feed_step(step, workers, ended=ended)
 
     def _asked(self, call: Callable[[], Any]) -> None:
-        """Call something that needs the database; while it is away, tell so once."""
+        """Call a function that needs the database; report once if it does not answer."""
         try:
             call()
             self._silent = ""
         except DrawcliError as err:
             if str(err) != self._silent:
                 self._silent = str(err)
-                self._heard(StepTrouble("", err.code, str(err), err.exit_code))
+                self._handle_message(StepTrouble("", err.code, str(err), err.exit_code))
             self.site.close_round()
 
     def _facts(self) -> dict[str, Any]:
@@ -198,8 +198,8 @@ class Supervisor:
         alive = [pid for pid in stored if is_alive(pid)]
         self.site.shared.beat(os.getpid(), facts, alive)
 
-    def _heard(self, message: Any) -> None:
-        """Take up a message of a lane."""
+    def _handle_message(self, message: Any) -> None:
+        """Handle a message of a lane."""
         if isinstance(message, TaskEnded):
             counts = self._counts.setdefault(message.task.step, Counter())
             counts.update(what for _, what in message.outcomes)
@@ -209,7 +209,7 @@ class Supervisor:
             self._note_trouble(message)
 
     def _note_trouble(self, now: StepTrouble) -> None:
-        """Tell of a trouble once, and of its end."""
+        """Report a trouble once, and its end."""
         before = self._troubles.pop(now.step, None)
         if now.code:
             self._troubles[now.step] = now
@@ -218,29 +218,29 @@ class Supervisor:
         what = now.step or "worker"
         if now.code:
             _log.error("step=%s outcome=waits code=%s", what, now.code)
-            self.tell(f"{what} waits: {now.text}")
+            self.tell(f"{what}: {now.text}")
             report_trouble(self.site.settings, now.code, self.site.clock.now())
         elif before is not None:
             _log.info("step=%s outcome=goes-on", what)
-            self.tell(f"{what} goes on")
+            self.tell(f"{what}: solved")
 
-    def _tell_of_rules(self) -> None:
+    def _report_rules(self) -> None:
         err = self.feeder.broken_rules
         if err is not None:
             self._note_trouble(StepTrouble("match", err.code, str(err), err.exit_code))
         elif "match" in self._troubles:
             self._note_trouble(StepTrouble("match", "", "", 0))
 
-    def _tell_of_stranded(self, workers: Collection[WorkerSeen]) -> None:
-        told = self.feeder.stranded(workers)
-        for step in self._stranded - told.keys():
-            self._note_trouble(StepTrouble(f"{step} elsewhere", "", "", 0))
-        for step, text in told.items():
-            self._note_trouble(StepTrouble(f"{step} elsewhere", NO_WORKER, text, 0))
-        self._stranded = set(told)
+    def _report_stranded(self, workers: Collection[WorkerSeen]) -> None:
+        reasons = self.feeder.stranded(workers)
+        for step in self._stranded - reasons.keys():
+            self._note_trouble(StepTrouble(f"{step} on its host", "", "", 0))
+        for step, text in reasons.items():
+            self._note_trouble(StepTrouble(f"{step} on its host", NO_WORKER, text, 0))
+        self._stranded = set(reasons)
 
-    def _tell_of_differences(self, workers: Collection[WorkerSeen]) -> None:
-        """Tell of hosts that have had other rules or settings than this one for some time."""
+    def _report_differences(self, workers: Collection[WorkerSeen]) -> None:
+        """Report hosts that have had other rules or settings than this one for some time."""
         others = {one.host for one in workers if one.facts.get("policy", "") != self.site.policy}
         now = time.monotonic()
         self._differ_since = (self._differ_since or now) if others else None
@@ -250,13 +250,13 @@ class Supervisor:
         elif now - self._differ_since >= DIFFER_SECONDS:
             text = (
                 f"{', '.join(sorted(others))} and {self.site.host} have different rules, "
-                "templates, or settings of match, deidentify, accept or deliver. Each job is "
-                "treated by those of the host that takes it: copy the same files to all hosts"
+                "templates, or settings of match, deidentify, accept or deliver. Those of the "
+                "host that takes a job apply to it: copy the same files to all hosts"
             )
             self._note_trouble(StepTrouble(_DIFFERENCES, "hosts-differ", text, 0))
 
-    def _died(self, lane: LaneProcess) -> None:
-        """Release what a dead lane had claimed, and return its task."""
+    def _lane_ended(self, lane: LaneProcess) -> None:
+        """Release the claims of a lane that died, and return its task to the queue."""
         task = lane.task
         if lane.has_failed:
             _log.error(
@@ -289,7 +289,7 @@ class Supervisor:
         self._since, self._noted = now, time.monotonic()
 
     def _end(self) -> None:
-        """Let the running steps end, or return their tasks when the time of grace is over."""
+        """Wait for the running steps to end; return their tasks when the grace time is over."""
         self.pool.stop()
         signals, until = self.signals.count, time.monotonic() + self.options.grace
         while not self.pool.collect(_TICK_SECONDS / 5):

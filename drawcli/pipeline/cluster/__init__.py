@@ -1,1 +1,1 @@
-"""Several machines with one ledger: what a step needs of the others."""
+"""Several machines with one ledger: the data that steps share with other machines."""

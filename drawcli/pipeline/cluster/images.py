@@ -25,7 +25,7 @@ def is_on_this_host(job: "Job", crosswalk: "Crosswalk", settings: "Settings") ->
 
 
 def check_images_here(job: "Job", crosswalk: "Crosswalk", ctx: "Context") -> None:
-    """Check that the images of a job can be asked for on this host.
+    """Check that the images of a job can be read on this host.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def check_images_here(job: "Job", crosswalk: "Crosswalk", ctx: "Context") -> Non
         raise TryLater(
             f"the datastore is missing or empty on host {ctx.files.host}: is it mounted?",
             code=SILENT,
-            hint=f"Mount it on {ctx.files.host} as on the other hosts, or let its workers do other "
-            "work: cluster.queues.",
+            hint=f"Mount it on {ctx.files.host} as on the other hosts, or give its workers other "
+            "queues: cluster.queues.",
         )
     if ctx.files.host and not first.exists() and (home := ctx.files.home_of(job.id)):
         raise TryLater(
-            f"the images of the series are on host {home} only, which has given no sign",
+            f"the images of the series are only on host {home}, which is not active",
             code=HOST_AWAY,
             hint=f"Start {home} again; or scan the images again on another host, and then "
             f"'drawcli retry {job.id}'.",

@@ -1,4 +1,4 @@
-"""The files of jobs when the ledger moves to a database, or back: they go with it."""
+"""Move the files of jobs together with the ledger, to a database or back."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING

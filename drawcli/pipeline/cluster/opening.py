@@ -88,8 +88,8 @@ def _join(ledger: "DatabaseLedger", keys: "SiteKeys") -> None:
     ledger.key_id = ours
 
 
-def tell_new_key(ledger: "Ledger", key_id: str, former: str) -> None:
-    """Tell the other hosts of a site that the key was replaced: they stop until they have it."""
+def record_new_key(ledger: "Ledger", key_id: str, former: str) -> None:
+    """Record that the site key was replaced: other hosts stop until they have the new one."""
     from drawcli.adapters.ledger import FileLedger
 
     if isinstance(ledger, FileLedger):
@@ -131,6 +131,6 @@ def _check_first_host(settings: "Settings") -> None:
             f"{settings.state_dir}: the site key is missing; the other hosts of the site have "
             f"key {there}",
             code="site-key",
-            hint="Take it over: 'drawcli key backup FILE' there, 'drawcli key restore FILE' here; "
+            hint="Copy it: 'drawcli key backup FILE' there, 'drawcli key restore FILE' here; "
             "or set site_key_command as there.",
         )

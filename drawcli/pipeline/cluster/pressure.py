@@ -1,4 +1,4 @@
-"""How much the machines of a site send at once, and that all of them wait if the server asks to."""
+"""Limits of uploads over all machines of a site, and waits that the server requests."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ def server_name(settings: "Settings") -> str:
 
 
 def check_uploads_welcome(ctx: "Context") -> None:
-    """Raise ServerUnavailable if the server takes no uploads, or has asked any machine to wait."""
+    """Raise ServerUnavailable if the server takes no uploads or has requested a wait."""
     shared = ctx.ledger.shared
     wait = None if shared is None else shared.wait_of(server_name(ctx.settings))
     if wait is not None:
@@ -35,7 +35,7 @@ def check_uploads_welcome(ctx: "Context") -> None:
 
 
 def note_server_wait(ctx: "Context", err: JobError) -> None:
-    """Let all machines of the site wait with uploads if the server has asked to (429, 503)."""
+    """Stop uploads of all machines of the site if the server has requested a wait (429, 503)."""
     shared = ctx.ledger.shared
     if shared is None or not isinstance(err, ServerUnavailable) or err.code != BUSY:
         return
@@ -44,7 +44,7 @@ def note_server_wait(ctx: "Context", err: JobError) -> None:
 
 
 def slot_for(ctx: "Context", command: str, job_id: str) -> AbstractContextManager[None]:
-    """Let a claimed job count for the limit of a step; LimitReached if the site allows no more."""
+    """Count a claimed job towards the limit of a step; LimitReached if the site allows no more."""
     shared, limit = ctx.ledger.shared, ctx.settings.cluster.limits.get(command)
     if shared is None or limit is None:
         return nullcontext()

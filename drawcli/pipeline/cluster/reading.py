@@ -1,4 +1,4 @@
-"""Read on one host what others have made, and remove what no host needs any more."""
+"""Copy files of other hosts to this one for reading, and remove files that no host needs."""
 
 import logging
 from contextlib import suppress

@@ -1,9 +1,9 @@
 """The token pair of a site: in a file, from a command, in a keyring; or shared by its hosts.
 
-A renewed pair makes the old one invalid, so hosts that each had a copy would lock each other out.
-With a ledger in a database the pair is in it, sealed with the site key. The first host brings it:
-until the database has one, `server.token_file` is read. If a user changes that file later, its
-pair replaces that of the database.
+A renewed pair makes the old one invalid, so hosts with copies would lock each other out. With a
+ledger in a database the pair is stored there, sealed with the site key. Until the database has a
+pair, `server.token_file` is read. If a user changes that file later, its pair replaces that of the
+database.
 """
 
 import base64
@@ -33,7 +33,7 @@ _ASKED_AGAIN: Final = 0.25  # s
 
 
 def site_tokens(settings: "Settings", ledger: "Ledger | None" = None) -> TokenStore:
-    """Return where the tokens of a site are; those in a database by the connection of a ledger."""
+    """Return the token store of a site; one in a database uses the connection of `ledger`."""
     own = own_tokens(settings)
     if not (settings.ledger and isinstance(own, TokenFile) and settings.cluster.share_tokens):
         return own
@@ -54,12 +54,12 @@ class SharedTokens(TokenStore):
     Parameters
     ----------
     settings
-        Of the site.
+        The settings of the site.
     own
         The token file of this host.
     opened
-        The connection of the ledger; without it each access makes one of its own. The lock always
-        has one of its own, and ends with it.
+        The connection of the ledger; without it each access opens a connection. The lock always
+        has its own connection, and ends with it.
     """
 
     def __init__(

@@ -98,7 +98,7 @@ def _with_archived(
         for entry in ctx.ledger.archive.of_series(*(seen.key for seen in part)):
             archived.setdefault(entry.series_key, []).append(entry)
         while part:
-            seen = part.popleft()  # what it loads is kept no longer than it is used
+            seen = part.popleft()  # so that its data are freed after use
             yield seen, archived.get(seen.key, [])
 
 

@@ -20,7 +20,7 @@ CLUSTER_EXCHANGES: Final[dict[str, Limit]] = {
         "no limit",
         seconds=2
         * (DATABASE_CONNECT_SECONDS + DATABASE_STATEMENT_SECONDS + DATABASE_GRACE_SECONDS),
-        consequence="exit 7; nothing more is begun, and the next run goes on",
+        consequence="exit 7; nothing more is started, and the next run continues",
     ),
     "work-store": Limit(
         peer="object store",

@@ -33,7 +33,7 @@ def ledger(path: Path) -> Iterator[FileLedger]:
 
 @dataclass
 class Store:
-    """Where a ledger is kept, whatever keeps it; any number of processes may open it."""
+    """The place of a ledger of either kind; any number of processes may open it."""
 
     opened: Callable[[], AbstractContextManager[Ledger]]
     words: list[str]  # for a process: what `ledger_of_words` opens

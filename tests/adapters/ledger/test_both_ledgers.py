@@ -1,4 +1,4 @@
-"""What is true of a ledger, whatever keeps it: each test runs with a file and with a database."""
+"""Tests of both kinds of ledger: each runs with a file and with a database."""
 
 import subprocess
 import sys
@@ -320,7 +320,7 @@ def test_another_handle_sees_what_was_archived(kept: Ledger, another: Ledger) ->
 
 
 def test_a_time_in_the_future_is_not_archived(kept: Ledger) -> None:
-    """The clock was wrong once; it is not again."""
+    """The clock was wrong for a time, and is right again."""
     kept.add(finished(1, since=NOON + timedelta(days=365)))
 
     assert kept.archive_finished(LATER) == 0

@@ -433,7 +433,7 @@ def test_a_ledger_without_permission_is_not_reported_as_damaged(
 def test_a_ledger_that_cannot_be_opened_for_now_is_not_reported_as_unreadable(
     ledger: FileLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that collects what is wrong would name the ledger; a copy would be taken for it."""
+    """Otherwise a command that lists faults would blame the ledger, and use a copy instead."""
     ledger.add(a_job())
     let_reading_fail(errno.EMFILE, monkeypatch)
 

@@ -1,4 +1,4 @@
-"""Whatever is done to a ledger of either kind by two handles, it holds what a dict would hold."""
+"""Any sequence of changes by two handles gives the same as a dict, for both kinds of ledger."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ TIMES = int(os.environ.get("TORTURE", "1"))  # the long form: make torture
 
 
 class Killed(BaseException):
-    """Stands for a process that is gone."""
+    """Represents a process that has ended."""
 
 
 class LedgerAgainstDict(RuleBasedStateMachine):
@@ -142,7 +142,7 @@ class FileAgainstDict(LedgerAgainstDict):
 
     @rule(handle=st.integers(0, 1), days=st.integers(2, 60), writes=st.integers(0, 4))
     def die_while_archiving(self, handle: int, days: int, writes: int) -> None:
-        """Nothing is written from some moment on; another process goes on."""
+        """The process dies at some write; another process continues."""
         left = iter(range(writes))
 
         def write(path: Path, data: bytes, **_: object) -> None:
@@ -187,7 +187,7 @@ class DatabaseAgainstDict(LedgerAgainstDict):
 
     @rule(job_id=Bundle("ids"), handle=st.integers(0, 1))
     def die_with_a_claim(self, job_id: str, handle: int) -> None:
-        """A process that is killed gives nothing back; its lease ends in time."""
+        """A killed process releases nothing; its lease ends later."""
         dying = self.handles[handle]
         assert isinstance(dying, DatabaseLedger)
         assert dying.leases.claim(job_id) is not None

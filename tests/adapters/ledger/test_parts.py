@@ -208,7 +208,7 @@ with FileLedger(Path(sys.argv[1])) as ledger:
 
 
 @pytest.mark.usefixtures("few")
-def test_who_reads_while_the_layout_changes_sees_every_job(path: Path) -> None:
+def test_a_reader_during_a_change_of_the_layout_sees_every_job(path: Path) -> None:
     kept = jobs_of(1)
     with FileLedger(path) as ledger:
         ledger.add(*kept)
@@ -249,7 +249,7 @@ def test_a_change_writes_as_little_with_ten_thousand_jobs_as_with_two_hundred(
 
 
 class PartsAgainstDict(FileAgainstDict):
-    """The same, with a ledger that is split and put together again all the time."""
+    """The same, with a ledger that is split and joined again and again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -332,4 +332,24 @@ def test_rows_that_are_put_together_between_two_reads_are_read_again(
             return real(one)
 
         monkeypatch.setattr(parts.Parts, "_files", join_first)
+        assert [job.id for job in ledger.jobs()] == [jobs[0].id]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_folder_that_is_removed_while_it_is_listed_is_no_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of(6)
+    with FileLedger(path) as ledger, FileLedger(path) as other:
+        ledger.add(*(replace(job, state=State.DONE) for job in jobs[1:]), jobs[0])
+        assert len(ledger.jobs()) == 6
+        real = Path.glob
+
+        def join_first(folder: Path, _pattern: str) -> Iterator[Path]:
+            monkeypatch.setattr(Path, "glob", real)
+            other.archive_finished(NOON + timedelta(days=3))
+            assert not folder.exists()
+            raise FileNotFoundError(folder)
+
+        monkeypatch.setattr(Path, "glob", join_first)
         assert [job.id for job in ledger.jobs()] == [jobs[0].id]

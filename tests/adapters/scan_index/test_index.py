@@ -202,7 +202,7 @@ def test_files_read_before_a_kill_are_not_read_again(
 @pytest.mark.skipif(sys.platform != "linux", reason="ulimit -f")
 @pytest.mark.usefixtures("pelvis")
 def test_a_limit_of_the_size_of_files_is_no_failing_disk(site: Site) -> None:
-    """SQLite calls both an input or output error."""
+    """SQLite reports both as an input or output error."""
     import resource
 
     done = subprocess.run(

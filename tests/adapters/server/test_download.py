@@ -119,7 +119,7 @@ def test_a_broken_download_is_resumed_without_repeated_bytes(
 
 
 @pytest.mark.parametrize("tag", [b'W/"1"', b'"\xa2"', b"1"])
-def test_an_entity_tag_that_cannot_be_sent_back_is_not(
+def test_an_entity_tag_beyond_ascii_is_not_sent_back(
     tokens: TokenFile, target: Path, tag: bytes
 ) -> None:
     draw = Ranged(cuts=[HALF], tag=tag)

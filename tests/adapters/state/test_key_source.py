@@ -15,7 +15,7 @@ OLD = bytes(range(32))
 
 
 def printing(site: Site, text: str) -> Path:
-    """Let the site have its key from a command; return the file that counts its calls."""
+    """Configure a key command for the site; return the file that counts its calls."""
     calls = site.folder / "calls"
     code = f"open({str(calls)!r}, 'a').write('x'); print({text!r})"
     words = ", ".join(f"'{word}'" for word in (sys.executable, "-c", code.replace("'", "''")))
@@ -37,7 +37,7 @@ def test_the_key_is_what_the_command_prints_and_is_read_once(site: Site) -> None
     assert key.hex().encode() not in left
 
 
-def test_a_file_and_a_command_are_two(site: Site) -> None:
+def test_a_key_file_beside_a_key_command_is_refused(site: Site) -> None:
     printing(site, OLD.hex())
 
     with pytest.raises(ConfigError, match="site_key_command is set"):
@@ -45,11 +45,11 @@ def test_a_file_and_a_command_are_two(site: Site) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no key", "abcd", f"{OLD.hex()}\nabcd"])
-def test_what_is_no_key_is_refused_and_not_shown(site: Site, text: str) -> None:
+def test_output_that_is_not_a_key_is_refused_and_not_shown(site: Site, text: str) -> None:
     site_key_path(site.state).unlink()
     printing(site, text)
 
-    with pytest.raises(ConfigError, match="no site key") as refused:
+    with pytest.raises(ConfigError, match="not a site key") as refused:
         site_keys(site.settings())
 
     assert "abcd" not in str(refused.value)

@@ -193,7 +193,7 @@ def test_a_task_whose_end_was_not_stored_does_not_count_as_running_for_ever(
     function = "ALTER FUNCTION drawcli_queue_north.{}(bigint, procrastinate_job_status, boolean)"
 
     def handle(_task: QueueTask) -> None:
-        """Take from the engine what it stores the end with."""
+        """Remove the function with which the engine stores the end of a task."""
         renamed = function.format("procrastinate_finish_job_v1") + " RENAME TO gone"
         where = "SET search_path TO drawcli_queue_north"
         postgres_server.execute(where, renamed, database=database)
@@ -221,7 +221,7 @@ def test_keys_are_read_of_one_step(queue_of: Callable[[str], WorkQueue]) -> None
 def test_no_change_of_a_queue_waits_for_the_disk(
     queue_of: Callable[[str], WorkQueue], postgres_server: Postgres, database: str
 ) -> None:
-    """The ledger has what a crash of the database loses here; its own changes do wait."""
+    """The ledger can restore what a crash of the database loses here; its own changes do wait."""
     postgres_server.execute(
         "CREATE TABLE public.seen (what text, durable text)",
         "GRANT INSERT ON public.seen TO north",

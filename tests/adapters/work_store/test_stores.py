@@ -43,7 +43,7 @@ def opened(raw: bytes, step: int = 70_000, job: str = JOB, name: str = NAME) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_file_is_what_it_was(size: int) -> None:
+def test_a_sealed_file_is_restored_unchanged(size: int) -> None:
     content = os.urandom(size)
     raw = sealed(content)
 
@@ -136,9 +136,7 @@ def s3_files(s3: S3, bucket: str) -> ObjectFiles:
 
 
 @pytest.mark.parametrize("fault", ["503", "500", "cut"])
-def test_a_fault_that_passes_is_not_noticed(
-    s3: S3, bucket: str, tmp_path: Path, fault: str
-) -> None:
+def test_a_short_fault_is_retried(s3: S3, bucket: str, tmp_path: Path, fault: str) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"content" * 1000)
     files = s3_files(s3, bucket)
@@ -165,7 +163,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (["drip"] * 20, "no answer in time"),
     ],
 )
-def test_a_store_that_does_not_serve_is_out_of_reach(
+def test_a_store_that_fails_is_out_of_reach(
     s3: S3, bucket: str, tmp_path: Path, faults: list[str], words: str
 ) -> None:
     path = tmp_path / NAME
@@ -202,7 +200,7 @@ def test_a_request_is_for_a_part_of_an_object_so_that_a_slow_line_is_enough(
         assert s3.requests - before == -(-sealed_size(size) // 1000)
 
 
-def test_wrong_bytes_are_asked_for_again_and_then_a_missing_file(
+def test_wrong_bytes_are_read_again_and_then_count_as_a_missing_file(
     s3: S3, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, back = tmp_path / NAME, tmp_path / "back"

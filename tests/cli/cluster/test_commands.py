@@ -16,7 +16,7 @@ pytestmark = needs_postgres
 
 
 def use(site: Site, made: dict[str, str]) -> None:
-    """Let a site use the database as `cluster init` says."""
+    """Write the settings that `cluster init` prints."""
     site.add_line(f"ledger: {made['ledger']}")
     site.add_line(f"cluster: {{site: {made['site']}, password_file: {made['role_password']}}}")
 
@@ -52,7 +52,7 @@ def test_init_can_be_repeated_and_changes_nothing(by_owner: Owner, site: Site) -
     assert not secret.exists()
 
 
-def test_a_run_is_seen_as_a_sign_of_its_host(
+def test_a_run_records_its_host_as_active(
     by_owner: Owner, drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
     del pelvis

@@ -65,7 +65,7 @@ def test_a_weak_sslmode_to_another_machine_is_a_warning(
     assert "?sslrootcert=" in found["remedy"]
 
 
-def test_what_is_verified_or_stays_on_this_machine_passes(
+def test_a_verified_or_local_connection_passes(
     check: Check, address: str, authority: Authority
 ) -> None:
     verified = check(f"{leaving(address)}&sslrootcert={authority.file}")

@@ -81,7 +81,7 @@ def test_another_ledger_in_the_settings_is_not_replaced(by_owner: Owner, site: S
     assert site.config.read_text() == before
 
 
-def test_a_password_that_is_elsewhere_is_asked_for(by_owner: Owner, site: Site) -> None:
+def test_a_password_that_is_on_another_host_is_an_error(by_owner: Owner, site: Site) -> None:
     made = by_owner("init", "--site", "north", "--json").answer["data"]
     Path(made["role_password"]).unlink()
     before = site.config.read_text()
@@ -93,7 +93,7 @@ def test_a_password_that_is_elsewhere_is_asked_for(by_owner: Owner, site: Site) 
     assert site.config.read_text() == before
 
 
-def test_a_missing_database_is_made_only_if_asked_for(
+def test_a_missing_database_is_made_only_with_create(
     drawcli: Run, postgres_server: Postgres, database: str
 ) -> None:
     name = f"{database}-new"

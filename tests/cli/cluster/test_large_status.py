@@ -1,4 +1,4 @@
-"""`status` of a ledger in a database says what it says of the same jobs in a file."""
+"""`status` prints the same for a ledger in a database as for the same jobs in a file."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,14 +45,14 @@ def jobs(key_id: str, count: int = 60) -> Iterator[Job]:
 
 
 def of_one_machine(text: str) -> str:
-    """Return what `status` printed in one line, without what is said of workers only."""
+    """Return the output of `status` in one line, without the parts about workers."""
     line = " ".join(text.split()).replace("no worker is alive, and ", "")
     line = line.replace("No worker is alive, and cron", "Cron")
     return line.replace(verdict._WORKERS, verdict._CRON)
 
 
 @pytest.mark.parametrize("count", [0, 1, 60])
-def test_the_same_is_shown_of_a_file_and_of_a_database(
+def test_status_is_the_same_for_a_file_and_a_database(
     drawcli: Run, site: Site, address: str, count: int
 ) -> None:
     key = StandIns(read_site_key(site.state)).key_id
@@ -69,7 +69,7 @@ def test_the_same_is_shown_of_a_file_and_of_a_database(
     assert of_one_machine(of_database.out) == of_one_machine(of_file.out)
 
 
-def test_jobs_that_are_all_done_are_jobs(drawcli: Run, site: Site, address: str) -> None:
+def test_a_site_whose_jobs_are_all_done_is_not_new(drawcli: Run, site: Site, address: str) -> None:
     key = StandIns(read_site_key(site.state)).key_id
     usual = [job for job in jobs(key) if not (job.held or "warning" in repr(job.events))]
     done = [job for job in usual if job.state is State.DONE]

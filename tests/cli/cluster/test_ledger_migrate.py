@@ -70,7 +70,7 @@ def test_a_ledger_moves_to_the_database_and_back(
     assert len(jobs) == 32
 
 
-def test_it_moves_a_second_time_after_it_came_back(
+def test_a_ledger_moves_again_after_it_was_moved_back(
     drawcli: Run, jobs: dict[str, Job], address: str
 ) -> None:
     before = jobs_of(drawcli)

@@ -20,7 +20,7 @@ pytestmark = needs_postgres
 
 @pytest.fixture
 def shared(site: Site, postgres_server: Postgres) -> Site:
-    """Let the site have its ledger in a database."""
+    """Give the site a ledger in a database."""
     for line in site_lines(postgres_server):
         site.add_line(line)
     return site
@@ -77,7 +77,7 @@ def test_a_job_is_decided_about_and_no_file_of_jobs_is_made(
 def test_the_vault_of_a_job_that_is_erased_is_not_in_the_database(
     drawcli: Run, job: str, shared: Site
 ) -> None:
-    """To remove the work folder does not do it: the next command brings it back."""
+    """Removing the work folder is not enough: the next command restores it."""
     drawcli("cancel", job)
     folder = shared.state / "work" / job
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""What the gate's findings become: names of checks and elements, and the setting that helps."""
+"""The texts of the gate's findings: checks, elements, and the setting that helps."""
 
 import pytest
 

@@ -556,7 +556,9 @@ PATIENT = Persons(
         ("StudyTime", "TM", b"083000.110406 ", True),
     ],
 )
-def test_a_value_stays_whole_or_goes(keyword: str, vr: str, raw: bytes, *, stays: bool) -> None:
+def test_a_value_is_kept_whole_or_removed(
+    keyword: str, vr: str, raw: bytes, *, stays: bool
+) -> None:
     assert (clean_value(keyword, vr, raw, PATIENT) == raw) == stays
 
 

@@ -1,4 +1,4 @@
-"""What a header says of persons, cases and places, and where it is found again."""
+"""Names and numbers of persons, cases and places in a header, and where they are found."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NAME, RECORD, PLACE, BORN, MOMENT = 0x00100010, 0x00100020, 0x00080080, 0x001000
 
 
 def known(tag: int, vr: str, value: bytes, charset: str = "") -> Persons:
-    """Return what a header says that has one element beside its character set."""
+    """Return the identifiers in a header that has one element besides its character set."""
     tree: Tree = {0x00080005: text("CS", charset), tag: Cell(vr, value + b" " * (len(value) % 2))}
     return Persons.of(read_header(written(tree, explicit=True), complete=True))
 
@@ -138,7 +138,7 @@ def test_a_place_is_known_by_its_words_of_four_letters_and_more() -> None:
     assert not hospital.words | hospital.ids | hospital.numbers | hospital.clocks
 
 
-def test_what_follows_an_unreadable_element_is_not_needed() -> None:
+def test_elements_after_an_unreadable_one_are_ignored() -> None:
     tree = {
         NAME: text("PN", "Zo^Qa"),
         0x00101002: Cell("SQ", b"Muster"),

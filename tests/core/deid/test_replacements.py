@@ -1,4 +1,4 @@
-"""The replacements for one patient, and what is recorded of them for the way back."""
+"""The replacements for one patient, and what is recorded for re-identification."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ def of(choices: Choices = USUAL, /, **values: object) -> Replacements:
     return Replacements.of(header_of(ct_slice(**values)), KEY, choices)
 
 
-def test_they_are_those_of_patient_and_issuer() -> None:
+def test_replacements_depend_on_patient_and_issuer() -> None:
     one = of(PatientID="P", IssuerOfPatientID="KH-2")
 
     assert one.pseudonym == KEY.pseudonym("P", "KH-2")
@@ -103,7 +103,7 @@ def test_a_date_is_moved_and_recorded(value: str, vr: str, moved: str) -> None:
         ("", "DA", ""),
     ],
 )
-def test_a_fixed_date_says_nothing_and_is_not_recorded(value: str, vr: str, fixed: str) -> None:
+def test_a_fixed_date_reveals_nothing_and_is_not_recorded(value: str, vr: str, fixed: str) -> None:
     one = Replacements(KEY, "A" * 16, None)
 
     assert (one.date(value, vr), one.dates) == (fixed, {})
@@ -136,7 +136,7 @@ def unlike_headers() -> Iterator[Header]:
 
 
 @pytest.mark.parametrize("remembered", [4096, 3, 0])
-def test_what_is_remembered_of_other_slices_changes_nothing(
+def test_cached_values_of_other_slices_change_nothing(
     remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drawcli.core.deid.engine._MOST_REMEMBERED", remembered)
@@ -211,7 +211,7 @@ def test_each_of_several_values_is_replaced_without_its_padding() -> None:
 
 
 @pytest.mark.parametrize("choices", [USUAL, Choices(fixed_dates=True)])
-def test_what_is_missing_or_empty_has_no_value_afterwards(choices: Choices) -> None:
+def test_missing_and_empty_elements_have_no_value_afterwards(choices: Choices) -> None:
     for header in (bare_slice(), bare_slice(FrameOfReferenceUID=b"", StudyTime=b"")):
         sent = after(header, Replacements.of(header, KEY, choices))
 

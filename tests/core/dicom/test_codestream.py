@@ -417,7 +417,7 @@ def test_a_tile_header_without_data_is_refused_by_both_readers() -> None:
     start, tile = jpeg_2000(whole=False).split(b"\xff\x90", 1)
     twice = start + 2 * (b"\xff\x90" + tile[:10]) + tile[10:]
 
-    with pytest.raises(NotDicom, match="no one header"):
+    with pytest.raises(NotDicom, match="lacks its one header"):
         clean(wrapped(twice), JPEG_2000[0])
     with pytest.raises(ValueError, match="without data"):
         margins(wrapped(twice), JPEG_2000[0])

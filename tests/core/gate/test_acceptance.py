@@ -306,7 +306,7 @@ def test_each_finding_says_what_is_wrong(facts: dict[str, object], code: str, te
         ("", "(no name)"),
     ],
 )
-def test_a_name_of_the_server_is_told_shortened_and_printable(name: str, said: str) -> None:
+def test_a_name_of_the_server_is_reported_shortened_and_printable(name: str, said: str) -> None:
     extra = replace(RECTUM, name=name, number=3)
 
     (finding,) = inspect(replace(GOOD, **rois(BLADDER, RECTUM, extra)), SENT)  # type: ignore[arg-type] # any fact

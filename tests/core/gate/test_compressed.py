@@ -1,4 +1,4 @@
-"""Each byte of a compressed frame is of its picture, or beside it."""
+"""Each byte of a compressed frame either belongs to its picture or does not."""
 
 import struct
 
@@ -35,7 +35,7 @@ SIZE, SCAN = segment(0xC3, bytes(300)), segment(0xDA, b"s")  # a length of two b
 
 
 @pytest.mark.parametrize("marker", [*range(0xE0, 0xF0), 0xFE])
-def test_a_comment_of_jpeg_is_beside_the_picture(marker: int) -> None:
+def test_a_comment_of_jpeg_is_not_part_of_the_picture(marker: int) -> None:
     said = segment(marker, b"Kulkarnee")
     whole = START + said + SIZE + SCAN + b"\x15\x2a" + END + b"Ashok"
 
@@ -107,7 +107,7 @@ def tile(said: bytes, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("length", [1, 0x1_00, 0x1_00_00, 0x1_00_00_00])
-def test_a_comment_of_a_later_tile_is_beside_the_picture(length: int) -> None:
+def test_a_comment_of_a_later_tile_is_not_part_of_the_picture(length: int) -> None:
     said, size, first = (
         segment(0x64, b"Kulkarnee"),
         segment(0x51, b"size"),
@@ -128,7 +128,7 @@ def test_a_tile_without_a_length_ends_at_the_end_behind_it() -> None:
 
 
 @pytest.mark.parametrize("marker", [0x57, 0x58, 0x64])
-def test_a_comment_of_jpeg_2000_is_beside_the_picture(marker: int) -> None:
+def test_a_comment_of_jpeg_2000_is_not_part_of_the_picture(marker: int) -> None:
     said = segment(marker, b"Kulkarnee" + bytes(300))
     size = segment(0x51, b"size")
 
@@ -144,7 +144,7 @@ def rle(*segments: bytes, between: bytes = b"") -> bytes:
     return head.ljust(64, b"\0") + b"".join(segments)
 
 
-def test_the_runs_of_rle_are_decoded_and_what_follows_them_is_beside_the_picture() -> None:
+def test_the_runs_of_rle_are_decoded_and_bytes_after_them_are_not_part_of_the_picture() -> None:
     literal, repeated, nothing = b"\x02abc", b"\xfex", b"\x80"
     most, longest = b"\x7f" + bytes(range(128)), b"\x81z"
 
@@ -162,7 +162,7 @@ def test_the_runs_of_rle_are_decoded_and_what_follows_them_is_beside_the_picture
     assert rest == (b"Kulkarnee".ljust(64 - 12, b"\0") + b"Ashok") * 2
 
 
-def test_runs_behind_the_last_pixel_are_beside_the_picture() -> None:
+def test_runs_after_the_last_pixel_are_not_part_of_the_picture() -> None:
     single = b"\0a\0b\0c"
     for behind in (b"\0K", b"\x08Kulkarnee", b"\xffK\xffK", b"\x80\0K"):
         picture, rest = split(RLE, rle(single + behind, b"\x02abc" + behind), pixels=3)
@@ -171,7 +171,7 @@ def test_runs_behind_the_last_pixel_are_beside_the_picture() -> None:
         assert rest[64 - 12 :] == behind * 2
 
 
-def test_a_run_that_is_cut_off_is_beside_the_picture() -> None:
+def test_a_truncated_run_is_not_part_of_the_picture() -> None:
     assert split(RLE, rle(b"\x02abc\x04xy"), pixels=9)[1].endswith(b"\x04xy")
     assert split(RLE, rle(b"\x02abc\xfe"), pixels=9)[1].endswith(b"\xfe")
 
@@ -203,7 +203,7 @@ def test_a_header_of_rle_has_room_for_15_segments() -> None:
         (RLE, items(struct.pack("<3I", 2, 64, 60).ljust(64, b"\0")), "no RLE header"),
     ],
 )
-def test_what_cannot_be_split_is_an_error(syntax: str, value: bytes, said: str) -> None:
+def test_pixels_that_cannot_be_split_are_an_error(syntax: str, value: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=f"^.*{said}$"):
         split_picture(value, syntax, 4)
 
@@ -231,7 +231,7 @@ def test_bytes_behind_the_delimiter_are_not_read() -> None:
         ([b"\x80", b"\0\x81"], RLE, True),
     ],
 )
-def test_padding_beside_the_picture_is_no_content(
+def test_padding_after_the_picture_is_no_content(
     rest: list[bytes], syntax: str, *, expected: bool
 ) -> None:
     assert has_content(rest, syntax) is expected

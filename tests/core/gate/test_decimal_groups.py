@@ -42,7 +42,7 @@ def test_an_odd_value_changes_no_other(odd: bytes, place: int) -> None:
     assert alike(alone, read_decimals(odd))
 
 
-def test_what_is_known_to_be_a_ds_is_one() -> None:
+def test_values_that_are_known_to_be_a_ds_are_valid() -> None:
     dice = random.Random(3)  # noqa: S311 - the same in each run
     known = 0
     for _ in range(300):

@@ -41,7 +41,7 @@ def test_numbers_are_read_in_every_form_of_a_decimal_string(
         *(b"null", b"true", b"{}", b"1\n", b"\xd9\xa1"),
     ],
 )
-def test_what_is_no_number_has_no_values(raw: bytes) -> None:
+def test_a_text_that_is_not_a_number_has_no_values(raw: bytes) -> None:
     assert read_decimals(raw) == (None, False)
 
 

@@ -67,7 +67,7 @@ def test_each_change_of_an_element_is_named(
     assert rows(item(**before), item(**after)) == [(0, *(row or moved))]
 
 
-def test_binary_values_are_told_by_length_and_digest() -> None:
+def test_binary_values_are_reported_by_length_and_digest() -> None:
     one, other, empty = Dataset(), Dataset(), Dataset()
     for dataset, value in ((one, b"ABCD"), (other, b"ABCE"), (empty, b"")):
         dataset.add_new(0x00282000, "OB", value)  # ICCProfile
@@ -102,7 +102,7 @@ def test_items_are_compared_one_by_one_at_every_depth() -> None:
     ]
 
 
-def test_a_sequence_that_is_added_or_emptied_is_told_with_its_items() -> None:
+def test_a_sequence_that_is_added_or_emptied_is_reported_with_its_items() -> None:
     full, empty = item(AnatomicRegionSequence=[item(CodeValue="1")]), Dataset()
     empty.AnatomicRegionSequence = Sequence([])
     sequence = "AnatomicRegionSequence"
@@ -134,7 +134,7 @@ def test_the_file_meta_comes_first_and_the_pixels_are_left_out() -> None:
     assert {row.what for row in found if row.tag >> 16 > 2} == {"kept"}
 
 
-def test_private_and_undecodable_elements_are_told() -> None:
+def test_private_and_undecodable_elements_are_reported() -> None:
     one, other = Dataset(), Dataset()
     for dataset, text in ((one, "Kulkarnee"), (other, "")):
         dataset.private_block(0x0029, "ACME", create=True).add_new(1, "LO", text)
@@ -163,7 +163,7 @@ def test_a_sequence_may_become_an_element_of_another_vr() -> None:
         assert {at: one for at, one in what.items() if at[0]} == inside
 
 
-def test_what_pydicom_cannot_read_is_an_error_without_its_values() -> None:
+def test_a_file_that_pydicom_cannot_read_is_an_error_without_its_values() -> None:
     whole = raw(item(PatientName="Kulkarnee^Ashok"))
     deflated = b"1.2.840.10008.1.2.1.99"  # what follows cannot be inflated
     damaged = bytes(128) + b"DICM\2\0\x10\0UI\x16\0" + deflated + b"Kulkarnee" * 4

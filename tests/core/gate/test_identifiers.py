@@ -1,4 +1,4 @@
-"""What the gate knows of a patient after it has read the sources."""
+"""The identifiers of a patient that the gate reads from the sources."""
 
 import io
 from collections import Counter
@@ -44,7 +44,7 @@ def source(number: int = 1, **values: object) -> Dataset:
     )
 
 
-def test_each_element_is_learnt_as_what_it_is() -> None:
+def test_each_element_is_learnt_by_its_kind() -> None:
     known = KnownIdentifiers()
     known.learn(PATH, read(source(ContentDate="20260315")))
 
@@ -68,7 +68,7 @@ def test_each_element_is_learnt_as_what_it_is() -> None:
     assert known.needed == Counter(needed_keywords(read(source())))
 
 
-def test_what_sources_add_is_kept_together() -> None:
+def test_identifiers_of_all_sources_are_collected() -> None:
     known = KnownIdentifiers()
     for number, values in enumerate(
         (
@@ -141,7 +141,7 @@ def test_a_site_that_retains_an_element_may_send_its_words() -> None:
     assert "nachsorge" not in known.words_to_find()
 
 
-def test_the_words_to_find_are_no_words_of_scanners_places_or_chance() -> None:
+def test_words_of_scanners_and_places_and_short_words_are_not_searched() -> None:
     known = KnownIdentifiers(
         words={"rosenhof", "spiral", "waldhaus", "axial", "4711", "12345", "123456", "a1234"},
         open_words={"spiral"},
@@ -152,7 +152,7 @@ def test_the_words_to_find_are_no_words_of_scanners_places_or_chance() -> None:
     assert known.words_to_find() == {"rosenhof", "123456", "a1234"}
 
 
-def test_the_days_to_find_are_all_if_the_date_was_not_shifted() -> None:
+def test_days_near_the_study_are_searched_only_if_the_date_was_shifted() -> None:
     known = KnownIdentifiers(days={"19640229"}, shifted_days={"20260314"}, study_date="20260314")
 
     assert known.days_to_find("20260313") == {"19640229", "20260314"}

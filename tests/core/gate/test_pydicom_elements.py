@@ -272,7 +272,7 @@ def stating(syntax: str) -> Dataset:
         (RLELossless, RLELossless, True),
     ],
 )
-def test_the_file_meta_tells_how_pixels_are_stored(
+def test_the_file_meta_states_how_pixels_are_stored(
     syntax: str, compressed: str, *, deferred: bool
 ) -> None:
     one = stating(syntax)

@@ -1,4 +1,4 @@
-"""A finished structure set holds what the table says: no more, no less, in the form of its VR."""
+"""A finished structure set has exactly the elements of the table, in the form of their VR."""
 
 import struct
 from collections.abc import Iterator

@@ -271,7 +271,7 @@ def test_all_other_values_are_left_to_pydicom(vr: str, raw: bytes) -> None:
     assert plain_texts(vr, raw) is None
 
 
-def test_the_differing_values_are_told_as_plain_text_where_they_are() -> None:
+def test_the_differing_values_are_returned_as_plain_text_by_place() -> None:
     like, similar = SimilarHeaders(), None
     for number in (1, 2, 3, 4):
         times = ["1200", f"130{number}"]

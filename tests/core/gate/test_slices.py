@@ -199,7 +199,7 @@ def test_an_element_without_a_value_has_none(syntax: str) -> None:
     assert found.digest == digest_of_slice(read(as_bytes(without)))
 
 
-def test_a_slice_that_lacks_its_pixels_is_one_of_no_pixels() -> None:
+def test_a_slice_without_pixel_data_has_no_pixels() -> None:
     one = split(1)
     del one.PixelData
     empty, full = (digest_of_slice(split(1, PixelData=raw)) for raw in (b"", b"XXXX"))
@@ -217,7 +217,7 @@ def test_a_source_without_its_size_has_no_pixels(keyword: str) -> None:
     assert digests(raw) == [digest_of_slice(read(as_bytes(one)))]
 
 
-def test_pixels_that_are_cut_off_are_those_of_no_slice() -> None:
+def test_truncated_pixels_match_no_slice() -> None:
     short = enhanced(PixelData=PICTURES[0] + PICTURES[1])
 
     found = digests(as_bytes(short))
@@ -320,7 +320,7 @@ def test_a_frame_may_have_several_fragments() -> None:
 
 
 class Decoder:
-    """A decoder of pydicom that tells which plugin is to decode."""
+    """A decoder of pydicom that records its plugin."""
 
     def __init__(self, plugins: Iterable[str]) -> None:
         self.available_plugins = tuple(plugins)

@@ -1,4 +1,4 @@
-"""The facts of a structure set, each exactly: what is missed here would be delivered unseen."""
+"""The facts of a structure set, each exactly: a missed one would be delivered unchecked."""
 
 import io
 import re
@@ -175,7 +175,7 @@ def test_an_offset_that_is_no_number_moves_the_contours() -> None:
     assert difference(one) == {"moving": {OFFSET}}
 
 
-def test_private_elements_are_told_without_their_tags() -> None:
+def test_private_elements_are_reported_without_their_tags() -> None:
     for sequence in ("", FIRST):
         one = sample()
         place = one[sequence].value[0] if sequence else one

@@ -1,4 +1,4 @@
-"""What pydicom would not keep of a data set is noticed."""
+"""Elements that pydicom would not keep are detected."""
 
 import pytest
 

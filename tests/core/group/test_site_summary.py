@@ -49,7 +49,7 @@ def test_what_is_unknown_is_left_out() -> None:
     [
         (timedelta(), timedelta(minutes=5), False),
         (timedelta(hours=3), timedelta(hours=3), True),
-        (timedelta(), timedelta(hours=3), True),  # it speaks, but runs nothing
+        (timedelta(), timedelta(hours=3), True),  # it reports, but runs nothing
         (timedelta(), None, False),
     ],
 )

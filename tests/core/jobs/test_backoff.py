@@ -68,7 +68,7 @@ def test_what_fails_here_is_given_up_after_some_tries() -> None:
 
 
 @pytest.mark.parametrize("hint", ["Ask the physicist.", ""])
-def test_what_is_given_up_keeps_code_and_hint_of_its_error(hint: str) -> None:
+def test_a_job_that_is_given_up_keeps_code_and_hint_of_its_error(hint: str) -> None:
     err = TryLater("a file is gone", code="io", hint=hint)
 
     told = failed_too_long(JOB, err, GIVE_UP_AFTER - 1, now=NOON, deadline=FOUR_HOURS)

@@ -202,7 +202,7 @@ def test_a_second_template_of_a_series_starts_without_uploads_tasks_and_results(
     assert sent.never_sent() == job_in(State.MATCHED, **images)
 
 
-def test_a_user_signs_what_came_after_and_nothing_before() -> None:
+def test_the_user_is_added_to_later_events_only() -> None:
     before = job_in(State.MATCHED).noted(NOON, "one")
     after = before.noted(LATER, "two").noted(LATER, "three").signed("ann", before)
 

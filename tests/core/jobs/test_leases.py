@@ -1,4 +1,4 @@
-"""What the holder of a lease keeps for itself; tests/leases has the half of the database."""
+"""The rules for the holder of a lease; tests/leases tests those of the database."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_renewal_extends_what_is_kept_and_never_shortens_it(leases: HeldLeases
     assert lease.safe_until == 174.0
 
 
-def test_a_claim_that_was_not_kept_is_lost_once_and_nothing_begins_under_it(
+def test_a_claim_that_was_not_renewed_is_lost_once_and_no_transfer_begins(
     leases: HeldLeases,
 ) -> None:
     lease, kept = leases.granted(JOB, 7, asked=100.0), leases.granted(OTHER, 1, asked=100.0)

@@ -21,7 +21,7 @@ def test_the_archive_keeps_id_month_state_and_digest_of_a_job(digest: str | None
     assert entry.series_key == "0123456789ab"
 
 
-def test_nothing_outside_begins_for_a_job_whose_claim_has_ended() -> None:
+def test_no_transfer_begins_for_a_job_whose_claim_has_ended() -> None:
     ledger = cast("Ledger", SimpleNamespace(is_safe=lambda job_id: job_id == "safe-1"))
 
     check_claim(ledger, "safe-1")

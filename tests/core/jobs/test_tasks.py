@@ -44,7 +44,7 @@ def test_the_states_of_a_step_are_those_of_its_jobs() -> None:
         assert set(states_of(step)) == own | (set(FINISHED) if step == "poll" else set())
 
 
-def test_what_ends_a_job_goes_before_what_begins_one_then_the_priority_counts() -> None:
+def test_steps_that_end_a_job_go_before_those_that_begin_one_then_priority_counts() -> None:
     first, later = ("fetch", "reidentify", "scan", "tidy"), ("match", "deidentify", "upload")
 
     assert {urgency(step) for step in first} == {1_000_000}

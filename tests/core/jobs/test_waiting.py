@@ -60,7 +60,7 @@ def job_in(state: State, **facts: object) -> Job:
         (job_in(State.WAITING, of_folder=True, reason="r"), "its files to be readable: r"),
     ],
 )
-def test_what_a_job_waits_for_has_its_reason(job: Job, text: str) -> None:
+def test_each_wait_has_its_reason(job: Job, text: str) -> None:
     assert waits_for(job, NOON) == text
 
 

@@ -102,6 +102,6 @@ def test_contours_are_read_structure_by_structure(pelvis: list[Path]) -> None:
     assert [len(one.points() or ()) for one in contours] == [4, 4, 4]
 
 
-def test_why_a_structure_set_cannot_be_read_is_told() -> None:
+def test_the_reason_why_a_structure_set_cannot_be_read_is_reported() -> None:
     assert str(unreadable(NotDicom("an odd VR"))) == "the RTSTRUCT cannot be read: an odd VR"
     assert "not in the expected form" in str(unreadable(ValueError("Lindqvist")))

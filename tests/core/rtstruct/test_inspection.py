@@ -48,7 +48,7 @@ def verdicts(found: list[Finding]) -> list[tuple[Severity, str]]:
 
 
 def crossed(number: int) -> Change:
-    """Return a change that lets an outline of a structure cross itself."""
+    """Return a change that makes an outline of a structure cross itself."""
 
     def change(dataset: Dataset) -> None:
         contour = dataset.ROIContourSequence[number].ContourSequence[1]
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_not_measured(trip: Trip) -> None:
     assert "from the server" in finding.text
 
 
-def test_a_site_says_what_findings_about_contours_and_package_do(trip: Trip) -> None:
+def test_a_site_decides_the_effect_of_findings_about_contours_and_package(trip: Trip) -> None:
     package, crossing = "package-unknown", "contour-crossing"
 
     assert verdicts(received(trip, crossed(0))[0]) == [(WARN, crossing)]
@@ -101,7 +101,7 @@ def test_a_site_says_what_findings_about_contours_and_package_do(trip: Trip) -> 
     assert received(trip, nameless, severities={package: None})[0] == []
 
 
-def test_what_a_site_cannot_set_stays_as_it_is(trip: Trip) -> None:
+def test_findings_that_a_site_cannot_set_keep_their_effect(trip: Trip) -> None:
     def foreign(dataset: Dataset) -> None:
         dataset.PatientID = "4711"
 
@@ -142,7 +142,7 @@ def test_without_the_positions_of_the_slices_no_contour_is_judged(trip: Trip) ->
 # --- finished ---------------------------------------------------------------------------------
 
 
-def test_structures_that_drawcli_derives_are_checked_for_what_it_decides_itself(
+def test_structures_that_drawcli_derives_are_checked_only_for_its_own_choices(
     trip: Trip,
 ) -> None:
     derived = frozenset({"Bladder"})
@@ -172,7 +172,7 @@ def test_a_derived_structure_is_not_measured_against_bounds(trip: Trip) -> None:
         ({"left_mm": None}, ["not-conformant"]),
     ],
 )
-def test_what_is_delivered_measures_what_was_received(
+def test_a_delivered_file_has_the_measurements_of_the_received_one(
     trip: Trip, change: Mapping[str, object], codes: list[str]
 ) -> None:
     _, measured = received(trip)
@@ -190,7 +190,7 @@ def test_reports_of_earlier_versions_are_not_compared(trip: Trip) -> None:
     assert finished(trip, home, measured={"Bladder": {"volume_cm3": 1.0}, "Rectum": {}}) == []
 
 
-def test_a_blocked_file_is_blocked_by_everything_that_is_wrong_with_it(trip: Trip) -> None:
+def test_a_blocked_file_is_reported_with_all_its_faults(trip: Trip) -> None:
     home = trip.home(trip.received())
     foreign = home.replace(b"PID-0815", b"PID-0816").replace(b"UNAPPROVED", b"APPROVED  ")
 
@@ -261,7 +261,7 @@ def delivered(trip: Trip, data: bytes) -> list[Finding]:
     return inspect_delivered(data, expect_finished(trip.crosswalk, frozenset(OWN)), trip.crosswalk)
 
 
-def test_a_delivered_file_is_of_this_patient_and_study_or_it_is_told(trip: Trip) -> None:
+def test_a_delivered_file_of_another_patient_or_study_is_reported(trip: Trip) -> None:
     home = trip.home(trip.received())
     other = trip.crosswalk._replace(study_uid="1.2.9")
 
@@ -340,7 +340,7 @@ def test_a_value_may_be_padded_with_zero_bytes(trip: Trip, source: bytes) -> Non
 # --- expected ---------------------------------------------------------------------------------
 
 
-def test_what_is_expected_names_every_image_with_its_frames(trip: Trip) -> None:
+def test_the_expected_facts_name_every_image_with_its_frames(trip: Trip) -> None:
     files = tuple(file._replace(frames=2) for file in trip.crosswalk.files)
     crosswalk = trip.crosswalk._replace(files=files)
 

@@ -1,4 +1,4 @@
-"""What a structure set costs, counted: files and numbers are read as often as they must be."""
+"""The cost of a structure set, counted: files and numbers are read no more often than needed."""
 
 import io
 import pickle

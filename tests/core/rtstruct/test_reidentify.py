@@ -1,4 +1,4 @@
-"""What of the received file, the images, the template and the settings is in the delivered one."""
+"""The values of received file, images, template and settings in the delivered file."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +39,7 @@ def refused(trip: Trip, change: Change) -> BadStructureSet:
 # --- the file ---------------------------------------------------------------------------------
 
 
-def test_what_drawcli_sets_itself_does_not_come_from_the_server(trip: Trip) -> None:
+def test_values_that_drawcli_sets_are_not_those_of_the_server(trip: Trip) -> None:
     def said(dataset: Dataset) -> None:
         dataset.ApprovalStatus = "APPROVED"
         dataset.StructureSetLabel = "LABEL"

@@ -1,4 +1,4 @@
-"""Which values of the received file are delivered, and how those look that are not valid."""
+"""Which values of the received file are delivered, and what replaces invalid ones."""
 
 import pytest
 from pydicom import Dataset

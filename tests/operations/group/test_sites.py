@@ -14,7 +14,7 @@ import pytest
 
 from drawcli.adapters.ledger.postgres.site import database_ledger
 from drawcli.adapters.ledger.postgres.site_values import SUMMARY, write_value
-from drawcli.adapters.site_status.pushed import _LARGEST
+from drawcli.adapters.site_status.pushed_files import _LARGEST
 from drawcli.config.sections_cluster import Cluster
 from drawcli.config.sections_group import GroupSite, GroupView
 from drawcli.operations.group.sites import GroupSiteState, group_sites
@@ -48,17 +48,17 @@ def test_pushed_files_are_sites_and_the_worst_is_first(tmp_path: Path) -> None:
 
     assert states(sites) == [
         ("broken", "broken", "It is broken"),
-        ("old", "silent", "it has told nothing for 9 h"),
-        ("deep", "unknown", "what it says is not the output of 'drawcli status --json'"),
+        ("old", "silent", "no report for 9 h"),
+        ("deep", "unknown", "its report is not the output of 'drawcli status --json'"),
         ("large", "unknown", f"its file has more than {_LARGEST:,} bytes"),
-        ("odd", "unknown", "what it says is not the output of 'drawcli status --json'"),
+        ("odd", "unknown", "its report is not the output of 'drawcli status --json'"),
         ("well", "well", ""),
     ]
     assert sites[0].as_plain()["held"] == 3
     assert sites[-1].open_jobs == 2
 
 
-def test_a_folder_that_is_gone_is_no_silence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_listed_with_its_error(tmp_path: Path) -> None:
     (site,) = group_sites(GroupView(folder=tmp_path / "gone"), NOW)
 
     assert (site.name, site.level) == ("(group.folder)", "unknown")
@@ -94,16 +94,16 @@ def pages() -> Iterator[str]:
         server.shutdown()
 
 
-def test_pages_are_asked_and_every_failure_has_its_words(
+def test_pages_are_queried_and_every_failure_has_its_own_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from drawcli.adapters.site_status import asked
+    from drawcli.adapters.site_status import queried_page
 
     token, wrong = tmp_path / "token", tmp_path / "wrong"
     for path, text in ((token, "the password\n"), (wrong, "guess\n")):
         path.write_text(text)
         path.chmod(0o600)
-    monkeypatch.setattr(asked, "_LIMIT", asked._LIMIT._replace(seconds=60.0))
+    monkeypatch.setattr(queried_page, "_LIMIT", queried_page._LIMIT._replace(seconds=60.0))
     with pages() as base:
         names = ("well", "large", "moved", "refused")
         some = [
@@ -127,12 +127,12 @@ def test_pages_are_asked_and_every_failure_has_its_words(
 def test_a_page_that_does_not_answer_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from drawcli.adapters.site_status import asked
+    from drawcli.adapters.site_status import queried_page
 
     token = tmp_path / "token"
     token.write_text("the password\n")
     token.chmod(0o600)
-    monkeypatch.setattr(asked, "_LIMIT", asked._LIMIT._replace(seconds=0.3))
+    monkeypatch.setattr(queried_page, "_LIMIT", queried_page._LIMIT._replace(seconds=0.3))
     with pages() as base:
         slow = GroupSite(name="slow", url=f"{base}/slow", token_file=token)
         (site,) = group_sites(GroupView(sites=[slow]), datetime.now(UTC))
@@ -141,7 +141,7 @@ def test_a_page_that_does_not_answer_is_given_up(
 
 
 @needs_postgres
-def test_a_database_tells_what_its_sites_said_and_nothing_else(
+def test_a_role_of_the_group_reads_the_summaries_and_nothing_else(
     site: Site, postgres_server: Postgres
 ) -> None:
     with_tables(postgres_server, "grouped")
@@ -160,7 +160,7 @@ def test_a_database_tells_what_its_sites_said_and_nothing_else(
     group = GroupView(database=address, password_file=secret)
 
     assert states(group_sites(group, datetime.now(UTC))) == [
-        ("south", "unknown", "it has told nothing yet"),
+        ("south", "unknown", "no report yet"),
         ("north", "attention", "It is attention"),
     ]
     later = group_sites(group, datetime.now(UTC) + timedelta(hours=5))
@@ -174,7 +174,7 @@ def test_a_database_tells_what_its_sites_said_and_nothing_else(
             connection.rollback()
 
 
-def test_a_database_that_is_away_is_a_site_of_its_own(tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_is_listed_like_a_site(tmp_path: Path) -> None:
     group = GroupView(database="postgresql://u@127.0.0.1:9/draw", folder=tmp_path)
     (tmp_path / "well.json").write_bytes(told())
 

@@ -36,7 +36,7 @@ JOB = "0123456789ab-1"
 
 @dataclass
 class Told:
-    """The end of a pipe: what a lane has told."""
+    """The end of a pipe, with the messages of a lane."""
 
     messages: list[Any] = field(default_factory=list)
 
@@ -157,7 +157,7 @@ def test_a_series_goes_through_every_step(at: Callable[..., Any], draw: FakeDraw
         assert draw.posts() == 1
 
 
-def test_one_task_of_a_job_waits_however_often_it_is_fed(at: Callable[..., Any]) -> None:
+def test_a_job_has_one_waiting_task_after_any_number_of_feeds(at: Callable[..., Any]) -> None:
     with at() as bench:
         bench.add(State.UPLOADED, task_id="task-1")
         for _ in range(3):
@@ -166,7 +166,7 @@ def test_one_task_of_a_job_waits_however_often_it_is_fed(at: Callable[..., Any])
         assert bench.tasks() == [f"poll {JOB}"]
 
 
-def test_the_ledger_says_what_is_due(at: Callable[..., Any]) -> None:
+def test_the_ledger_decides_what_is_due(at: Callable[..., Any]) -> None:
     now = datetime.now(UTC)
     with at() as bench:
         bench.add(State.UPLOADED, "000000000001-1", due_at=now + timedelta(minutes=5))
@@ -183,7 +183,7 @@ def test_the_ledger_says_what_is_due(at: Callable[..., Any]) -> None:
 def test_finished_jobs_with_a_task_at_the_server_are_looked_at_from_time_to_time(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cohort finishes tens of thousands a day; hardly one has such a task."""
+    """A cohort finishes tens of thousands a day; very few have such a task."""
     with at() as bench:
         bench.add(State.DONE, task_id="task-1", replaced=("task-0",))
         bench.feed()
@@ -240,7 +240,7 @@ def test_a_task_of_a_job_that_another_host_has_claimed_does_nothing(
         assert ended.outcomes == ((JOB, "busy"),)
 
 
-def test_broken_rules_stop_the_match_alone_and_are_told_once(at: Callable[..., Any]) -> None:
+def test_broken_rules_stop_only_the_match_and_are_reported_once(at: Callable[..., Any]) -> None:
     with at() as bench:
         with_pelvis(bench)
         scan(bench)
@@ -293,7 +293,7 @@ def test_changed_settings_end_the_process_before_the_next_task(at: Callable[...,
         assert bench.told.messages == []
 
 
-def test_a_new_site_looks_how_many_series_there_are_before_it_sends(
+def test_a_new_site_counts_its_series_before_it_sends(
     at: Callable[..., Any], draw: FakeDraw
 ) -> None:
     with at() as bench:
@@ -338,7 +338,7 @@ def test_no_series_is_sent_before_all_that_were_found_are_matched(at: Callable[.
         assert bench.tasks() == ["match 000000000002-1"]
 
 
-def test_a_busy_server_is_left_alone_by_all_hosts(at: Callable[..., Any], draw: FakeDraw) -> None:
+def test_all_hosts_stop_uploads_to_a_busy_server(at: Callable[..., Any], draw: FakeDraw) -> None:
     with at() as bench, at("ct-2") as other:
         with_pelvis(bench)
         scan(bench)
@@ -384,7 +384,7 @@ def test_a_refused_token_stops_uploads_until_there_is_another(
         assert bench.ward.states() == ["done"]
 
 
-def test_a_bug_beside_the_steps_ends_no_worker(
+def test_a_bug_outside_the_steps_ends_no_worker(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def follow(*_: object) -> None:
@@ -479,7 +479,7 @@ def test_the_clock_of_a_host_does_not_matter(
         assert -1 < late < 10
 
 
-def test_first_the_periodic_tasks_then_again_only_when_they_have_ended(
+def test_periodic_tasks_come_first_and_again_only_after_they_have_ended(
     at: Callable[..., Any],
 ) -> None:
     with at() as bench:
@@ -563,7 +563,7 @@ def test_no_series_is_taken_up_with_a_site_key_that_another_host_has_replaced(
         assert "fedcba987654" in text
 
 
-def test_a_host_without_the_datastore_says_so_and_leaves_the_jobs_to_others(
+def test_a_host_without_the_datastore_reports_that_and_leaves_the_jobs_to_others(
     at: Callable[..., Any],
 ) -> None:
     with at() as bench, at("ct-2") as other:
@@ -590,7 +590,7 @@ def test_a_host_without_the_datastore_says_so_and_leaves_the_jobs_to_others(
         assert other.told.troubles()[-1] == (SCAN, "")
 
 
-def test_jobs_that_no_worker_on_their_host_can_go_on_with_are_told_of(
+def test_jobs_that_no_worker_on_their_host_can_continue_are_reported(
     at: Callable[..., Any],
 ) -> None:
     with at() as bench:
@@ -606,14 +606,14 @@ def test_jobs_that_no_worker_on_their_host_can_go_on_with_are_told_of(
         supervisor = Supervisor(bench_options(bench), bench.site, Signals(), said.append)
 
         for _ in range(2):
-            supervisor._tell_of_stranded([here, there])
+            supervisor._report_stranded([here, there])
         assert len(said) == 1
-        assert "host ct-1 alone has the files of 1 job due for upload" in said[0]
-        supervisor._tell_of_stranded(bench.workers)
-        assert said[1:] == ["upload elsewhere goes on"]
+        assert "only host ct-1 has the files of 1 job due for upload" in said[0]
+        supervisor._report_stranded(bench.workers)
+        assert said[1:] == ["upload on its host: solved"]
 
 
-def test_hosts_with_other_rules_or_settings_are_told_of_after_some_minutes(
+def test_hosts_with_other_rules_or_settings_are_reported_after_some_minutes(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with at() as bench, at("ct-2") as other:
@@ -627,21 +627,21 @@ def test_hosts_with_other_rules_or_settings_are_told_of_after_some_minutes(
             WorkerSeen(one.site.host, 1, {"policy": one.site.policy}, 0.0) for one in (bench, other)
         ]
 
-        supervisor._tell_of_differences(workers)
+        supervisor._report_differences(workers)
         assert said == []  # they may be on their way
         monkeypatch.setattr("drawcli.operations.workers.worker.DIFFER_SECONDS", 0.0)
         for _ in range(2):
-            supervisor._tell_of_differences(workers)
+            supervisor._report_differences(workers)
         assert len(said) == 1
         assert "ct-2 and ct-1 have different rules" in said[0]
-        supervisor._tell_of_differences(workers[:1])
-        assert said[1:] == ["agreement of hosts goes on"]
+        supervisor._report_differences(workers[:1])
+        assert said[1:] == ["hosts: solved"]
 
 
 def test_a_task_that_has_just_ended_takes_no_place_of_a_limit(at: Callable[..., Any]) -> None:
     """Its line is in the queue until the engine has stored its end, after the worker heard of it.
 
-    The job itself is not fed again at once, so that nothing turns in a circle.
+    The job itself is not fed again at once, so that a task cannot repeat itself without a pause.
     """
     with at(limits={"upload": 1}) as bench:
         for number in range(3):

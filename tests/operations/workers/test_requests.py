@@ -1,4 +1,4 @@
-"""How often a worker asks the database for each step: the network is between them."""
+"""The number of requests to the database for each step: each crosses the network."""
 
 from collections import Counter
 from collections.abc import Callable

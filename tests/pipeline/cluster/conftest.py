@@ -89,7 +89,7 @@ def at_host(host: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
 
 
 def gone(server: Postgres, database: str, host: str) -> None:
-    """Let a host have been silent for an hour."""
+    """Make a host inactive for an hour."""
     server.execute(
         f"UPDATE drawcli.host SET seen_at = seen_at - interval '1 hour' WHERE host = '{host}'",
         database=database,

@@ -109,7 +109,7 @@ def test_a_result_of_an_earlier_upload_is_not_used_by_a_host_that_comes_back(
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_what_a_crash_left_on_a_host_gives_way_to_what_another_has_stored(on: Hosts) -> None:
+def test_files_left_by_a_crash_are_replaced_by_those_that_another_host_stored(on: Hosts) -> None:
     with on("north-a") as a, on("north-b") as b:
         run_step("scan", a, ALL)
         job = only_job(a)
@@ -124,7 +124,7 @@ def test_what_a_crash_left_on_a_host_gives_way_to_what_another_has_stored(on: Ho
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_the_database_has_no_word_of_the_patient(
+def test_the_database_has_no_text_about_the_patient(
     on: Hosts, postgres_server: Postgres, database: str
 ) -> None:
     with on("north-a") as a:

@@ -1,4 +1,4 @@
-"""Images that one host has, and records of deliveries that all hosts must know."""
+"""Images that only one host has, and records of deliveries for all hosts."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_one_off_job_is_left_to_the_host_that_has_its_images(
     assert draw.posts() == 1
 
 
-def test_a_one_off_job_of_a_host_that_is_gone_waits_and_says_for_what(
+def test_a_one_off_job_of_a_lost_host_waits_and_names_that_host(
     on: Hosts, usb: Path, clock: Clock, postgres_server: Postgres, database: str
 ) -> None:
     with on("north-a") as a:
@@ -57,7 +57,7 @@ def test_a_one_off_job_of_a_host_that_is_gone_waits_and_says_for_what(
         list(run_once(b, ALL))
         job = only_job(b)
         assert (job.state, job.held, job.reason_code) == (State.FOUND, False, HOST_AWAY)
-        assert "north-a only" in (job.reason or "")
+        assert "only on host north-a" in (job.reason or "")
     shutil.move(usb.with_name("taken away"), usb)
     clock.advance(hours=1)
 
@@ -68,7 +68,7 @@ def test_a_one_off_job_of_a_host_that_is_gone_waits_and_says_for_what(
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_what_a_node_may_have_is_known_to_all_hosts_before_it_has_it(
+def test_a_delivery_is_recorded_for_all_hosts_before_it_is_sent(
     on: Hosts, postgres_server: Postgres, database: str
 ) -> None:
     with on("north-a") as a, on("north-b") as b:
@@ -112,7 +112,7 @@ class Silent:
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_a_delivery_tells_the_database_of_each_record(
+def test_a_delivery_stores_each_record_in_the_database(
     on: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with on("north-a") as a, on("north-b") as b:

@@ -98,7 +98,7 @@ def contents(
     def of() -> dict[str, bytes]:
         said, found = "", dict[str, bytes]()
         for number, name in enumerate(HOSTS * 3):
-            if number == len(HOSTS):  # a server that knows too much
+            if number == len(HOSTS):  # a server that returns patient data
                 draw.answers = [
                     httpx.Response(200, json={"status": "FAILED", "error": PELVIS.patient_id}),
                     httpx.Response(503, json={"detail": f"not for {HEAD_NECK.patient_id}"}),
@@ -119,7 +119,7 @@ def contents(
 
 
 @pytest.mark.usefixtures("logging_as_it_was")
-def test_no_value_of_a_patient_is_anywhere_but_sealed(
+def test_values_of_a_patient_are_stored_only_sealed(
     site: Site,
     contents: Callable[[], dict[str, bytes]],
     postgres_server: Postgres,

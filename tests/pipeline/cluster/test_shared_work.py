@@ -76,7 +76,7 @@ def test_an_object_that_is_lost_is_made_again(on: Hosts, draw: FakeDraw, shared:
     assert draw.posts() == 1
 
 
-def test_storage_that_is_away_ends_a_run_and_loses_nothing(
+def test_storage_that_does_not_answer_ends_a_run_and_loses_nothing(
     on: Hosts, draw: FakeDraw, shared: Path
 ) -> None:
     away = shared.with_name("away")
@@ -137,7 +137,7 @@ def test_files_of_finished_jobs_are_removed_everywhere(
         assert not b.work.has_folder(job.id)
 
 
-def test_what_a_crash_left_in_storage_is_removed_after_a_day(
+def test_objects_left_by_a_crash_are_removed_after_a_day(
     on: Hosts, shared: Path, clock: Clock
 ) -> None:
     with on("north-a") as a:

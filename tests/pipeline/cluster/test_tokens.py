@@ -49,7 +49,9 @@ def hosts(
     return [shared(one, address, postgres_server) for one in (site, other)]
 
 
-def test_what_one_host_stores_another_reads(hosts: list[SharedTokens], site: Site) -> None:
+def test_a_pair_that_one_host_stores_is_read_by_another(
+    hosts: list[SharedTokens], site: Site
+) -> None:
     first, second = hosts
     with pytest.raises(ConfigError, match="there is no token"):
         second.read()
@@ -74,7 +76,7 @@ def test_the_database_has_the_pair_only_sealed(
     assert b"access-2" not in base64.b64decode(value)
 
 
-def test_a_pair_of_another_site_key_or_a_damaged_one_is_told(
+def test_a_pair_of_another_site_key_or_a_damaged_one_is_reported(
     hosts: list[SharedTokens], address: str, postgres_server: Postgres, tmp_path: Path
 ) -> None:
     hosts[0].write(NEW)

@@ -117,7 +117,7 @@ def test_a_rule_on_slices_that_differ_reads_them_once(match: Match, reads: Reads
 
 
 def rewritten(path: Path) -> None:
-    """Change a value, and let size and time of the file be as before."""
+    """Change a value, and keep size and time of the file."""
     before = path.stat()
     raw = path.read_bytes()
     text = PELVIS.protocol.encode()

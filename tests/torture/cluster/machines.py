@@ -32,7 +32,7 @@ DATABASE: Final = "pipelines"
 
 
 def prepared(server: Postgres) -> None:
-    """Make the tables and queues, and let the hosts in."""
+    """Make the tables and queues, and allow the hosts to connect."""
     if server.data.stat().st_uid == os.geteuid() or not os.geteuid():
         with (server.data / "pg_hba.conf").open("a") as stream:
             stream.write("host all all 10.77.0.0/24 scram-sha-256\n")
@@ -77,7 +77,7 @@ def _another(uid: str, number: int) -> str:
 
 @dataclass
 class Counted(Troubled):
-    """A DRAW server in memory that counts; a request can be struck, once it has done it."""
+    """A DRAW server in memory that counts requests; one can be interrupted after it was done."""
 
     draw: FakeDraw = field(default_factory=FakeDraw)
     downloads: int = 0

@@ -69,7 +69,7 @@ class Network:
         return ["nsenter", f"--net=/proc/{self.anchors[host].pid}/ns/net"]
 
     def cut(self, host: str) -> None:
-        """Let nothing come through to a host or from it: packets vanish."""
+        """Drop all packets to and from a host."""
         ip("link", "set", f"v{host}", "down")
 
     def mend(self, host: str) -> None:

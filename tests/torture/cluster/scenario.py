@@ -1,4 +1,4 @@
-"""Many jobs, several workers, and everything goes wrong; then what must hold is looked at.
+"""Many jobs and several workers with failures of all kinds; then the invariants are checked.
 
     python -m tests.torture.cluster.scenario '{"seed": 1, "jobs": 200, "hosts": 4, "troubles": 10}'
 
@@ -50,7 +50,7 @@ AT_REQUESTS: Final = ("lane", "host", "cut", "frozen", "answer")
 
 @dataclass
 class Trouble:
-    """What goes wrong, and what of it has an end."""
+    """The failures, and the time when each ends."""
 
     hosts: list[Host]
     server: Postgres
@@ -63,7 +63,7 @@ class Trouble:
     _wanted: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Let something go wrong."""
+        """Cause a failure."""
         self._wanted = self._wanted or self.dice.sample(TROUBLES, len(TROUBLES))
         self._begin(self._wanted.pop())
 
@@ -92,7 +92,7 @@ class Trouble:
         return what in ("cut", "frozen")
 
     def _befall(self, host: Host, what: str) -> None:
-        """Let something happen to a host, unless many are away already."""
+        """Cause a failure of a host, unless many are away already."""
         away = len(self._absent)
         if host.name in self._absent or (what != "lane" and away >= len(self.hosts) // 2):
             return
@@ -143,7 +143,7 @@ class Watch:
     changed: set[Path] = field(default_factory=set)
 
     def look(self) -> int:
-        """Look at all; return their number."""
+        """Read all of them; return their number."""
         found = {}
         for folder in self.folders.values():
             for entry in os.scandir(folder):
@@ -157,7 +157,7 @@ class Watch:
 
 @contextmanager
 def machines(order: dict[str, Any], folder: Path) -> Iterator[tuple[Trouble, Watch]]:
-    """Set up everything; at the end nothing of it is left."""
+    """Set up everything, and remove it at the end."""
     dice = random.Random(order["seed"])  # noqa: S311 - not a secret
     network = Network(bool(order.get("apart")))
     with ExitStack() as stack:
@@ -200,7 +200,7 @@ def jobs_of(server: Postgres) -> list[dict[str, Any]]:
 
 
 def play(order: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Run the scenario; return what came of it."""
+    """Run the scenario; return its result."""
     began = time.monotonic()
     with machines(order, folder) as (trouble, watch):
         revisions, latest, done, next_at = -1, time.monotonic(), 0, 0.0

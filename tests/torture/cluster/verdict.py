@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from pydicom import dcmread
 
-_MOST: Final = 12  # violations that are told
+_MOST: Final = 12  # violations that are printed
 
 
 @dataclass
 class Evidence:
-    """What is left of it."""
+    """The state after the scenario."""
 
     jobs: list[dict[str, Any]]
     uploads: Counter[str]  # what the server has taken, by the digest of the package
@@ -26,7 +26,7 @@ class Evidence:
     most_lost: int  # uploads that were under way when something went wrong, at most
 
     def lost(self, job: dict[str, Any]) -> int:
-        """Return the recorded uploads of a job that had no answer which the ledger knows."""
+        """Return the recorded uploads of a job without an answer in the ledger."""
         return int(job.get("unanswered", 0))
 
     def counts(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The rules of claims in SQL, each one statement and by the clock of the database.
 
-`core.jobs.leases` says what they are; `tests/leases` holds them against a model.
+`core.jobs.leases` defines them; `tests/leases` compares them with a model.
 """
 
 import os
@@ -71,7 +71,7 @@ class LeaseHolder(NamedTuple):
 
 
 def boot_id() -> str:
-    """Return what only processes share that see each other's ids; "" if the system cannot say.
+    """Return an id that only processes share that see each other's pids; "" if unknown.
 
     It is another one after a start of the machine, and in each container.
     """

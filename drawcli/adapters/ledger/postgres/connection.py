@@ -1,4 +1,4 @@
-"""A connection of psycopg whose every wait for an answer has an end."""
+"""A connection of psycopg with a time limit for each answer."""
 
 from functools import cache
 from typing import Any
@@ -8,10 +8,10 @@ import psycopg
 
 @cache
 def connection_class(limit: float | None) -> type[psycopg.Connection[Any]]:
-    """Return a class of connections that wait for an answer at most so many seconds.
+    """Return a class of connections that wait at most `limit` seconds for an answer.
 
-    The server cancels a statement by itself; this is for a server, or a machine between, that says
-    nothing any more while its system keeps the connection open.
+    The server cancels a long statement by itself. This limit is for a server, or a machine between,
+    that no longer answers while its system keeps the connection open.
     """
 
     class Limited(psycopg.Connection[Any]):

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _LONGEST_PASSWORD: Final = 1000
 _FIXED: Final = {
     "connect_timeout": DATABASE_CONNECT_SECONDS,
-    "keepalives_idle": 10,  # a peer that is gone without a word is noticed after half a minute
+    "keepalives_idle": 10,  # a peer that vanishes is noticed after half a minute
     "keepalives_interval": 10,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
@@ -93,8 +93,8 @@ class Database:
     def run(self, work: "Callable[[psycopg.Cursor[Any]], T]") -> T:
         """Return what `work` returns for a cursor in a transaction, which is committed.
 
-        It is done again, once, after the connection broke or another transaction got in the way:
-        `work` must find what it has done already, as the answer to a commit may be lost.
+        It is repeated once if the connection broke or another transaction conflicted. As the answer
+        to a commit may be lost, `work` must detect what it has done already.
 
         Raises
         ------

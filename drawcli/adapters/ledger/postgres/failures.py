@@ -1,7 +1,7 @@
 """What went wrong with the database of the ledger, as an error of drawcli: why, and what to do.
 
-The exit code says who has to act: 7 nobody, or who runs the database; 3 the settings of this
-machine; 4 the owner of the tables.
+The exit code says who has to act: 7 nobody, or the administrator of the database; 3 the
+administrator of this machine; 4 the owner of the tables.
 """
 
 import re
@@ -21,7 +21,7 @@ class TryAgain(OutOfReach):
 
 _AWAY: Final = "ledger-away"
 _WAIT: Final = "Nothing is lost; the next run goes on. Check the database and the network to it."
-# By SQLSTATE or its class: what is said, and what to do.
+# By SQLSTATE or its class: the message, and what to do.
 _TRANSIENT: Final = {
     "08": ("the connection broke", _WAIT),
     "57P": ("it is being stopped", _WAIT),
@@ -29,8 +29,8 @@ _TRANSIENT: Final = {
 }
 _LATER: Final = {
     "25006": (
-        "it takes no changes: it is a standby, or set to read-only",
-        "Nothing is lost. Let 'ledger' name the primary, or promote the standby.",
+        "it is read-only, or a standby",
+        "Nothing is lost. Set 'ledger' to the primary, or promote the standby.",
     ),
     "53100": ("its disk is full", "Nothing is lost; the next run goes on. Free space there."),
     "53200": ("it has no memory left", _WAIT),
@@ -111,7 +111,7 @@ def as_unconnected(err: "psycopg.Error", name: str) -> DrawcliError:
 def first_line(err: Exception, name: str = "") -> str:
     """Return the first line of an error: what follows may quote values.
 
-    Without what libpq says of the address, if the name of the database before it ends with it.
+    libpq's text about the address is removed if `name` already ends with the address.
 
     >>> refused = Exception('connection failed: connection to server at "::1", port 5 failed: no')
     >>> first_line(refused, "database draw at ::1:5")

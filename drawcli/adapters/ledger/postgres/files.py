@@ -112,7 +112,7 @@ class DatabaseFiles:
         cursor.execute(_HOME.encode(), (changes.home or None, *where))
 
     def elsewhere(self, gone_minutes: float, only: str | None = None) -> dict[str, str]:
-        """Return the jobs whose home is another host that was seen lately, with that host."""
+        """Return the jobs whose home is another host that was active lately, with that host."""
         where = (self._site, self.host, only, only, gone_minutes * 60)
         return dict(self._database.rows(_ELSEWHERE, *where))
 

@@ -1,4 +1,4 @@
-"""The hosts of a site in the database: each one writes when it was at work last."""
+"""The hosts of a site in the database: each writes the time when it was last active."""
 
 import time
 from datetime import timedelta
@@ -26,7 +26,7 @@ ON CONFLICT (site, host) DO UPDATE SET seen_at = drawcli.clock(), version = excl
 def check_clock(database: "Database", now: float | None = None) -> None:
     """Check the clock of this host against that of the database; `now` is that of the host, s.
 
-    Minutes do no harm. With hours, a job would be given up before its deadline.
+    A few minutes do no harm. With hours, a job would be given up before its deadline.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def check_clock(database: "Database", now: float | None = None) -> None:
         raise ConfigError(
             f"the clock of this host is {span} {side} that of {database.name}",
             code="clock",
-            hint="One of them is wrong: see 'timedatectl' on both, and let NTP set them. Until "
+            hint="One of them is wrong: check 'timedatectl' on both, and set them by NTP. Until "
             "then this host does nothing, and no job is lost.",
         )
 
 
 def note_host(database: "Database", site: str, holder: "LeaseHolder") -> None:
-    """Write that a host is at work now, by the clock of the database."""
+    """Record that a host is active now, by the clock of the database."""
     database.rows(_SEEN, site, holder.host, holder.boot, __version__)

@@ -72,7 +72,7 @@ class DatabaseLedger:
         self.archive = DatabaseArchive(database, site)
         self.files = DatabaseFiles(database, self.leases)
         self.shared = Shared(database, site, self.leases)
-        self.carrier: FileCarrier | None = None  # asked for the files of each stored job
+        self.carrier: FileCarrier | None = None  # returns the changed files of each stored job
         self._kept: KeptJobs | None = None
         self.key_id = ""  # of the site key of this host, once it has joined the site
 
@@ -93,8 +93,8 @@ class DatabaseLedger:
             raise ConfigError(
                 f"{self.database.name}: the database user has no site '{self.site}'"
                 if self.site
-                else f"{self.database.name}: which site is this? The database user has: {known}",
-                hint="Set cluster.site, or ask who administers the database.",
+                else f"{self.database.name}: the database user has several sites: {known}",
+                hint="Set cluster.site, or ask the administrator of the database.",
             )
         self.site = self.shared.site = self.site or sites[0]
         self.leases.table.site = self.archive.site = self.site
@@ -155,7 +155,7 @@ class DatabaseLedger:
 
         try:
             ids = self.database.run_once(insert)
-        except TryAgain:  # it may have been done: then they are there, as they are here
+        except TryAgain:  # it may have been done: then the stored jobs equal these
             ids = self.database.run_once(insert)
             there = self.database.rows(_ARE, columns[0], columns[-1], self.site)
             ids |= {job_id for (job_id,) in there}
@@ -201,7 +201,7 @@ class DatabaseLedger:
 
         try:
             is_stored = stored()
-        except TryAgain:  # it may have been done: then the job is there, as it is here
+        except TryAgain:  # it may have been done: then the stored job equals this one
             is_stored = stored() or self._is_stored(after, fence)
         if is_stored:
             self.leases.written(job.id, asked, last=last)
@@ -244,7 +244,7 @@ class DatabaseLedger:
         """Do nothing: the database has backups of its own."""
 
     def beat(self) -> None:
-        """Write that this host is at work now; give back the jobs of its ended processes."""
+        """Record that this host is active; release the jobs of its ended processes."""
         self.check_present()
         check_clock(self.database)  # of a run; workers go by that of the database
         note_host(self.database, self.site, self.leases.holder)
@@ -268,18 +268,18 @@ class DatabaseLedger:
     def claim_next(self, state: State, most: int, now: datetime) -> list[Job]:
         """Claim up to `most` jobs in a state that are due: by priority, then by age.
 
-        `claim` of these jobs then asks the database no more. Those that no one begins are given
-        back by `release_ahead`, and when the ledger is closed.
+        `claim` of these jobs then sends no further request. Jobs that are not begun are released
+        by `release_ahead`, and when the ledger is closed.
         """
         claimed = self.leases.claim_next(state.value, most, now)
         return [job_of(one.record) for one in claimed]
 
     def release_ahead(self) -> None:
-        """Give back the jobs of `claim_next` that no one has begun."""
+        """Release the jobs of `claim_next` that were not begun."""
         self.leases.release_ahead()
 
     def is_safe(self, job_id: str) -> bool:
-        """Return whether something outside may begin for a claimed job: its claim has not ended."""
+        """Return whether a transfer may begin for a claimed job: its claim has not ended."""
         return self.leases.is_safe(job_id)
 
     @property

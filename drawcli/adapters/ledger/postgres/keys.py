@@ -34,10 +34,12 @@ def check_key(cursor: "psycopg.Cursor[Any]", site: str, key_id: str) -> None:
 
     Parameters
     ----------
-    cursor, site
-        Of the transaction, and whose key.
+    cursor
+        The cursor of the transaction.
+    site
+        The site whose key is compared.
     key_id
-        That of this host; "" if it has not joined the site, which is not checked.
+        The key of this host; "" if it has not joined the site: then nothing is checked.
 
     Raises
     ------
@@ -59,5 +61,5 @@ def other_key(here: str, there: str) -> ConfigError:
         "there, or is the key of another site",
         code="site-key",
         hint="Copy site.key and site.key.* from the state_dir of a host that works to the one "
-        "here, mode 0600, or let site_key_command print what it prints there; then start again.",
+        "here, mode 0600, or set site_key_command as on that host; then start again.",
     )

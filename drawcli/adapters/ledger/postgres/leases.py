@@ -1,4 +1,4 @@
-"""The claims of this process: renewed by a thread, and given back when the process is gone."""
+"""The claims of this process: renewed by a thread, and released after the process has ended."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def steady_seconds() -> float:
-    """Return the time by a clock that no one sets, and that runs while the machine sleeps."""
+    """Return the time of a clock that is never set and that runs while the machine sleeps, s."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
@@ -40,7 +40,7 @@ class Leases:
 
     @classmethod
     def of(cls, database: "Database", site: str, holder: LeaseHolder, seconds: float) -> "Leases":
-        """Return the claims of a process, none yet; a lease is of so many seconds."""
+        """Return the claims of a process, none yet; `seconds` is the length of a lease."""
         return cls(ClaimTable(database, site, holder, seconds), HeldLeases(seconds))
 
     @property
@@ -77,7 +77,7 @@ class Leases:
         return lease
 
     def claim_next(self, state: str, most: int, now: datetime) -> list[Claimed]:
-        """Claim up to `most` due jobs for `claim`, which then asks the database no more."""
+        """Claim up to `most` due jobs; `claim` of these then sends no further request."""
         asked = steady_seconds()
         claimed = self.table.claim_next(state, most, now)
         with self._lock:
@@ -87,7 +87,7 @@ class Leases:
         return claimed
 
     def release(self, *leases: Lease) -> None:
-        """Give jobs back; if the database does not answer, the leases end by themselves."""
+        """Release jobs; if the database does not answer, the leases end by themselves."""
         with self._lock:
             ours = [one for one in leases if self.held.held.get(one.job_id) is one]
             for lease in ours:
@@ -98,17 +98,17 @@ class Leases:
                 self.table.release([(lease.job_id, lease.fence) for lease in ours])
 
     def release_ahead(self) -> None:
-        """Give back what `claim_next` claimed and no one has begun."""
+        """Release the jobs of `claim_next` that were not begun."""
         with self._lock:
             ahead = list(self._ahead.values())
         self.release(*ahead)
 
     def release_dead(self) -> int:
-        """Give back the jobs of ended processes of this host; return their number.
+        """Release the jobs of ended processes of this host; return their number.
 
-        A process has ended if the system has none of its id, which can be said only of processes
-        since the same start of the machine, and in the same container. All others' leases end by
-        themselves.
+        A process has ended if the system has no process with its id. This is known only of
+        processes since the same start of the machine, and in the same container. The leases of
+        others end by themselves.
         """
         if not self.table.holder.boot:
             return 0
@@ -132,12 +132,12 @@ class Leases:
                 self.held.extended([lease], {job_id}, asked)
 
     def is_safe(self, job_id: str) -> bool:
-        """Return whether something outside may begin for a job now: its lease has not ended."""
+        """Return whether a transfer may begin for a job now: its lease has not ended."""
         with self._lock:
             return self.held.is_safe(job_id, steady_seconds())
 
     def is_lost(self, job_id: str) -> bool:
-        """Ask the database whether a claim of this process is not the latest any more."""
+        """Return whether a claim of this process is no longer the latest, by the database."""
         fence = self.fence_of(job_id)
         return fence is not None and not self.table.is_latest(job_id, fence)
 
@@ -167,7 +167,7 @@ class Leases:
                     note_host(own, self.table.site, self.holder)
 
     def close(self) -> None:
-        """Give back what was not begun, and end the thread."""
+        """Release the jobs that were not begun, and end the thread."""
         self.release_ahead()
         self._stop.set()
         if self._renewing is not None:

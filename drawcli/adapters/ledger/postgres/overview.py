@@ -1,4 +1,4 @@
-"""What the database of the ledger knows about the machines of a site, in plain values."""
+"""The machines of a site in the database of the ledger, as plain values."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,13 +52,13 @@ def facts_of(database: "Database") -> dict[str, Any]:
 
 
 def hosts_of(database: "Database", site: str) -> list[dict[str, Any]]:
-    """Return the hosts of a site: name, version, times, seconds since the last sign, leases."""
+    """Return the hosts of a site: name, version, times, seconds since last active, leases."""
     names = ("host", "version", "started_at", "seen_at", "silent_seconds", "leases", "facts")
     return _named(names, database.rows(_HOSTS, site))
 
 
 def leases_of(database: "Database", site: str) -> list[dict[str, Any]]:
-    """Return the claimed jobs of a site, the one that ends first in front."""
+    """Return the claimed jobs of a site, sorted by the end of their lease."""
     names = ("job", "state", "host", "pid", "until", "seconds_left")
     return _named(names, database.rows(_LEASES, site))
 

@@ -1,4 +1,4 @@
-"""What the hosts of a site share beside the jobs: the clock, workers, waits, the pause."""
+"""What the hosts of a site share besides the jobs: the clock, workers, waits, the pause."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator
@@ -115,10 +115,10 @@ class Shared:
         Parameters
         ----------
         states, limit, without
-            The states; how many jobs at most; ids that are not wanted.
+            The states; the largest number of jobs; ids to leave out.
         hosts, gone_seconds
-            A job that has its home on another host than these waits, unless that host was not seen
-            for so long.
+            A job whose home is another host than these waits, unless that host has been inactive
+            for `gone_seconds`.
         """
         words, over = [state.value for state in states], [state.value for state in FINISHED]
         most, far = max(limit, 0), FARTHEST_WAIT.total_seconds()
@@ -138,9 +138,9 @@ class Shared:
         return (job_of(rows[0][0]), rows[0][1] or "") if rows else (None, "")
 
     def beat(self, pid: int, facts: dict[str, Any] | None, alive: Collection[int]) -> None:
-        """Write that a worker of this host is at work; None: that it has ended.
+        """Write that a worker of this host is active, or, with `facts` None, that it has ended.
 
-        `alive` has the processes of this host that still run.
+        `alive` are the ids of the processes of this host that still run.
         """
 
         def write(cursor: "psycopg.Cursor[Any]") -> None:
@@ -180,11 +180,11 @@ class Shared:
         return len(self.workers(self._leases.seconds))
 
     def set_wait(self, server: str, seconds: float, reason: str) -> None:
-        """Let no host of the site send to a server for some time; a longer wait stays."""
+        """Stop uploads of all hosts of the site to a server for a time; a longer wait stays."""
         self.database.rows(_WAIT, self.site, server, seconds, reason)
 
     def wait_of(self, server: str) -> tuple[float, str] | None:
-        """Return how many seconds a server is still to be left alone, and why; None if not."""
+        """Return the remaining wait before uploads to a server, s, and its reason; None if none."""
         rows = self.database.rows(
             "SELECT extract(epoch FROM until - drawcli.clock())::float8, reason "
             "FROM drawcli.server_wait WHERE site = %s AND server = %s AND until > drawcli.clock()",
@@ -194,7 +194,7 @@ class Shared:
 
     @contextmanager
     def slot(self, step: str, job_id: str, limit: int) -> Iterator[None]:
-        """Let a claimed job count for the limit of a step during a block.
+        """Count a claimed job towards the limit of a step during a block.
 
         Raises
         ------

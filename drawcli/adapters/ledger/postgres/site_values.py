@@ -34,5 +34,5 @@ def try_lock(database: "Database", site: str, name: str) -> bool:
 
 
 def read_summaries(database: "Database") -> list[tuple[str, bytes, datetime | None]]:
-    """Return name, summary and time of each site; no time if it has told nothing yet."""
+    """Return name, summary and time of each site; the time is None without a report."""
     return [(site, (text or "").encode(), at) for site, text, at in database.rows(_SUMMARIES)]

@@ -44,8 +44,8 @@ def create_database(owner: "Database") -> bool:
 def address_of_role(owner: "Database", admin: str, role: str) -> str:
     """Return the address at which a role logs in with its password.
 
-    An owner without a host came by the socket, which knows users of the system only: the role comes
-    by the loopback interface.
+    An owner without a host uses the socket, where the server accepts only users of the system; the
+    role then uses the loopback interface.
     """
     parts = urlsplit(admin)
     at = parts.netloc.rpartition("@")[2]

@@ -1,7 +1,7 @@
 """The site keys from a file or from a command, as of a KMS; read once per process.
 
-The command prints what is in site.key: 64 hex digits. Retired keys follow, one a line. Its output
-is never written to disk.
+The command prints the content of site.key: 64 hex digits. Retired keys follow, one a line. Its
+output is never written to disk.
 """
 
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ def _printed(command: tuple[str, ...]) -> SiteKeys:
         first, more = b"", []
     if {len(key) for key in (first, *more)} != {LENGTH}:
         raise ConfigError(
-            f"{SETTING}: what it prints is no site key",
+            f"{SETTING}: its output is not a site key",
             code="site-key",
             hint=f"It should be {2 * LENGTH} hex digits; retired keys follow, one a line.",
         )

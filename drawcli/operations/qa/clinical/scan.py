@@ -74,13 +74,14 @@ def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResu
 
 @dataclass(frozen=True, slots=True)
 class _Earlier:
-    """A record in short: many jobs are watched."""
+    """A shortened record: those of many jobs are in memory."""
 
     record: PairRecord  # without structures
     content: str  # digest
 
     @classmethod
     def of(cls, record: PairRecord) -> "_Earlier":
+        """Return a record without its structures, and its digest with them."""
         return cls(replace(record, structures=()), record.content_digest)
 
 

@@ -33,7 +33,7 @@ class CuttingProxy:
             one.close()
 
     def count_from(self, cut_at: int = -1) -> None:
-        """Count anew, and cut at an event."""
+        """Reset the count, and cut at an event."""
         with self._lock:
             self.events, self.cut_at = 0, cut_at
 

@@ -1,4 +1,4 @@
-"""What a large backlog costs each time that a worker asks what is due, or a page is shown."""
+"""The cost of a large backlog for each query of due jobs and for each page."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ def rows_read(plan: dict[str, Any]) -> int:
     return own + sum(map(rows_read, plan.get("Plans", ())))
 
 
-def test_of_a_backlog_only_the_head_is_read(postgres_server: Postgres) -> None:
+def test_only_the_first_jobs_of_a_backlog_are_read(postgres_server: Postgres) -> None:
     name = emptied(postgres_server, "backlog")
     postgres_server.execute(_FILL, "ANALYZE drawcli.job", database=name)
     secret = password_file(postgres_server)
@@ -85,8 +85,8 @@ def test_a_page_reads_only_the_jobs_that_have_changed(
         assert len(seen) == len(jobs)
 
 
-def test_a_change_that_is_committed_late_is_seen(opened: Opened) -> None:
-    """Its number was taken before those of changes that are seen already."""
+def test_a_change_that_is_committed_late_is_read(opened: Opened) -> None:
+    """Its number is lower than those of changes that were read before."""
     jobs = [Job(id=f"{n:012x}-1", state=State.FOUND, since=NOON) for n in range(2)]
     with opened() as page, opened("host2") as host:
         host.add(*jobs)

@@ -73,7 +73,7 @@ def told(call: Callable[[], object]) -> DrawcliError:
         ("22000", 4, "refuses"),
     ],
 )
-def test_what_the_database_refuses_is_named(
+def test_each_refusal_of_the_database_has_its_message(
     postgres_server: Postgres, place: str, state: str, exit_code: int, words: str
 ) -> None:
     for statement in RAISING.format(state).split(";\nCREATE TRIGGER"):
@@ -86,7 +86,7 @@ def test_what_the_database_refuses_is_named(
     assert words in str(err)
 
 
-def test_a_change_that_another_got_in_the_way_of_is_done_again(
+def test_a_change_that_conflicts_with_another_is_repeated(
     postgres_server: Postgres, place: str
 ) -> None:
     postgres_server.execute(
@@ -130,7 +130,7 @@ def test_too_many_connections_are_waited_for(postgres_server: Postgres, place: s
     assert "too many connections" in str(err)
 
 
-def test_a_statement_has_an_end(postgres_server: Postgres, place: str) -> None:
+def test_a_long_statement_is_cancelled(postgres_server: Postgres, place: str) -> None:
     cluster = Cluster(password_file=password_file(postgres_server))
     with Database(postgres_server.url("north", place), cluster, seconds=0.2) as database:
         err = told(lambda: database.rows("SELECT pg_sleep(60)"))
@@ -139,10 +139,10 @@ def test_a_statement_has_an_end(postgres_server: Postgres, place: str) -> None:
         assert database.rows("SELECT 1") == [(1,)]
 
 
-def test_a_server_that_says_nothing_is_given_up(
+def test_a_server_that_no_longer_answers_is_given_up(
     postgres_server: Postgres, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cancels nothing, its connection stays open."""
+    """The server does not cancel the statement, and its connection stays open."""
     monkeypatch.setattr(f"{DATABASE}.DATABASE_GRACE_SECONDS", 0.3)
     cluster = Cluster(password_file=password_file(postgres_server))
     with Database(postgres_server.url("north", place), cluster, seconds=0.1) as database:
@@ -162,7 +162,7 @@ def test_a_server_that_says_nothing_is_given_up(
     ],
 )
 @pytest.mark.usefixtures("place")
-def test_a_refused_login_is_a_matter_of_the_settings(
+def test_a_refused_login_is_an_error_of_the_settings(
     postgres_server: Postgres, tmp_path: Path, login: tuple[str, str, str], words: str
 ) -> None:
     user, database, secret = login
@@ -179,7 +179,9 @@ def test_a_refused_login_is_a_matter_of_the_settings(
     assert words in str(err)
 
 
-def test_a_database_without_tables_or_rights_names_who_can_help(postgres_server: Postgres) -> None:
+def test_a_database_without_tables_or_rights_names_the_command_that_helps(
+    postgres_server: Postgres,
+) -> None:
     cluster = Cluster(password_file=password_file(postgres_server))
     names = {one for (one,) in postgres_server.execute("SELECT rolname FROM pg_roles")}
     if "stranger" not in names:
@@ -228,7 +230,9 @@ def test_a_wrong_certificate_is_refused(postgres_server: Postgres, tmp_path: Pat
         ("postgresql:///draw?service=ward", None),
     ],
 )
-def test_what_leaves_the_machine_is_encrypted_and_checked(address: str, mode: str | None) -> None:
+def test_a_connection_to_another_machine_is_encrypted_and_verified(
+    address: str, mode: str | None
+) -> None:
     assert Database(address, Cluster()).parameters().get("sslmode") == mode
 
 
@@ -260,4 +264,4 @@ def test_a_run_on_a_host_whose_clock_is_hours_off_does_nothing(
     assert (err.code, err.exit_code) == ("clock", 3)
     assert words in str(err)
     hosts = postgres_server.execute("SELECT host FROM drawcli.host", database=place)
-    assert hosts == []  # for the others it has given no sign
+    assert hosts == []  # the other hosts do not see it as active

@@ -20,7 +20,7 @@ FOUND = Job(id="0123456789ab-1", state=State.FOUND, since=NOON).begun(at=NOON)
 
 
 def end_leases(server: Postgres, database: str) -> None:
-    """Let the leases end, as time does."""
+    """End all leases."""
     server.execute("UPDATE drawcli.job SET lease_until = drawcli.clock()", database=database)
 
 
@@ -50,7 +50,7 @@ def test_a_host_that_comes_back_cannot_write_with_its_old_lease(
     assert stored.state is State.FOUND
 
 
-def test_the_last_version_of_a_step_gives_the_job_back(opened: Opened) -> None:
+def test_the_last_version_of_a_step_releases_the_job(opened: Opened) -> None:
     one, other = opened("host1"), opened("host2")
     one.add(FOUND)
 
@@ -63,7 +63,7 @@ def test_the_last_version_of_a_step_gives_the_job_back(opened: Opened) -> None:
                 one.commit(matched)
 
 
-def test_all_leases_are_renewed_in_one_statement_and_a_lost_one_is_told(
+def test_all_leases_are_renewed_in_one_statement_and_a_lost_one_is_logged(
     opened: Opened,
     server: Postgres,
     database: str,
@@ -100,7 +100,7 @@ def test_all_leases_are_renewed_in_one_statement_and_a_lost_one_is_told(
     assert f"job={jobs[0].id} the lease ended, and another process has the job" in caplog.text
 
 
-def test_nothing_outside_begins_shortly_before_the_lease_ends(
+def test_no_transfer_begins_shortly_before_the_lease_ends(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, clock = opened(seconds=60), [1000.0]
@@ -133,7 +133,7 @@ def test_hosts_share_the_due_jobs_among_them(opened: Opened) -> None:
     assert [job.id for job in other.claim_next(State.FOUND, 3, NOON)] == [jobs[3].id, jobs[0].id]
 
 
-def test_jobs_of_an_ended_process_of_this_host_are_given_back_and_no_others(
+def test_jobs_of_an_ended_process_of_this_host_are_released_and_no_others(
     opened: Opened, server: Postgres, database: str
 ) -> None:
     ended = subprocess.Popen(["true"])

@@ -1,4 +1,4 @@
-"""A connection that breaks before, during or after a change: it is done once, and known as done."""
+"""If a connection breaks before, during or after a change, the change is done exactly once."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -141,7 +141,7 @@ def test_a_job_that_is_taken_up_again_meanwhile_is_not_archived(
         assert another.jobs() == [after]
 
 
-def test_a_database_that_stays_away_is_said_to_be_away(
+def test_a_database_that_stays_away_is_reported(
     postgres_server: Postgres, proxy: CuttingProxy
 ) -> None:
     emptied(postgres_server, "cut")

@@ -34,7 +34,7 @@ def owner(server: Postgres, database: str) -> Iterator[Database]:
 
 
 def with_next(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-    """Let this drawcli know more versions of the tables."""
+    """Add versions of the tables to this drawcli."""
     more = {NEWEST + number: text for number, text in enumerate(texts, 1)}
     known = schema.migrations() | more
     monkeypatch.setattr(schema, "migrations", lambda: known)

@@ -1,4 +1,4 @@
-"""A site in a database of several sees, changes and makes nothing but its own rows."""
+"""A site in a shared database can read, change and create only its own rows."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def test_every_table_is_under_row_level_security_or_has_no_site(
     assert {name for (name,) in bare} == OPEN_TO_ALL
 
 
-def test_no_right_is_of_everybody_and_none_is_more_than_rows(
+def test_public_has_no_rights_and_sites_have_rights_on_rows_only(
     postgres_server: Postgres, place: str
 ) -> None:
     granted = postgres_server.execute(
@@ -189,7 +189,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_a_site_may_not_do_is_refused(north: psycopg.Connection[Any], what: str) -> None:
+def test_statements_that_a_site_may_not_run_are_refused(
+    north: psycopg.Connection[Any], what: str
+) -> None:
     with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.SyntaxError)) as err:
         north.execute(REFUSED[what].encode())
 

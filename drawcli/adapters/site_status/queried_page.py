@@ -1,11 +1,11 @@
-"""The status of sites whose page is asked: GET /summary with the password of the page."""
+"""The report of a site from its web page: GET /summary with the password of the page."""
 
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
-from drawcli.adapters.site_status.pushed import Told
+from drawcli.adapters.site_status.pushed_files import SiteReport
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.network.client_tls import TlsFiles, client_context, empty_context, tls_failure
@@ -20,21 +20,21 @@ _LIMIT: Final = EXCHANGES["group-site"]
 _LONGEST_TOKEN: Final = 1000
 
 
-def asked(site: "GroupSite") -> Told:
-    """Ask the page of a site, within a limit of time and bytes; failures are in the answer."""
+def query_page(site: "GroupSite") -> SiteReport:
+    """Return the report of a site from its page, within limits of time and bytes; never raises."""
     import httpx
 
     try:
         raw = call_with_timeout(partial(_answer, site), _LIMIT.seconds)
     except TimeoutError:
-        return Told(site.name, trouble="its page does not answer in time")
+        return SiteReport(site.name, trouble="its page does not answer in time")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as err:
         failure = tls_failure(err)
         words = "cannot be reached" if failure is None else failure.in_words()
-        return Told(site.name, trouble=f"its page {words}")
+        return SiteReport(site.name, trouble=f"its page {words}")
     except DrawcliError as err:
-        return Told(site.name, trouble=str(err))
-    return Told(site.name, raw, datetime.now(UTC))
+        return SiteReport(site.name, trouble=str(err))
+    return SiteReport(site.name, raw, datetime.now(UTC))
 
 
 def _answer(site: "GroupSite") -> bytes:

@@ -1,4 +1,4 @@
-"""The status of sites that push it: `NAME.json` in a folder."""
+"""The reports of sites that copy them into a folder, as `NAME.json`."""
 
 import os
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ _MOST: Final = 1000  # sites
 _LARGEST: Final = EXCHANGES["group-site"].largest
 
 
-class Told(NamedTuple):
-    """What a site said, or why that is unknown."""
+class SiteReport(NamedTuple):
+    """The report of a site, or the reason why there is none."""
 
     name: str
     raw: bytes = b""
     at: datetime | None = None  # UTC
-    trouble: str = ""  # a sentence without full stop
+    trouble: str = ""  # the reason: a sentence without full stop
 
 
-def pushed(folder: Path) -> Iterator[Told]:
-    """Yield the files of a folder by name.
+def read_pushed(folder: Path) -> Iterator[SiteReport]:
+    """Yield the reports in a folder, sorted by name.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def pushed(folder: Path) -> Iterator[Told]:
         yield _read(folder / name)
 
 
-def _read(path: Path) -> Told:
+def _read(path: Path) -> SiteReport:
     name = "".join(char for char in path.stem if char.isprintable())[:63]
     try:
         with path.open("rb") as stream:
             raw = stream.read(_LARGEST + 1)
             at = datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, UTC)
     except OSError as err:
-        return Told(name, trouble=f"its file cannot be read: {in_words(err)}")
+        return SiteReport(name, trouble=f"its file cannot be read: {in_words(err)}")
     if len(raw) > _LARGEST:
-        return Told(name, at=at, trouble=f"its file has more than {_LARGEST:,} bytes")
-    return Told(name, raw, at)
+        return SiteReport(name, at=at, trouble=f"its file has more than {_LARGEST:,} bytes")
+    return SiteReport(name, raw, at)
