@@ -1,8 +1,8 @@
 """How fast hosts take jobs from the ledger in PostgreSQL, beside bare loops of SKIP LOCKED.
 
-The bare loops do least: they have no lease, no fence and no revision. One takes and ends a job in
-one transaction, which a step that waits for a server must not do; the other takes it in one
-transaction and ends it in another. All run on one server that syncs each transaction to its disk.
+The bare loop does least: it has no lease, no fence and no revision. It takes a job in one
+transaction and ends it in another, as a step must that waits for a server. All run on one server
+that syncs each transaction to its disk.
 
 python bench/claims.py [--jobs 200] [--repeat 7] [--json]
 """
@@ -28,7 +28,6 @@ from tests.postgres import PROGRAMS, password_file, postgres, with_tables
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LEAST = 0.7  # of the bare loop
-BATCH = 20
 _PICK = """
 SELECT id, record FROM bare WHERE site = 'north' AND state = 'found' AND month IS NULL
 ORDER BY priority DESC, since, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -67,13 +66,6 @@ class Bare:
             **ledger.database.parameters(), autocommit=True
         )
 
-    def in_one(self, jobs: int) -> None:
-        """Take and end jobs in one transaction each."""
-        for _ in range(jobs):
-            with self.connection.transaction():
-                job_id, record = self._picked()
-                self.connection.execute(_END.encode(), (record, job_id))
-
     def in_two(self, jobs: int) -> None:
         """Take jobs in one transaction each, and end them in another."""
         for _ in range(jobs):
@@ -98,25 +90,23 @@ class Bare:
         return row[0], row[1]
 
 
-def by_id(ledger: DatabaseLedger, due: list[Job], _: int) -> None:
+def by_id(ledger: DatabaseLedger, due: list[Job]) -> None:
     """Claim jobs by id, as a run does, and commit and release each in one statement."""
     for job in due:
         with ledger.claim(job.id):
             ledger.commit(job.to(State.MATCHED, at=NOW), last=True)
 
 
-def next_due(ledger: DatabaseLedger, due: list[Job], batch: int) -> None:
-    """Claim the next due jobs in batches, and commit and release each in one statement."""
-    for _ in range(len(due) // batch):
-        for job in ledger.claim_next(State.FOUND, batch, NOW):
-            with ledger.claim(job.id):
-                ledger.commit(job.to(State.MATCHED, at=NOW), last=True)
+def claims(ledger: DatabaseLedger, due: list[Job]) -> None:
+    """Claim jobs by id, and no more."""
+    for job in due:
+        ledger.leases.claim(job.id)
 
 
-def claims(ledger: DatabaseLedger, due: list[Job], batch: int) -> None:
-    """Claim the next due jobs, and no more."""
-    for _ in range(len(due) // batch):
-        ledger.claim_next(State.FOUND, batch, NOW)
+def given_back(ledger: DatabaseLedger) -> None:
+    """Give back what is claimed."""
+    for lease in [*ledger.leases.held.held.values()]:
+        ledger.leases.release(lease)
 
 
 @contextmanager
@@ -141,13 +131,10 @@ def served(jobs: int) -> Iterator[DatabaseLedger]:
             yield ledger
 
 
-Ours = Callable[[DatabaseLedger, list[Job], int], None]
-WAYS: dict[str, tuple[Ours, int, Callable[[Bare, int], None]]] = {
-    "claim / bare claim": (claims, 1, Bare.take),
-    f"claims, {BATCH} at once / bare claim": (claims, BATCH, Bare.take),
-    "claim by id, commit, release / bare, 2 transactions": (by_id, 1, Bare.in_two),
-    f"the same, {BATCH} claimed at once / bare, 2 transactions": (next_due, BATCH, Bare.in_two),
-    f"the same, {BATCH} claimed at once / bare, 1 transaction": (next_due, BATCH, Bare.in_one),
+Ours = Callable[[DatabaseLedger, list[Job]], None]
+WAYS: dict[str, tuple[Ours, Callable[[Bare, int], None]]] = {
+    "claim / bare claim": (claims, Bare.take),
+    "claim by id, commit, release / bare, 2 transactions": (by_id, Bare.in_two),
 }
 
 
@@ -158,12 +145,12 @@ def rows(jobs: int, repeat: int) -> Iterator[Row]:
         return
     with served(jobs * (repeat + 1) * len(WAYS)) as ledger:
         bare = Bare(ledger)
-        for name, (ours, batch, theirs) in WAYS.items():
+        for name, (ours, theirs) in WAYS.items():
             pairs = []
             for _ in range(repeat + 1):
                 due = ledger.jobs([State.FOUND])[:jobs]
-                mine = taken(partial(ours, ledger, due, batch))
-                ledger.release_ahead()
+                mine = taken(partial(ours, ledger, due))
+                given_back(ledger)
                 pairs.append((mine, taken(partial(theirs, bare, jobs))))
             yield beside(name, pairs[1:], target=LEAST, faster=True)  # the first prepares queries
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.server.client import DrawServer
@@ -37,6 +37,7 @@ settings.register_profile(
     deadline=None,
     derandomize="RANDOM" not in os.environ,
     database=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a matter of the machine and of what it does
 )
 settings.load_profile("here")
 

@@ -31,7 +31,7 @@ from tests.scripted_peer import (
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ECHO = "1.2.840.10008.1.1"
-_LONGEST_TEST_SECONDS: Final = 30.0
+_LONGEST_TEST_SECONDS: Final = 120.0
 
 
 def context_offer(number: int, sop_class: str | bytes, *syntaxes: str) -> bytes:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.ports import free_port
+from tests.waiting import PATIENCE, wait_until
 
 ORTHANC = shutil.which("Orthanc", path=os.pathsep.join([*os.get_exec_path(), "/usr/sbin"]))
 PLUGIN = next(Path("/usr/lib/orthanc").glob("libOrthancDicomWeb.so*"), None)
@@ -34,7 +35,7 @@ class Orthanc:
         return f"http://127.0.0.1:{self.http}/dicom-web"
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"http://127.0.0.1:{self.http}{path}", timeout=30, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{self.http}{path}", timeout=PATIENCE, trust_env=False)
         return answer.raise_for_status()
 
     def files(self) -> list[bytes]:
@@ -78,21 +79,16 @@ def orthanc(folder: Path, **modalities: tuple[str, int]) -> Iterator[Orthanc]:
             yield running
         finally:
             process.terminate()
-            process.wait(30)
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
+            process.wait(PATIENCE)
 
 
 def _until_open(running: Orthanc, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
+    def is_open() -> bool:
         assert process.poll() is None, "Orthanc has ended"
         try:
             running.get("/system")
         except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("Orthanc does not listen")
+            return False
+        return True
+
+    wait_until(is_open)

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,12 +27,13 @@ from rich.text import Text
 from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
 from drawcli.operations.qa.site_charts import site_charts
 from tests.operations.qa.cases import cases
+from tests.ports import free_port
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
 NAMES: Final = ("demo.svg", "status.svg", "chart.svg", "sheet.png", "page.png")
 STATUS: Final = ("status", "status --all")
 COLUMNS: Final = 112
-LONGEST: Final = 60  # seconds until a server answers, or a job is finished
+LONGEST: Final = 300  # seconds until a server answers, or a job is finished
 IMPLAUSIBLE: Final = "  Thorax_OAR:\n    structures: {Heart: {volume_cm3: [9000, 9999]}}\n"
 
 
@@ -117,8 +117,7 @@ def environment() -> dict[str, str]:
 @contextmanager
 def served(site: Path, word: str, ready: str) -> Iterator[str]:
     """Let a server of drawcli run until the end of the block; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     line, quiet = command(word, "--port", port), subprocess.DEVNULL
     with subprocess.Popen(line, cwd=site, env=environment(), stdout=quiet, stderr=quiet) as server:
         try:
@@ -160,9 +159,9 @@ def write_png(source: Path, path: Path) -> None:
 def photograph(chromium: str, url: str, path: Path) -> None:
     """Write what a browser without a window shows."""
     words = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1200,800"]
-    subprocess.run(
-        [chromium, *words, f"--screenshot={path}", url], check=True, capture_output=True, timeout=60
-    )
+    with TemporaryDirectory(prefix="drawcli-") as own:  # the profile of a user has one browser
+        words += [f"--user-data-dir={own}", f"--screenshot={path}"]
+        subprocess.run([chromium, *words, url], check=True, capture_output=True, timeout=300)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
@@ -85,7 +86,7 @@ def postgres(folder: Path, *, durable: bool = False, **settings: Any) -> Iterato
         *("-D", str(data), "-U", OWNER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
         *("--auth=scram-sha-256", f"--pwfile={secret}"),
     )
-    running = Postgres(_free_port(), data)
+    running = Postgres(free_port(), data)
     given = {
         "port": running.port,
         "listen_addresses": "'127.0.0.1'",
@@ -114,12 +115,6 @@ def _as_postgres(program: str, *words: str) -> None:
     subprocess.run(
         command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def postgres_user() -> bool:

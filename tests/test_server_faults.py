@@ -28,8 +28,10 @@ from drawcli.sandbox.tasks import Status
 from tests.conftest import PELVIS, THORAX, Clock, Site
 from tests.dicom_peer import Peer, listening
 from tests.phantoms.planning import write_planning_ct
+from tests.waiting import PATIENCE
 from tests.web_archive import WebArchive, archive
 
+LATE = ("stall", "drip")  # the faults that end with a timeout
 CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
 ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")
 OF_JSON = ("keys", "extra")
@@ -134,9 +136,11 @@ def cycle(
 ) -> Told:
     """Run as cron would until the series is home, or held; wait for the server in between."""
     place = place or in_folder(site)
+    faults = server.sandbox.options.faults
+    seconds = 1.0 if any(fault.what in LATE for fault in faults) else PATIENCE
     site.config.write_text(
         "datastore: store\nstate_dir: state\nscan: {quiet_minutes: 0}\n"
-        f"server: {{url: '{server.url}', timeout_seconds: 0.4}}\n{place.settings}"
+        f"server: {{url: '{server.url}', timeout_seconds: {seconds}}}\n{place.settings}"
     )
     token = site.folder / "token.json"
     token.write_bytes(server.token_file.read_bytes())

@@ -129,7 +129,8 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
     databases = [("database", outward.database)] * bool(site.settings.ledger)
     shares = [("shared storage", outward.shared_storage)] * site.settings.cluster.shares_work
-    yield from run_checks((*databases, *shares), site)
+    groups = [("group database", outward.group_database)] * bool(site.settings.group.database)
+    yield from run_checks((*databases, *shares, *groups), site)
     qa = ["contours"] if site.settings.qa.enabled or site.settings.qa.limits else []
     yield from run_checks([(name, of_share(contours.contours)) for name in qa], site)
     receives = ["receive"] if site.settings.receive.folder else []

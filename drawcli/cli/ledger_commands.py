@@ -168,7 +168,7 @@ def clean(
         str | None,
         typer.Option(
             "--job",
-            help="All files of this finished job, at once, also those in the database.",
+            help="Only this finished job: all its files, of any age, also those in the database.",
             metavar="ID",
         ),
     ] = None,

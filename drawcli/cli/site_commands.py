@@ -12,7 +12,7 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.cli.site_schedule import runs, scheduled, service
+from drawcli.cli.site_schedule import kept, runs, scheduled, service
 from drawcli.errors import UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rich.console import Console
+
+    from drawcli.operations.schedules import Schedule
 
 
 _ON: Final = "\n     "  # the next line of a step
@@ -40,6 +42,16 @@ _Practice = Annotated[
 _OfReceive = Annotated[
     bool,
     typer.Option("--receive", help="With --cron: only the service of 'drawcli receive'."),
+]
+_OfWorker = Annotated[
+    bool,
+    typer.Option("--worker", help="With --cron: only the service of 'drawcli worker' (systemd)."),
+]
+_OfPage = Annotated[
+    bool,
+    typer.Option(
+        "--dashboard", help="With --cron: only the service of 'drawcli dashboard' (systemd)."
+    ),
 ]
 _Monitoring = Annotated[
     Path | None,
@@ -77,6 +89,8 @@ def init(
         bool, typer.Option("--install", help="With --cron: install and start the schedule.")
     ] = False,
     of_receive: _OfReceive = False,
+    of_worker: _OfWorker = False,
+    of_page: _OfPage = False,
     monitoring: _Monitoring = None,
     dry_run: DryRunOption = False,
 ) -> Result:
@@ -85,15 +99,24 @@ def init(
         raise UsageError("--monitoring goes with no other option than --dry-run")
     if monitoring is not None:
         return _monitoring(monitoring, dry_run=dry_run)
+    wanted = _services(receive=of_receive, worker=of_worker, dashboard=of_page)
     if cron:
-        what = service if of_receive else runs
+        what = wanted[0] if wanted else runs
         config = (folder / SITE_FILES[0]).absolute()
         return scheduled(door, config, partial(what, scheduler), install=install, dry_run=dry_run)
-    if install or scheduler or of_receive:
-        raise UsageError("--install, --scheduler and --receive need --cron")
+    if install or scheduler or wanted:
+        raise UsageError("--install, --scheduler, --receive, --worker and --dashboard need --cron")
     adapt = _for_practice if practice else _guarded
     texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
     return _new_site(door, folder, texts, dry_run=dry_run)
+
+
+def _services(**asked_for: bool) -> "list[Callable[..., tuple[Scheduler, Schedule]]]":
+    """Return what makes the service that is asked for, if any; UsageError for several."""
+    names = [name for name, is_wanted in asked_for.items() if is_wanted]
+    if len(names) > 1:
+        raise UsageError(f"--{names[0]} and --{names[1]} are two services: name one at a time")
+    return [service if name == "receive" else partial(kept, name) for name in names]
 
 
 def _new_site(door: Door, folder: Path, texts: "Mapping[str, str]", *, dry_run: bool) -> Result:

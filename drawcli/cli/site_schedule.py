@@ -1,4 +1,4 @@
-"""init --cron: the schedule of a site and the service of its listener, shown or installed."""
+"""init --cron: the schedule of a site and its services, shown or installed."""
 
 import shlex
 from pathlib import Path
@@ -72,6 +72,22 @@ def service(
             hint="Choose --scheduler systemd, launchd or windows.",
         )
     return scheduler, made
+
+
+def kept(
+    command: str, chosen: Scheduler | None, config: Path, settings: "Settings"
+) -> "tuple[Scheduler, Schedule]":
+    """Return the unit of systemd that keeps a command of a site running."""
+    from dataclasses import replace
+
+    from drawcli.operations import schedules
+
+    if chosen not in (None, Scheduler.SYSTEMD):
+        raise UsageError(f"{chosen} does not keep 'drawcli {command}' running: only systemd")
+    if command == "worker" and not settings.ledger:
+        raise UsageError("a worker needs a ledger in a database, and this site has its in a file")
+    place = replace(schedules.place_of(config, settings), command=command)
+    return Scheduler.SYSTEMD, schedules.always(place)
 
 
 def _printed(what: "Schedule") -> "Callable[[Console], None]":

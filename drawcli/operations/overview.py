@@ -200,7 +200,7 @@ class RunHealth(NamedTuple):
 
     def _server(self, now: datetime) -> str:
         if self.server is None:
-            return "not asked yet"
+            return "not asked by this machine yet" if self.workers else "not asked yet"
         if self.server.server == ANSWERED:
             return f"answered {self._when(self.server.ended, now)}"
         lately = "never" if self.answered is None else self._when(self.answered.ended, now)

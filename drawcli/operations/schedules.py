@@ -25,6 +25,16 @@ PLAIN_NAME: Final = "drawcli"
 _USUAL_FOLDER: Final = Path("/etc/drawcli")
 LOGROTATE: Final = Path("/etc/logrotate.d")
 _VAR_LIB: Final = Path("/var/lib")
+ALWAYS: Final = {  # commands that a unit of systemd keeps running, and what it says of them
+    "worker": (
+        "Does each step of each job as soon as it is due, in place of runs by the clock.",
+        "worker: does the steps of jobs, with a ledger in PostgreSQL",
+    ),
+    "dashboard": (
+        "The web page. Options, such as --host and --tls-cert, go to the end of ExecStart.",
+        "dashboard: the web page of a site",
+    ),
+}
 
 
 class Scheduler(StrEnum):
@@ -154,14 +164,7 @@ def _for_crontab(place: ScheduledSite) -> Schedule:
 
 
 def _for_systemd(place: ScheduledSite) -> Schedule:
-    writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
-    facts = {
-        "name": place.name,
-        "user": place.user,
-        "command": " ".join(map(unit_word, place.words)),
-        "state": state_lines(place),
-        "writable": " ".join(unit_word(one, dollars=False) for one in writable),
-    }
+    facts = unit_facts(place) | {"name": place.name}
     service, timer = (f"{place.name}.{kind}" for kind in ("service", "timer"))
     return Schedule(
         files={
@@ -176,7 +179,35 @@ def _for_systemd(place: ScheduledSite) -> Schedule:
     )
 
 
-def state_lines(place: ScheduledSite) -> str:
+def always(place: ScheduledSite) -> Schedule:
+    """Return the unit of systemd that keeps a command of `ALWAYS` running."""
+    about, description = ALWAYS[place.command]
+    facts = unit_facts(place) | {"about": about, "description": f"drawcli {description}"}
+    name = f"{place.name}-{place.command}.service"
+    return service_unit(name, text_of("drawcli-always.service", facts))
+
+
+def service_unit(name: str, text: str) -> Schedule:
+    """Return a unit of systemd that is started now and with the machine."""
+    return Schedule(
+        files={UNITS / name: text},
+        commands=(("systemctl", "daemon-reload"), ("systemctl", "enable", "--now", name)),
+        undo=(("systemctl", "disable", "--now", name), ("systemctl", "daemon-reload")),
+    )
+
+
+def unit_facts(place: ScheduledSite) -> dict[str, str]:
+    """Return what every unit of systemd says of its site."""
+    writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
+    return {
+        "user": place.user,
+        "command": " ".join(map(unit_word, place.words)),
+        "state": _state_lines(place),
+        "writable": " ".join(unit_word(one, dollars=False) for one in writable),
+    }
+
+
+def _state_lines(place: ScheduledSite) -> str:
     """Return the lines of a unit that let systemd make a state folder below /var/lib."""
     if place.state_dir.parent != _VAR_LIB:
         return "# state_dir is not below /var/lib: named in the next line."

@@ -139,8 +139,12 @@ def is_new_site(ctx: Context) -> bool:
     if not limit:
         return False
     sent = _series(job for job in ctx.ledger.jobs() if _was_sent(job))
-    archived = (one for one in ctx.ledger.archive.entries() if one.state is State.DONE)
-    return len(sent | {one.series_key for one in archived}) <= limit
+    for one in ctx.ledger.archive.entries():  # of a large archive a few are enough
+        if len(sent) > limit:
+            return False
+        if one.state is State.DONE:
+            sent.add(one.series_key)
+    return len(sent) <= limit
 
 
 def _was_sent(job: Job) -> bool:

@@ -107,7 +107,7 @@ def at_sandbox(site: Site, url: str, token_file: Path) -> None:
 
 def poll_until(drawcli: Run, state: str) -> None:
     """Ask the server, as a physicist would, until every open job has come to a state."""
-    for _ in range(300):
+    for _ in range(600):
         drawcli("retry", "--all")
         drawcli("poll")
         jobs = drawcli("status", "--json").answer["data"]["jobs"]

@@ -75,6 +75,23 @@ def test_init_prints_what_it_would_install_and_installs_only_when_asked(
     assert dry.out.strip() == f"would be in the crontab  {wet.answer['data']['by_hand']}"
 
 
+def test_init_prints_the_services_of_workers_and_page_of_a_site(drawcli: Run, site: Site) -> None:
+    of_file = drawcli("init", ".", "--cron", "--worker")
+    site.add_line("ledger: postgresql://north@db.example/draw")
+    worker, page = (drawcli("init", ".", "--cron", f"--{name}") for name in ("worker", "dashboard"))
+    both = drawcli("init", ".", "--cron", "--worker", "--dashboard")
+    other = drawcli("init", ".", "--cron", "--worker", "--scheduler", "launchd")
+
+    assert (worker.code, page.code) == (0, 0), worker.err
+    assert f" worker --config {site.config}\n" in worker.out
+    assert f" dashboard --config {site.config}\n" in page.out
+    assert "-worker.service" in worker.out
+    assert [one.code for one in (of_file, both, other)] == [2, 2, 2]
+    assert "its in a file" in of_file.err
+    assert "name one at a time" in both.err
+    assert "only systemd" in other.err
+
+
 def test_install_alone_says_what_it_goes_with(drawcli: Run) -> None:
     ended = drawcli("init", ".", "--install")
 

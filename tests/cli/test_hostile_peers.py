@@ -27,8 +27,8 @@ pytestmark = [
     pytest.mark.sweep,
     pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are scripts"),
 ]
-TIMEOUT = 0.3  # seconds: server.timeout_seconds
-SHORTER = {"heartbeat": 0.3, "message": 12.0, "git": 0.5, "textfile": 0.3}
+TIMEOUT = 1.5  # seconds: server.timeout_seconds, also of the peer that is well
+SHORTER = {"heartbeat": 0.3, "message": 30.0, "git": 0.5, "textfile": 0.3}
 OWN_WORK = 120.0  # seconds: what the run itself needs on any machine
 TASKS = {
     "task-1": hostile.drips_in_body,
@@ -69,7 +69,7 @@ def set_up(site: Site, server: str, monitor: str, recipients: list[str]) -> None
     urls.chmod(0o600)
     site.config.write_text(
         "datastore: [other, store]\nstate_dir: state\n"
-        "scan: {quiet_minutes: 0, answer_seconds: 0.5}\n"
+        "scan: {quiet_minutes: 0, answer_seconds: 2}\n"
         f"server: {{url: '{server}', timeout_seconds: {TIMEOUT}, token_command: {mint}}}\n"
         f"metrics: {{heartbeat_url: '{monitor}', textfile: figures.prom}}\n"
         "notify: {urls_file: notify.urls, events: [held], digest_at: off}\n"
@@ -125,7 +125,7 @@ def test_a_run_beside_all_of_them_does_its_work_within_what_the_table_promises(
         seconds = time.monotonic() - begun
         jobs = jobs_of(site)
 
-    promised = 2 * TIMEOUT * len(TASKS) + sum(SHORTER.values()) + 4 * 0.5
+    promised = 2 * TIMEOUT * len(TASKS) + sum(SHORTER.values()) + 4 * 2
     assert seconds < promised + OWN_WORK
     assert {task: str(job.state) for task, job in jobs.items()} == {
         **dict.fromkeys(TASKS, "uploaded"),
@@ -134,7 +134,7 @@ def test_a_run_beside_all_of_them_does_its_work_within_what_the_table_promises(
     }
     assert [message["title"] for message in good.messages] == ["drawcli: 1 held"]
     assert [jobs[task].reason for task in TASKS] == [
-        "not done after 1 seconds",
+        "not done after 3 seconds",
         "an answer of more than 64 KiB",
         "the server could not segment the series: no ·[2J GPU",
     ]

@@ -21,9 +21,8 @@ from tests.dicom_sender import Sender, data_set, store_command
 from tests.phantoms.planning import write_planning_ct
 from tests.scripted_peer import fragment, pdu
 from tests.tls import Authority
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-SECONDS = 30.0
 dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 
@@ -72,7 +71,7 @@ def running(site: Site) -> Iterator[Node]:
             process.kill()
             raise
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -82,7 +81,7 @@ def call(site: Site, program: str, node: Node, *words: str) -> "subprocess.Compl
         env=environment(site),
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -131,7 +130,8 @@ def test_an_aborted_push_leaves_only_whole_images(site: Site, tmp_path: Path) ->
 @dcmtk
 def test_with_tls_only_callers_with_a_certificate_are_served(site: Site, tmp_path: Path) -> None:
     write_planning_ct(tmp_path / "scanner", PELVIS, slices=2, size=32)
-    authority, other = Authority(tmp_path), Authority(tmp_path / "..", "other")
+    (tmp_path / "others").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "others")
     cert, key = authority.certificate("127.0.0.1")
     client, client_key = authority.certificate()
     strange, strange_key = other.certificate("x")

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PAT
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
-PATIENCE = 60_000  # ms: a sign of life, not a speed
+PATIENCE = 120_000  # ms: a sign of life, not a speed
 WIDE = "W" * 64  # a name without a place to break it
 Reopen = Callable[[], AbstractContextManager[Context]]
 CHART = "/qa/chart?template=Prostate_OAR&roi=Bladder&metric=dice"
@@ -105,11 +105,14 @@ def browser() -> "Iterator[Browser]":
     """Start the browser, once for all tests here."""
     with ExitStack() as ends:
         started = ends.enter_context(playwright.sync_playwright())
-        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE
+        )
 
 
 def enter(page: "Page", url: str) -> None:
     """Log in as a person does."""
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{url}/login")
     page.get_by_label("Password or token").fill(WORDS)
     page.keyboard.press("Enter")
@@ -148,6 +151,7 @@ def page(logged_in: "Page", served: Served) -> "Iterator[Page]":
 def axe_violations(page: "Page") -> list[str]:
     """Return what axe finds serious; nothing where it is not installed."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+    page.wait_for_load_state()  # a click ends before the page has its style
     found = axe.Axe().run(page).response["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in SERIOUS]
 
@@ -229,6 +233,7 @@ def test_sliders_move_through_the_contours_and_structures_are_gone_to(
     page.goto(f"{served.url}/jobs/{served.home.id}")
 
     page.get_by_role("link", name="Show the contours").click()
+    page.wait_for_load_state()  # a click ends before the page has its script
     slider, told = page.get_by_label("Axial"), page.locator("output").first
     before = int(slider.input_value())
     slider.press("ArrowLeft")

@@ -167,6 +167,7 @@ def write_rule(page: "Page", new: NewSite) -> None:
     run(page, new)
     page.get_by_role("link", name="Write a rule from a series").first.click()
     page.get_by_role("link", name="Write a rule for job").click()
+    page.wait_for_load_state()  # the script asks what would change
     page.get_by_label("Pelvis_OAR").check()
     page.get_by_text("1 of 1 series would be decided differently").wait_for()
     save(page, "Show the change")
@@ -180,6 +181,7 @@ def solve(page: "Page", new: NewSite) -> None:
     page.get_by_text("the template allows 5000 to 9999").first.wait_for()
     (job,) = new.ctx.ledger.jobs()
     page.get_by_role("link", name=job.id).first.click()
+    page.wait_for_url(f"**/jobs/{job.id}")
     in_order(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type] # likewise
     page.get_by_role("link", name="Template Pelvis_OAR").click()
@@ -197,6 +199,7 @@ def change_rule(page: "Page", new: NewSite) -> None:
     """Let a rule ask for a part of the protocol's name, and see the lines that change."""
     page.goto(f"{new.url}/rules")
     page.get_by_role("link", name="Edit rule").click()
+    page.wait_for_load_state()
     page.get_by_label("Comparison").nth(1).select_option(label="contains")
     page.locator("input[name='w.1.v']").fill("pelvis")
     page.get_by_role("button", name="Show the change").last.click()

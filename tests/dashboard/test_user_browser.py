@@ -15,7 +15,15 @@ from drawcli.dashboard.app import application
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from tests.conftest import Clock, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, put_on_hold
-from tests.dashboard.test_browser import DESK, PHONE, axe_violations, browser, pytestmark, serving
+from tests.dashboard.test_browser import (
+    DESK,
+    PATIENCE,
+    PHONE,
+    axe_violations,
+    browser,
+    pytestmark,
+    serving,
+)
 from tests.fake_draw import FakeDraw
 from tests.identity_provider import CLIENT, providing
 
@@ -50,6 +58,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
     with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
         yield context.new_page()
 
 

@@ -37,6 +37,7 @@ from tests.documents.blocks import (
 )
 from tests.documents.starter import write_command
 from tests.documents.terminal import at_terminal
+from tests.ports import free_port
 from tests.postgres import OWNER, PASSWORD, PROGRAMS, Postgres, postgres
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
@@ -186,7 +187,7 @@ def practice(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     todo = [block for block in blocks(TUTORIAL) if block.is_run]
     folder = desk.home / "practice"
     with ExitStack() as ends:
-        server = ends.enter_context(running(folder / SANDBOX))
+        server = ends.enter_context(running(folder / SANDBOX, port=free_port()))
         desk.type(todo, server.url, first="")
         kept = tmp_path_factory.mktemp("kept") / "practice"
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(SANDBOX), symlinks=True)

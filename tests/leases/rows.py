@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from drawcli.core.jobs.job import FARTHEST_WAIT
-
 Fences = Sequence[tuple[str, int]]
-_FARTHEST = FARTHEST_WAIT.total_seconds()
 
 
 class Holder(NamedTuple):
@@ -36,11 +33,7 @@ class Row:
     id: str
     record: Any
     state: str = "found"
-    since: float = 0.0
-    due_at: float | None = None
-    held: bool = False
     archived: bool = False
-    priority: int = 0
     revision: int = 0
     fence: int = 0
     holder: Holder = NOBODY
@@ -59,20 +52,6 @@ class Rows:
         if row is None or not self.is_free(row, now):
             return None
         return self._taken(row, holder, now)
-
-    def claim_next(
-        self, state: str, most: int, holder: Holder, at: float, now: float
-    ) -> list[tuple[str, int]]:
-        """Claim due jobs; `at` is the clock of the host, which says what is due."""
-        due = [
-            row
-            for row in self.rows.values()
-            if row.state == state and not row.archived and not row.held
-            if row.due_at is None or row.due_at <= at or row.due_at > at + _FARTHEST
-            if self.is_free(row, now)
-        ]
-        due.sort(key=lambda row: (-row.priority, row.since, row.id))
-        return [(row.id, self._taken(row, holder, now)) for row in due[:most]]
 
     def renew(self, fences: Fences, now: float) -> set[str]:
         kept = set()

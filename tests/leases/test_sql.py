@@ -66,22 +66,12 @@ class Both:
         self.ledgers[0].database.rows("UPDATE drawcli.set_clock SET now = %s", at(self.now))
 
     def drawn(self, job: Job) -> Job:
-        """Return a version of a job that decides otherwise when it is its turn."""
-        dice = self.dice
-        return replace(
-            job,
-            state=dice.choice(STATES),
-            since=at(dice.randint(-3, 0)),
-            due_at=dice.choice((None, at(self.now), at(self.now + 1), at(13 * 3600))),
-            held=dice.random() < 0.1,
-            priority=dice.randint(0, 1),
-        )
+        """Return another version of a job."""
+        return replace(job, state=self.dice.choice(STATES), since=at(self.dice.randint(-3, 0)))
 
     def noted(self, job: Job) -> None:
         row = self.model.rows[job.id]
-        row.record, row.state, row.held, row.priority = job, job.state, job.held, job.priority
-        row.since = (job.since - START).total_seconds()
-        row.due_at = None if job.due_at is None else (job.due_at - START).total_seconds()
+        row.record, row.state = job, job.state
 
     # --- operations: each returns what PostgreSQL and what the model say
 
@@ -89,13 +79,6 @@ class Both:
         job_id = self.dice.choice([*JOBS, "ffffffffffff-1"])
         answer = self.ledgers[holder].leases.table.claim(job_id)
         return answer, self.model.claim(job_id, HOLDERS[holder], self.now)
-
-    def claim_next(self, holder: int) -> tuple[Any, Any]:
-        state, most = self.dice.choice(STATES), self.dice.randint(1, 3)
-        due_at = self.now + self.dice.randint(-1, 1)  # the clock of a host
-        claimed = self.ledgers[holder].leases.table.claim_next(state, most, at(due_at))
-        records = [(one.job_id, one.fence) for one in claimed]
-        return records, self.model.claim_next(state, most, HOLDERS[holder], due_at, self.now)
 
     def renew(self, holder: int) -> tuple[Any, Any]:
         fences = self.fences()
@@ -169,7 +152,7 @@ class Both:
 
 
 OPERATIONS = [
-    *(Both.claim, Both.claim_next, Both.claim_next, Both.renew, Both.release, Both.release),
+    *(Both.claim, Both.claim, Both.claim, Both.renew, Both.release, Both.release),
     *(Both.write, Both.write, Both.write, Both.of_host, Both.archive),
 ]
 
@@ -224,10 +207,6 @@ FAULTS = {
     "a write without a revision": ("AND revision = %s", "AND (revision = %s OR true)"),
     "a write after the release": ("AND lease_until IS NOT NULL\nRETURNING", "RETURNING"),
     "a write that gives nothing back": ("CASE WHEN %s THEN", "CASE WHEN %s AND false THEN"),
-    "held jobs claimed": ("AND NOT held", ""),
-    "jobs claimed before they are due": ("due_at <= %s", "(due_at <= %s OR true)"),
-    "archived jobs claimed": ("AND month IS NULL AND NOT held", "AND NOT held"),
-    "the oldest first": ("priority DESC, since", "since"),
 }
 
 

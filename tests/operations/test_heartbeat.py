@@ -1,10 +1,13 @@
+import socket
 import threading
+from contextlib import closing
 
 import pytest
 
 from drawcli.config.sections_monitoring import Metrics
 from drawcli.operations import heartbeat
 from drawcli.operations.heartbeat import beating, ping
+from tests.waiting import PATIENCE
 from tests.webhook import Webhook, listening
 
 
@@ -52,10 +55,20 @@ def test_a_ping_that_is_not_taken_changes_nothing(status: int) -> None:
         hook.status = status
         assert beats(hook, 0) == ["/start", ""]
 
-    assert not ping(Metrics(heartbeat_url=f"http://127.0.0.1:{hook.port}"))  # gone by now
+
+def test_a_monitor_that_is_away_changes_nothing() -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        assert not ping(Metrics(heartbeat_url=f"http://127.0.0.1:{taken.getsockname()[1]}"))
 
 
-def test_plain_http_to_another_machine_has_to_be_allowed(caplog: pytest.LogCaptureFixture) -> None:
+def test_plain_http_to_another_machine_has_to_be_allowed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # a name service may take its time
     url = "http://monitor.invalid/canary-uuid"
 
     assert not ping(Metrics(heartbeat_url=url))
@@ -78,7 +91,7 @@ def test_a_run_does_not_wait_for_its_first_ping_and_the_last_one_comes_after_it(
 
     def slow(_settings: Metrics, ending: str = "") -> bool:
         if ending == "/start":
-            working.wait(60)
+            working.wait(PATIENCE)
         order.append(ending)
         return True
 

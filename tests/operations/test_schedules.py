@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -16,9 +17,11 @@ from drawcli.operations import schedules
 from drawcli.operations.receive.service import receive_service, service_at
 from drawcli.operations.schedule_install import crontab_of, install, install_cron_line
 from drawcli.operations.schedules import (
+    ALWAYS,
     Schedule,
     ScheduledSite,
     Scheduler,
+    always,
     cron_line,
     place_of,
     schedule,
@@ -52,8 +55,15 @@ def cron_files() -> dict[str, str]:
     (rotation,) = schedule(Scheduler.LOGROTATE, EXAMPLE).files.values()
     for maker in (Scheduler.SYSTEMD, Scheduler.LAUNCHD, Scheduler.WINDOWS):
         made |= {path.name: text for path, text in of_receive(maker, EXAMPLE).files.items()}
+    for command in ALWAYS:
+        made |= {path.name: text for path, text in kept(command, EXAMPLE).files.items()}
     crontab = text_of("crontab", {"line": cron_line(EXAMPLE.words)})
     return made | {"crontab": crontab, "logrotate": rotation}
+
+
+def kept(command: str, place: ScheduledSite) -> Schedule:
+    """Return the service of a command that systemd keeps running."""
+    return always(replace(place, command=command))
 
 
 def of_receive(scheduler: Scheduler, place: ScheduledSite, port: int = 11112) -> Schedule:
@@ -93,20 +103,24 @@ def test_launchd_and_the_task_scheduler_get_the_same_words() -> None:
 
 @unix
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
-@pytest.mark.parametrize("receives", [False, True], ids=["runs", "receives"])
+@pytest.mark.parametrize("command", ["run-once", "receive", "worker"])
 @pytest.mark.parametrize("place", [EXAMPLE, ODD], ids=["usual", "odd"])
 def test_systemd_finds_nothing_to_say_and_little_exposed(
     place: ScheduledSite,
     tmp_path: Path,
-    receives: bool,  # noqa: FBT001 - a table
+    command: str,
 ) -> None:
     program = tmp_path / "draw cli"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     place = ScheduledSite(program=(str(program),), config=place.config, state_dir=place.state_dir)
     units = []
-    files = of_receive(Scheduler.SYSTEMD, place, 104).files if receives else {}
-    for path, text in (files or schedule(Scheduler.SYSTEMD, place).files).items():
+    made = {
+        "run-once": partial(schedule, Scheduler.SYSTEMD),
+        "receive": partial(of_receive, Scheduler.SYSTEMD, port=104),
+        "worker": partial(kept, "worker"),
+    }
+    for path, text in made[command](place).files.items():
         (tmp_path / path.name).write_text(text)
         units.append(str(tmp_path / path.name))
 

@@ -16,6 +16,7 @@ from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.follow import follow, watch_datastore
 from tests.conftest import Clock, Site
+from tests.waiting import PATIENCE
 
 
 class Scripted(Changes):
@@ -113,7 +114,7 @@ def test_the_end_of_an_association_ends_the_wait_also_for_a_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drawcli.pipeline.follow.remote_disk", lambda _folder: "nfs4")
-    monkeypatch.setattr("drawcli.adapters.datastore.watch.CALM_SECONDS", 0.1)
+    monkeypatch.setattr("drawcli.adapters.datastore.watch.CALM_SECONDS", 0.5)
     store = tmp_path / "store"
     store.mkdir()
     mark = mark_file(tmp_path / "state")
@@ -128,7 +129,7 @@ def test_the_end_of_an_association_ends_the_wait_also_for_a_share(
     for _ in range(2):
         assert not changes.wait(0.1)
         folder.association_ended()
-        assert changes.wait(30)
+        assert changes.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("pelvis")

@@ -15,6 +15,8 @@ import pytest
 from drawcli.errors import UsageError
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import running, serve
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 Connect = Callable[..., AbstractContextManager[httpx.Client]]
 SERVE = """
@@ -59,14 +61,13 @@ def test_tasks_and_tokens_outlive_a_restart(
 
 
 def test_it_stops_without_leaving_a_thread_or_its_port(tmp_path: Path) -> None:
-    before = set(threading.enumerate())
+    before, port = set(threading.enumerate()), free_port()
 
-    with running(tmp_path) as sandbox, httpx.Client(trust_env=False) as client:
+    with running(tmp_path, port=port) as sandbox, httpx.Client(trust_env=False) as client:
         client.get(f"{sandbox.url}/api/health")  # the connection is still open at the end
-        port = int(sandbox.url.rpartition(":")[2])
         assert sandbox.requests == {"health": 1}
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # others may have ended meanwhile
     with socket.create_server(("127.0.0.1", port)):
         pass
 
@@ -77,7 +78,7 @@ def test_an_error_in_the_with_stops_it_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), running(tmp_path):
         raise ZeroDivisionError
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # others may have ended meanwhile
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.7", "example.org"])  # noqa: S104 - refused
@@ -106,6 +107,6 @@ def test_a_process_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         url = process.stdout.readline().strip()
         answer = httpx.get(f"{url}/api/health", trust_env=False)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
     assert answer.status_code == 200

@@ -100,13 +100,30 @@ def test_realistic_fails_on_multi_frame_images_that_it_could_draw(
     assert ends[1].error == "a multi-frame image: the job expects one slice a file"
 
 
-def test_the_words_come_in_their_order(tasks: Tasks, zipped: Zipped) -> None:
+def test_the_words_come_in_their_order(
+    tasks: Tasks, zipped: Zipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, put = list[Status](), tasks.put
+
+    def noted(task: Task) -> None:
+        words.append(task.status)
+        put(task)
+
+    monkeypatch.setattr(tasks, "put", noted)
     with closing(Worker(tasks, SandboxOptions(queue_seconds=0.1, work_seconds=0.1))) as worker:
         task = arrived(tasks, zipped())
         worker.take(task)
-        assert until(tasks, task, *Status).status is Status.PENDING
-        assert until(tasks, task, *set(Status) - {Status.PENDING}).status is Status.PROCESSING
         until(tasks, task, Status.COMPLETED)
+
+    assert words == [Status.PENDING, Status.PROCESSING, Status.COMPLETED]
+
+
+def test_the_queue_and_the_work_take_their_time(tasks: Tasks, zipped: Zipped) -> None:
+    task = arrived(tasks, zipped())
+    with closing(Worker(tasks, SandboxOptions(queue_seconds=600))):
+        assert until(tasks, task, *Status).status is Status.PENDING
+    with closing(Worker(tasks, SandboxOptions(work_seconds=600))):
+        assert until(tasks, task, Status.PROCESSING, Status.COMPLETED).status is Status.PROCESSING
 
 
 def test_a_task_that_was_under_way_is_begun_again_after_a_restart(

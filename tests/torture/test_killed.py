@@ -84,7 +84,7 @@ def test_killed_again_and_again_every_structure_set_comes_home_once(
         at_sandbox(site, server.url, server.token_file)
         while len(codes) < RUNS and not all_done(site):
             codes.append(run_once(site, tmp_path, kill_at=dice.randint(1, FARTHEST_EFFECT)))
-        for _ in range(60):
+        for _ in range(240):
             let_go_on(site)
             if run_once(site, tmp_path) == 0 and all_done(site):
                 break

@@ -14,6 +14,7 @@ from drawcli.adapters.ledger import FileLedger
 from tests.conftest import Site
 from tests.torture.conftest import Make
 from tests.torture.test_kills import TIMES
+from tests.waiting import PATIENCE
 
 HEARS_INTERRUPTS = """
 import signal
@@ -39,7 +40,7 @@ def started(site: Site, *words: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> int:
     """Wait for the end; nothing may have been said that only a programmer understands."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in out + err, err
     return process.returncode
 
@@ -70,7 +71,7 @@ def test_signals_of_every_kind_at_random_moments(world: Make, seed: int) -> None
                 process.send_signal(signal.SIGCONT)
         one.kills += len(processes)
         for process in processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
         one.run("status")
     one.bring_home()
     one.check_home()
@@ -83,7 +84,7 @@ def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
         time.sleep(0.01)  # until it has the lock: before that, Python itself ends it
     process.send_signal(signal.SIGINT)
 
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
 
     assert process.returncode in (130, 0)  # 0: it was quicker
     assert "Traceback" not in out + err
@@ -122,6 +123,6 @@ def test_readers_never_see_a_torn_or_older_ledger(world: Make) -> None:
     ]
     one.bring_home()
 
-    assert {reader.communicate(timeout=60)[0].strip() for reader in readers} == {"2"}
+    assert {reader.communicate(timeout=PATIENCE)[0].strip() for reader in readers} == {"2"}
     with FileLedger(ledger) as again:
         assert len(again.jobs()) == 2

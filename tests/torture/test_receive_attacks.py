@@ -30,7 +30,7 @@ from tests.dicom_sender import (
 )
 from tests.scripted_peer import PDU_TYPES, fragment, pdu
 from tests.tls import Authority
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 ATTACKER, HONEST = "127.0.0.1", "127.0.0.2"
@@ -82,7 +82,7 @@ def victim(folder: Path, **wanted: object) -> Iterator[Victim]:
             yield running
         finally:
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Honest:
             yield
         finally:
             self.ended.set()
-            thread.join(60)
+            thread.join(PATIENCE)
         self.send()
 
 

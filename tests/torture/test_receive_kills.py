@@ -14,6 +14,7 @@ import pytest
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.dicom_service.service_request import ServiceStatus
 from tests.dicom_sender import Sender, data_set, site_that_receives
+from tests.waiting import PATIENCE
 
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 STRIDE = 1 if LONG else 9
@@ -50,7 +51,7 @@ def running(folder: Path, **order: object) -> Iterator[int]:
         line = process.stdout.readline()
         yield int(line.split(",")[0].rpartition(":")[2]) if line else 0
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) in (0, -signal.SIGKILL)
+        assert process.wait(timeout=PATIENCE) in (0, -signal.SIGKILL)
 
 
 def push(port: int, told: set[str]) -> None:

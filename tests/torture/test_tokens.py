@@ -17,6 +17,7 @@ from tests.cli.conftest import at_sandbox
 from tests.conftest import Site
 from tests.torture.conftest import Make
 from tests.torture.kit import KILLED, World, tell
+from tests.waiting import PATIENCE
 
 REFRESH = ("token", "refresh")
 LEAST_EFFECTS = 15
@@ -141,7 +142,7 @@ def test_two_processes_that_refresh_at_once_end_with_one_pair(site: Site, tmp_pa
                 subprocess.Popen(words, cwd=site.folder, stdout=subprocess.DEVNULL)
                 for _ in range(2)
             ]
-            assert [process.wait(timeout=60) for process in both] == [0, 0]
+            assert [process.wait(timeout=PATIENCE) for process in both] == [0, 0]
 
         plain = json.loads((site.folder / "token.json").read_text())
         accounts = server.sandbox.accounts

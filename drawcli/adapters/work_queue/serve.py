@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.work_queue.engine import NAME, UnknownTask, quiet, schema_of, task_of
 from drawcli.core.jobs.tasks import QueueTask
+from drawcli.system.network.idle_connections import has_news
 
 if TYPE_CHECKING:
     from procrastinate import PsycopgConnector
+    from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
 
 _ASK_SECONDS: Final = 1.0  # between two queries for tasks that have become due; the others notify
 _CONNECT_SECONDS: Final = 10.0
@@ -104,9 +107,25 @@ def _connector(parameters: dict[str, Any], site: str) -> "PsycopgConnector":
         min_size=1,
         max_size=2,
         num_workers=1,
+        pool_factory=_pool,
         timeout=_CONNECT_SECONDS,
         reconnect_timeout=_CONNECT_SECONDS,
     )
+
+
+def _pool(**given: Any) -> "AsyncConnectionPool[AsyncConnection[Any]]":
+    """Return a pool that sends no query before each use of a connection."""
+    from psycopg_pool import AsyncConnectionPool
+
+    return AsyncConnectionPool(**(given | {"check": _check_open}))
+
+
+async def _check_open(connection: "AsyncConnection[Any]") -> None:
+    """Raise OperationalError if an idle connection has ended: the pool opens another one."""
+    from psycopg import OperationalError
+
+    if connection.closed or has_news(connection.pgconn.socket):
+        raise OperationalError("the connection has ended")
 
 
 def _note_unfinished(app: Any, lost: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from drawcli.core.jobs.shared_files import SharedFile
 from drawcli.system.files import fresh_file
 
 _KEPT: Final = timedelta(days=1)  # an object that no job names, as of a step at work
+_AT_ONCE: Final = 1_000  # objects that the database is asked about in one statement
 _READS: Final = 2  # attempts to read an object that arrives damaged
 _log = logging.getLogger(__name__)
 
@@ -92,9 +94,10 @@ class ObjectFiles:
 
     def sweep(self, is_named: Callable[[list[str]], set[str]], now: datetime) -> int:
         """Remove objects older than a day that no job names; return their number."""
+        old, removed = self._store.older_than(now - _KEPT), 0
         with suppress(FileNotFoundError):  # another host sweeps, too
-            old = list(self._store.older_than(now - _KEPT))
-            lost = sorted(set(old) - is_named(old))
-            self._store.remove(lost)
-            return len(lost)
-        return 0
+            while some := list(islice(old, _AT_ONCE)):
+                lost = sorted(set(some) - is_named(some))
+                self._store.remove(lost)
+                removed += len(lost)
+        return removed

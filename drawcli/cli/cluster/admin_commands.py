@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PASSWORD_BYTES: Final = 32
 _LONGEST_PASSWORD: Final = 1000
+_LONGEST_ROLE: Final = 63
 
 RoleOption = Annotated[
     str,
@@ -104,7 +105,7 @@ def upgrade(
         Path | None,
         typer.Option(
             "--backup",
-            help="The file of pg_dump to write first; by default drawcli-TIME.dump.",
+            help="A new file for the backup by pg_dump; by default drawcli-TIME.dump here.",
             metavar="FILE",
         ),
     ] = None,
@@ -171,6 +172,11 @@ def _added(owner: "Database", admin: str, site: str, role: str, role_password: P
     if not name:
         raise UsageError("the name of the site is empty")
     role = role or f"drawcli_{name.replace('-', '_')}"
+    if len(role) > _LONGEST_ROLE:
+        raise UsageError(
+            f"the name of the role has {len(role)} characters, PostgreSQL takes {_LONGEST_ROLE}",
+            hint="Name a shorter one with --role.",
+        )
     path = role_password.absolute()
     password = _password(path, may_be_missing=role_exists(owner, role))
     added = add(owner, name, role, password)

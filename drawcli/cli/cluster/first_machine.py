@@ -37,7 +37,7 @@ class MadeSite(NamedTuple):
         """The settings of each host."""
         return [
             ("settings", f"ledger: {self.address}"),
-            ("", f"cluster: {{site: {self.site}, password_file: FILE}}"),
+            ("", f"cluster: {{site: {self.site}, password_file: {self.password_file.name}}}"),
         ]
 
     @property

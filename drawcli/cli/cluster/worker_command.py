@@ -26,7 +26,7 @@ def worker(
         typer.Option(
             "--queues",
             help="Kinds of work, with commas between: scan, match, deidentify, upload, poll, "
-            "fetch, reidentify, tidy. By default cluster.queues.",
+            "fetch, reidentify, tidy (always done). By default cluster.queues.",
             metavar="LIST",
         ),
     ] = "",

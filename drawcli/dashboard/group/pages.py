@@ -49,7 +49,7 @@ def group(request: Request) -> Response:
 
 
 def cluster(request: Request) -> Response:
-    """Show the machines of the site: hosts, queues, claimed jobs, servers that asked to wait."""
+    """Show the machines of the site: hosts, workers, queues, claimed jobs, waits."""
     site = parts_of(request).site
     if not site.ctx.settings.ledger:
         raise HTTPException(404)
@@ -61,6 +61,14 @@ def cluster(request: Request) -> Response:
         hosts=[
             (one["host"], _seconds(one["silent_seconds"]), one["leases"], one["version"])
             for one in facts["hosts"]
+        ],
+        workers=[
+            (
+                *(one["host"], one["pid"], _seconds(one["silent_seconds"])),
+                f"{len(one['running'])} of {one['parallel']}",
+                ", ".join(one["queues"]),
+            )
+            for one in facts.get("workers", ())
         ],
         queues=[
             (one["queue"], one["waiting"], one["running"], _seconds(one["oldest_seconds"]))

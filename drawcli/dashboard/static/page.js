@@ -100,14 +100,22 @@
   const filter = document.getElementById("filter");
   if (filter) {
     let waiting;
-    const ask = () => {
+    const chosen = () => {
       const given = [...new FormData(filter)].filter(([, value]) => value);
-      const address = `/jobs?${new URLSearchParams(given)}`;
+      return `/jobs?${new URLSearchParams(given)}`;
+    };
+    const ask = () => {
+      const address = chosen();
       history.replaceState(null, "", address);
       refresh(address);
     };
     filter.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 150); });
     filter.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(waiting); ask(); });
+    // What is saved is what is chosen, also where the list has not followed yet.
+    document.getElementById("saved")?.addEventListener("submit", (event) => {
+      const query = event.target.elements.namedItem("query");
+      if (query) query.value = chosen();
+    });
   }
 
   // Charts: the case at the pointer or the focus in words; arrow keys move between cases.

@@ -1,16 +1,21 @@
 """Checks of `doctor`: audit log, alarms and metrics."""
 
 import shlex
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.delivery.folder import check_writable
 from drawcli.adapters.notifications import recipients_of
 from drawcli.adapters.state.audit_log import AuditLog
+from drawcli.errors import DrawcliError
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.system.addresses import is_loopback
 from drawcli.system.durations import duration
+from drawcli.system.printable import counted
+
+if TYPE_CHECKING:
+    from drawcli.adapters.ledger.postgres.database import Database
 
 _VERIFIED: Final = "verify-full"
 _UNVERIFIED: Final = "does not verify that it is the database that answers"
@@ -19,7 +24,7 @@ _WEAK: Final = {
     "verify-ca": "verifies who issued the certificate of the database, but not its name",
 }
 _VERIFY: Final = (
-    "Leave sslmode out of 'ledger' (it is verify-full then), and name the authority of the "
+    "Leave sslmode out of the address (it is verify-full then), and name the authority of the "
     "certificate: ?sslrootcert=FILE. With a service, set sslmode=verify-full there."
 )
 
@@ -47,7 +52,8 @@ def notify(site: CheckContext) -> CheckResult:
     """Check each recipient of alarms: a valid address, and accepting messages."""
     places = recipients_of(site.settings.notify)
     if not places:
-        return CheckResult.well("not set up; cron mails what goes wrong")
+        told = "workers print what goes wrong" if site.settings.ledger else "cron mails it"
+        return CheckResult.well(f"not set up; {told}")
     names = [place.name for place in places]  # raises if apprise rejects one
     store = NotificationStore.read(site.settings.state_dir)
     for place in places:
@@ -83,7 +89,28 @@ def database(site: CheckContext) -> CheckResult:
 
     if site.ctx is None or not isinstance(site.ctx.ledger, DatabaseLedger):
         return CheckResult.not_checked("the ledger cannot be opened", "Fix that first.")
-    own = site.ctx.ledger.database
+    return _protection(site.ctx.ledger.database)
+
+
+def group_database(site: CheckContext) -> CheckResult:
+    """Read the summaries of a group from its database, and check how the connection is protected.
+
+    A database that cannot be read is a warning: runs of this site do not need it.
+    """
+    from drawcli.adapters.ledger.postgres.site_values import read_summaries
+    from drawcli.operations.group.sites import database_of
+
+    with database_of(site.settings.group) as own:
+        try:
+            sites = len(read_summaries(own))
+        except DrawcliError as err:
+            return CheckResult.warned(str(err), err.hint or "See docs/how-to/group.md.")
+        found = _protection(own)
+        return found._replace(text=f"{found.text}; {counted(sites, 'site')}")
+
+
+def _protection(own: "Database") -> CheckResult:
+    """Return how the connection to a database is protected."""
     found = own.transport()
     if not found.crosses_network:
         return CheckResult.well(f"{own.name}: the connection does not leave this machine")

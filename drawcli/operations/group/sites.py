@@ -13,6 +13,7 @@ from drawcli.errors import DrawcliError
 from drawcli.system.threads import as_completed, run_in_thread
 
 if TYPE_CHECKING:
+    from drawcli.adapters.ledger.postgres.database import Database
     from drawcli.config.sections_group import GroupView
 
 _AT_ONCE: Final = 16  # pages that are queried
@@ -88,12 +89,18 @@ def _of_pages(settings: "GroupView") -> Iterator[SiteReport]:
         yield from (call.result() for call in as_completed(calls))
 
 
-def _in_database(settings: "GroupView") -> Iterable[SiteReport]:
+def database_of(settings: "GroupView") -> "Database":
+    """Return the database of a group, to be entered."""
     from drawcli.adapters.ledger.postgres.database import Database
-    from drawcli.adapters.ledger.postgres.site_values import read_summaries
     from drawcli.config.sections_cluster import Cluster
 
-    with Database(settings.database, Cluster(password_file=settings.password_file)) as database:
+    return Database(settings.database, Cluster(password_file=settings.password_file))
+
+
+def _in_database(settings: "GroupView") -> Iterable[SiteReport]:
+    from drawcli.adapters.ledger.postgres.site_values import read_summaries
+
+    with database_of(settings) as database:
         return [
             SiteReport(name, raw, at) if at else SiteReport(name, trouble="no report yet")
             for name, raw, at in read_summaries(database)

@@ -11,7 +11,6 @@ from drawcli.operations.schedules import (
     Scheduler,
     place_of,
     text_of,
-    unit_word,
 )
 from drawcli.system.platforms import system
 
@@ -48,20 +47,10 @@ def service_at(scheduler: Scheduler, place: ScheduledSite, port: int) -> Schedul
 
 
 def _for_systemd(place: ScheduledSite, port: int) -> Schedule:
-    writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
-    facts = {
-        "user": place.user,
-        "command": " ".join(map(unit_word, place.words)),
-        "state": schedules.state_lines(place),
-        "writable": " ".join(unit_word(one, dollars=False) for one in writable),
-        "capabilities": _BIND if 0 < port < _PRIVILEGED else "",
-    }
+    bind = _BIND if 0 < port < _PRIVILEGED else ""
+    facts = schedules.unit_facts(place) | {"capabilities": bind}
     name = f"{place.name}-receive.service"
-    return Schedule(
-        files={schedules.UNITS / name: text_of("drawcli-receive.service", facts)},
-        commands=(("systemctl", "daemon-reload"), ("systemctl", "enable", "--now", name)),
-        undo=(("systemctl", "disable", "--now", name), ("systemctl", "daemon-reload")),
-    )
+    return schedules.service_unit(name, text_of("drawcli-receive.service", facts))
 
 
 def _for_launchd(place: ScheduledSite, _port: int) -> Schedule:

@@ -88,7 +88,8 @@ class Lane:
                 self._serve()
                 continue
             except QueueAway as err:
-                text = f"the database of the queues does not answer ({err})"
+                _log.warning("step=worker outcome=waits why=%s", err)
+                text = "the connection to the queues was lost"
                 self._send(StepTrouble("", "ledger-away", text, OutOfReach.exit_code))
             except DrawcliError as err:
                 self._send(StepTrouble("", err.code, str(err), err.exit_code))

@@ -31,6 +31,7 @@ from drawcli.system.platforms import is_alive
 
 BEAT_SECONDS: Final = 5.0  # between two heartbeats, each with a check of what is due
 _TICK_SECONDS: Final = 0.5
+_FIRST_NOTE_SECONDS: Final = 30.0  # until the first entry of the run log, which `status` reads
 DIFFER_SECONDS: Final = 300.0  # in which hosts may have different rules, while these are copied
 NO_WORKER: Final = "no-worker"
 _DIFFERENCES: Final = "hosts"
@@ -117,7 +118,7 @@ class Supervisor:
         self._ended: set[str] = set()  # keys of tasks, since the queues were fed
         self._differ_since: float | None = None  # by the monotonic clock
         self._stranded: set[str] = set()  # steps that no worker on the host of the jobs does
-        self._since, self._noted = site.clock.now(), time.monotonic()
+        self._since, self._note_at = site.clock.now(), time.monotonic() + _FIRST_NOTE_SECONDS
         self._next_beat = 0.0
         self._silent = ""  # why the database could not be asked
 
@@ -158,7 +159,7 @@ class Supervisor:
             self._report_stranded(workers)
             self._report_differences(workers)
         self.feeder.feed_own(workers)
-        if time.monotonic() - self._noted > TIDY_SECONDS:
+        if time.monotonic() > self._note_at:
             self._note()
 
     def _feed_now(self) -> None:
@@ -286,7 +287,7 @@ class Supervisor:
         with suppress(OSError):
             RunLog(self.site.settings.state_dir).add(run)
         self._counts.clear()
-        self._since, self._noted = now, time.monotonic()
+        self._since, self._note_at = now, time.monotonic() + TIDY_SECONDS
 
     def _end(self) -> None:
         """Wait for the running steps to end; return their tasks when the grace time is over."""

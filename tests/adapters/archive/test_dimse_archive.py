@@ -44,7 +44,7 @@ def archive(port: int, **options: int) -> DimseArchive:
         supported=Supported(frozenset({CT}), frozenset({EXPLICIT})),
         largest=options.get("largest", 1 << 20),
         tick=lambda: None,
-        deadlines=Deadlines(answer=SHORT, rest=SHORT, release=SHORT),
+        deadlines=Deadlines(release=SHORT),
     )
 
 
@@ -75,8 +75,6 @@ class Kept:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_association, "PULL_NEXT_SECONDS", SHORT)
     monkeypatch.setattr(query_association, "PULL_QUERY_SECONDS", SHORT)
-    monkeypatch.setattr(query_association, "PULL_OBJECT_SECONDS", SHORT)
-    monkeypatch.setattr(incoming, "PULL_BYTES_PER_SECOND", 1e9)
 
 
 def asked(script: Callable[[Talk], None], **options: int) -> JobError:
@@ -248,8 +246,10 @@ def test_an_archive_that_returns_no_attribute_of_a_key_matches_nothing() -> None
     assert found.without == {"StationName": 2}
 
 
-@pytest.mark.usefixtures("_impatient")
-def test_an_archive_that_drips_an_object_is_left_in_time() -> None:
+def test_an_archive_that_drips_an_object_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_association, "PULL_OBJECT_SECONDS", SHORT)
+    monkeypatch.setattr(incoming, "PULL_BYTES_PER_SECOND", 1e9)
+
     def script(talk: Talk) -> None:
         context = storage_context(talk)
         talk.send(pdu("data", fragment(context, store_command(ONE.sop_instance))))

@@ -236,7 +236,7 @@ def test_what_is_no_file_ends_the_retrieval(response: httpx.Response, why: str) 
 
 
 def test_an_archive_that_drips_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_archive, "PULL_NEXT_SECONDS", 0.3)
+    monkeypatch.setattr(web_archive, "PULL_NEXT_SECONDS", 1.0)
     monkeypatch.setattr(web_archive, "PULL_QUERY_SECONDS", 0.3)
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {MULTIPART}\r\ncontent-length: 100000\r\n\r\n"
 

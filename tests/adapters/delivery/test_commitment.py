@@ -23,7 +23,7 @@ from drawcli.errors import JobError, NeedsPerson, TryLater
 from drawcli.system.records import Invalid
 from tests.adapters.delivery.structure_sets import rtstruct
 from tests.dicom_sender import Sender, receiving, store_command
-from tests.orthanc import free_port
+from tests.ports import free_port
 from tests.scripted_peer import (
     LAST,
     PDU_TYPES,
@@ -46,19 +46,16 @@ from tests.storage_commitment import (
     report_pdus,
     requested,
 )
+from tests.waiting import PATIENCE
 
 __all__ = ["rtstruct"]
 Script = Callable[[Talk], None]
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commitments, "REPORT_SECONDS", 0.3)
+BRIEF = 0.3  # seconds: for a report that does not come
 
 
 def at(port: int, state: Path) -> DicomNode:
     node = opened_target(Target(node=f"TPS@127.0.0.1:{port}", commitment=True), "WARD7", state)
-    node.deadlines = Deadlines(answer=2.0, rest=2.0, release=0.3)
+    node.deadlines = Deadlines(release=0.3)
     return node
 
 
@@ -70,9 +67,11 @@ def delivery(path: Path) -> Delivery:
     )
 
 
-def send(port: int, path: Path) -> str:
-    """Deliver as a run of its own would."""
-    return at(port, path.parent).send(delivery(path))
+def send(port: int, path: Path, seconds: float = PATIENCE) -> str:
+    """Deliver as a run of its own would; a report may take so long."""
+    with pytest.MonkeyPatch().context() as patch:
+        patch.setattr(commitments, "REPORT_SECONDS", seconds)
+        return at(port, path.parent).send(delivery(path))
 
 
 def stores(talk: Talk) -> None:
@@ -135,7 +134,7 @@ def test_without_a_report_it_waits_and_the_file_is_not_sent_again(rtstruct: Path
     with scripted(stores, says_nothing, says_nothing, keeps) as peer:
         for _ in range(2):
             with pytest.raises(TryLater, match="has not reported yet") as told:
-                send(peer.port, rtstruct)
+                send(peer.port, rtstruct, BRIEF)
         assert send(peer.port, rtstruct).startswith("sent to")
 
     transactions = {requested(talk.asked.data).TransactionUID for talk in peer.talks[1:]}
@@ -147,7 +146,7 @@ def test_without_a_report_it_waits_and_the_file_is_not_sent_again(rtstruct: Path
 def test_a_report_between_two_runs_is_found_without_asking(rtstruct: Path) -> None:
     with scripted(stores, says_nothing) as peer:
         with pytest.raises(TryLater):
-            send(peer.port, rtstruct)
+            send(peer.port, rtstruct, BRIEF)
         data = requested(peer.talks[1].asked.data)
         folder = CommitmentFolder.of(rtstruct.parent)
         uid = str(dcmread(rtstruct).SOPInstanceUID)
@@ -251,7 +250,7 @@ def test_a_report_that_is_not_about_this_file_or_broken_keeps_it_waiting(
 ) -> None:
     with scripted(stores, script, keeps) as peer:
         with pytest.raises(TryLater) as told:
-            send(peer.port, rtstruct)
+            send(peer.port, rtstruct, BRIEF)
         assert send(peer.port, rtstruct).startswith("sent to")
 
     assert told.value.code in ("commitment", "dicom-node")
@@ -263,7 +262,7 @@ def test_a_report_that_is_not_about_this_file_or_broken_keeps_it_waiting(
 def test_a_record_that_is_damaged_sends_the_file_again(rtstruct: Path, damage: str) -> None:
     with scripted(stores, says_nothing, stores, keeps) as peer:
         with pytest.raises(TryLater):
-            send(peer.port, rtstruct)
+            send(peer.port, rtstruct, BRIEF)
         (record,) = rtstruct.parent.glob("commitment-*.json")
         record.write_text(damage)
         assert send(peer.port, rtstruct).startswith("sent to")
@@ -275,7 +274,7 @@ def test_a_record_that_is_damaged_sends_the_file_again(rtstruct: Path, damage: s
 def test_a_result_that_is_damaged_is_none(rtstruct: Path, damage: str) -> None:
     with scripted(stores, says_nothing, keeps) as peer:
         with pytest.raises(TryLater):
-            send(peer.port, rtstruct)
+            send(peer.port, rtstruct, BRIEF)
         (result,) = (rtstruct.parent / "commitments").glob("*.json")
         result.write_text(damage)
         assert send(peer.port, rtstruct).startswith("sent to")
@@ -365,7 +364,7 @@ def test_a_report_that_is_none_ends_the_association_and_nothing_else(tmp_path: P
 
 def test_a_result_names_no_patient(rtstruct: Path) -> None:
     with scripted(stores, says_nothing) as peer, pytest.raises(JobError) as told:
-        send(peer.port, rtstruct)
+        send(peer.port, rtstruct, BRIEF)
 
     kept = [path.read_text() for path in rtstruct.parent.rglob("*.json")]
     assert "MRN" not in f"{kept} {told.value} {told.value.hint}"
@@ -398,7 +397,7 @@ def reports_to(listens: int, told: list[int | None]) -> Script:
 def test_without_receive_a_run_listens_while_it_waits(
     rtstruct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commitments, "REPORT_SECONDS", 30.0)  # it ends when the report is there
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", PATIENCE)  # it ends when it is there
     listens, told = free_port(), list[int | None]()
     with scripted(stores, reports_to(listens, told)) as peer:
         said = waiting_at(peer.port, rtstruct.parent, listens).send(delivery(rtstruct))

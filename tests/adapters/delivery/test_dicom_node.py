@@ -26,6 +26,7 @@ from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater
 from tests.adapters.delivery.structure_sets import PELVIS, rtstruct
 from tests.dicom_peer import Peer, behind_meta, listening
+from tests.ports import free_port
 from tests.scripted_peer import Talk, scripted
 from tests.waiting import wait_for_port
 
@@ -106,8 +107,10 @@ def test_a_node_that_is_silent_now_and_then_costs_no_run_more_than_four_times_it
         talk.take()
 
     with scripted(*[is_silent, answers] * 5) as peer:
-        node = DicomNode(Node("TPS", "127.0.0.1", peer.port), "WARD7", Deadlines(answer=0.2))
-        outcomes = [stored(node, rtstruct) for _ in range(10)]
+        node, outcomes = at(peer.port), list[bool]()
+        for number in range(10):  # where it answers it may take its time
+            node.deadlines = Deadlines() if number % 2 else Deadlines(answer=0.2)
+            outcomes.append(stored(node, rtstruct))
 
     assert len(peer.talks) == 7
     assert outcomes == [False, True] * 3 + [False] * 4
@@ -383,7 +386,13 @@ def test_a_node_that_is_no_node_is_away_for_the_run(rtstruct: Path) -> None:
     assert len(peer.talks) == 1
 
 
-def test_a_host_without_an_address_is_said_with_what_to_look_for(rtstruct: Path) -> None:
+def test_a_host_without_an_address_is_said_with_what_to_look_for(
+    rtstruct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     node = DicomNode(Node("TPS", "nowhere.invalid", 104), "WARD7")
     with pytest.raises(TryLater, match="cannot be reached: ") as told:
         store(node, rtstruct)
@@ -411,8 +420,7 @@ def test_without_the_package_a_person_is_told_what_to_install(
 def storescp(folder: Path, *options: str) -> Iterator[int]:
     """Run DCMTK's storescp; yield its port."""
     folder.mkdir()
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = [str(STORESCP), "-aet", "TPS", "-od", str(folder), *options, str(port)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
         try:

@@ -22,6 +22,7 @@ from tests.adapters.delivery.test_dicom_node import needs_storescp, storescp
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.dicom_tls import tls_before
 from tests.scripted_peer import Talk, scripted
+from tests.waiting import PATIENCE
 
 __all__ = ["rtstruct"]
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -114,7 +115,7 @@ def test_a_handshake_that_never_ends_is_given_up(rtstruct: Path, authority: tls.
 
     with scripted(silent) as peer:
         node = at(peer.port, authority)
-        node.deadlines = Deadlines(connect=0.2)
+        node.deadlines = Deadlines(connect=0.5)
         with pytest.raises(TryLater, match="did not finish the TLS handshake"):
             store(node, rtstruct)
 
@@ -135,10 +136,13 @@ def test_a_node_that_is_silent_or_breaks_off_by_tls_costs_its_time_only(
         talk.take()
         talk.line.close()
 
-    for script, why in ((silent, "did not answer the C-STORE"), (breaks, "closed the connection")):
+    for script, why, deadlines in (
+        (silent, "did not answer the C-STORE", Deadlines(answer=0.2)),
+        (breaks, "closed the connection", Deadlines()),
+    ):
         with scripted(script) as peer, tls_before(peer.port, server) as port:
             node = at(port, authority)
-            node.deadlines = Deadlines(answer=0.2)
+            node.deadlines = deadlines
             with pytest.raises(TryLater, match=why):
                 store(node, rtstruct)
 
@@ -188,7 +192,7 @@ def _serve_with_late_tickets(line: socket.socket, server: ssl.SSLContext, go_on:
     assert tickets
     go_on.wait(0.1)
     line.sendall(tickets)
-    go_on.wait(5)
+    go_on.wait(PATIENCE)
     end.write(b"x")
     line.sendall(outgoing.read())
 
@@ -202,12 +206,12 @@ def test_what_tls_sends_for_itself_is_no_answer(authority: tls.Authority) -> Non
     serving.start()
     with closing(theirs):
         trusting = client_context(TlsFiles(authority.file))
-        wire = secured(ours, "127.0.0.1", trusting, Phase("", 5))
+        wire = secured(ours, "127.0.0.1", trusting, Phase("", PATIENCE))
         early = wire.has_come(0.4)
-        whole = wire.write(b"request", Phase("", 5), 5)
+        whole = wire.write(b"request", Phase("", PATIENCE), PATIENCE)
         go_on.set()
-        came = wire.has_come(5)
+        came = wire.has_come(PATIENCE)
         wire.close()
-        serving.join(5)
+        serving.join(PATIENCE)
 
     assert (early, whole, came) == (False, True, True)

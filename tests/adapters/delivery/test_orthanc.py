@@ -20,7 +20,9 @@ from tests.adapters.delivery.test_commitment import COMMITTING, delivery
 from tests.conftest import Clock, Site, opened
 from tests.dicom_sender import receiving
 from tests.fake_draw import FakeDraw
-from tests.orthanc import free_port, needs_orthanc, orthanc
+from tests.orthanc import needs_orthanc, orthanc
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 __all__ = ["rtstruct"]
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
@@ -65,7 +67,7 @@ def test_orthanc_commits_in_a_later_association_to_receive(
 def test_orthanc_commits_to_a_run_that_listens_while_it_waits(
     rtstruct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commitments, "REPORT_SECONDS", 30.0)  # it ends when the report is there
+    monkeypatch.setattr(commitments, "REPORT_SECONDS", PATIENCE)  # it ends when the report is there
     ours = free_port()
     listens = Receive.read({"listen": f"127.0.0.1:{ours}", "callers": ["ARCHIVE@127.0.0.1"]})
     with orthanc(tmp_path / "orthanc", drawcli=("DRAWCLI", ours)) as archive:
@@ -81,7 +83,7 @@ def test_orthanc_commits_to_a_run_that_listens_while_it_waits(
 def _until_committed(settings: Target, state: Path, path: Path) -> str:
     """Deliver as one run after another would; at least the first finds no report."""
     reasons = []
-    for _ in range(60):
+    for _ in range(480):
         try:
             said = opened_target(settings, "DRAWCLI", state).send(delivery(path))
         except TryLater as err:

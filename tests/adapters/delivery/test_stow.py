@@ -2,10 +2,10 @@
 
 import hashlib
 import socket
-import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from drawcli.system.limits import EXCHANGES
 from tests import tls
 from tests.adapters.delivery.structure_sets import PELVIS, rtstruct
 from tests.scripted_peer import Talk, scripted
+from tests.waiting import PATIENCE
 from tests.web_archive import FAILED, STORED, WebArchive, archive, stored
 
 __all__ = ["rtstruct"]
@@ -387,17 +388,22 @@ def test_an_archive_without_options_is_asked_without_an_instance(
 def test_a_check_of_an_archive_that_drips_or_floods_ends(
     flood: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given_up = Event()
+
     def answers(talk: Talk) -> None:
         talk.line.recv(65_536)
         talk.send(b"HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n" + flood)
-        time.sleep(0.6)
+        given_up.wait(PATIENCE)
         talk.line.close()
 
-    limit = EXCHANGES["stow-check"]._replace(seconds=0.3)
+    is_drip = len(flood) == 1
+    limit = EXCHANGES["stow-check"]._replace(seconds=0.3 if is_drip else PATIENCE)
     monkeypatch.setitem(EXCHANGES, "stow-check", limit)
-    why = "in time" if len(flood) == 1 else "more than"
-    with scripted(answers) as peer, pytest.raises(TryLater, match=why):
-        at(f"http://127.0.0.1:{peer.port}/dicom-web").check()
+    why = "in time" if is_drip else "more than"
+    with scripted(answers) as peer:
+        with pytest.raises(TryLater, match=why):
+            at(f"http://127.0.0.1:{peer.port}/dicom-web").check()
+        given_up.set()
 
 
 def test_a_check_reports_credentials_that_are_refused() -> None:

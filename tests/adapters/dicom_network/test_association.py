@@ -33,6 +33,7 @@ from tests.scripted_peer import (
     scripted,
     short,
 )
+from tests.waiting import PATIENCE
 
 Script = Callable[[Talk], None]
 OFFER = ProposedContext(1, "1.2.840.10008.5.1.4.1.1.481.3", IMPLICIT)
@@ -88,7 +89,7 @@ def test_a_node_that_answers_has_the_data_set_as_it_was_sent() -> None:
         assert store(peer.port) == 0
 
         (talk,) = peer.talks
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
     assert talk.asked.data == SMALL
     assert (talk.asked.sop_class, talk.asked.sop_instance) == (OFFER.sop_class, INSTANCE)
 
@@ -135,7 +136,7 @@ def test_a_name_service_that_does_not_answer_is_given_up(monkeypatch: pytest.Mon
 
     def never(host: str, *args: Any, **facts: Any) -> Any:
         if host == "tps.example" and not facts.get("flags"):
-            done.wait(60)
+            done.wait(PATIENCE)
         return real(
             "127.0.0.1" if host == "tps.example" and done.is_set() else host, *args, **facts
         )
@@ -232,7 +233,7 @@ def test_an_association_that_does_not_come_about(
         with pytest.raises(NodeTrouble, match=why):
             ask(peer.port, **({"associate": SHORT} if "within" in why else {}))
 
-        assert peer.closed.wait(10) or "close" in why
+        assert peer.closed.wait(PATIENCE) or "close" in why
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_an_acceptance_of_what_was_not_offered_is_none(contexts: bytes, why: str
         with pytest.raises(NodeTrouble, match=why):
             store(peer.port)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 # Store, echo.
@@ -271,7 +272,7 @@ def test_a_node_that_takes_a_request_and_never_answers(ask: Callable[..., int]) 
         with pytest.raises(NodeTrouble, match=r"did not answer the C-(STORE|ECHO) within"):
             ask(peer.port, answer=SHORT, echo=SHORT, slowest=FAST)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 def endless_command(talk: Talk) -> None:
@@ -315,7 +316,7 @@ def test_an_answer_that_does_not_come(ask: Callable[..., int], answer: Script, w
         with pytest.raises(NodeTrouble, match=why):
             ask(peer.port, **({"rest": SHORT} if "within" in why else {}))
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 LIES: list[tuple[dict[str, Any], str]] = [
@@ -357,7 +358,7 @@ def test_an_answer_that_is_not_about_the_request_counts_for_nothing(
         with pytest.raises(NodeTrouble, match=why):
             ask(peer.port)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 def split(talk: Talk) -> bytes:
@@ -446,7 +447,7 @@ def test_an_answer_that_cannot_be_read_counts_for_nothing(
         with pytest.raises(NodeTrouble, match=r"answer|sends more than one"):
             ask(peer.port)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 def test_a_node_that_reads_nothing_is_given_up() -> None:
@@ -454,7 +455,7 @@ def test_a_node_that_reads_nothing_is_given_up() -> None:
 
     def reads_nothing(talk: Talk) -> None:
         talk.accept()
-        done.wait(60)
+        done.wait(PATIENCE)
 
     with scripted(reads_nothing) as peer:
         with pytest.raises(NodeTrouble, match="accepted no data for"):
@@ -510,7 +511,7 @@ def test_success_before_the_node_has_it_all_counts_for_nothing(status: int) -> N
         with pytest.raises(NodeTrouble, match="before it was sent completely"):
             store(peer.port, early=30)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 def test_a_refusal_before_the_node_has_it_all_is_a_refusal() -> None:
@@ -522,7 +523,7 @@ def test_a_refusal_before_the_node_has_it_all_is_a_refusal() -> None:
     with scripted(early) as peer:
         assert store(peer.port, LARGE, early=30) == 0xA700
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 def test_an_answer_before_the_request_counts_for_nothing() -> None:
@@ -589,7 +590,7 @@ def test_two_answers_that_differ_count_for_nothing(
         with pytest.raises(NodeTrouble, match="twice, with different answers"):
             ask(peer.port)
 
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
 
 # All of it.
@@ -600,7 +601,9 @@ def test_a_flood_takes_no_memory_and_no_thread_is_left() -> None:
         takes(talk, store)
         floods(talk, pdu("data", b"", length=0xFFFFFFF0) + ZEROS)
 
-    with scripted(bomb, bomb, endless) as peer:
+    with scripted(bomb, bomb, bomb, endless) as peer:
+        with pytest.raises(NodeTrouble):
+            store(peer.port)  # pynetdicom is loaded, which takes 10 MiB
         before = set(threading.enumerate())
         tracemalloc.start()
         for _ in range(3):
@@ -609,7 +612,7 @@ def test_a_flood_takes_no_memory_and_no_thread_is_left() -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
-        assert peak < 32 * NODE_ANSWER_BYTES  # the flood's own buffer, and what pynetdicom loads
+        assert peak < 64 * NODE_ANSWER_BYTES  # 1 MiB of it is the flood's own buffer
         assert set(threading.enumerate()) <= before
 
 
@@ -640,7 +643,7 @@ def test_a_broken_off_block_aborts() -> None:
             Association(node, "WARD7", [OFFER], Deadlines()),
         ):
             raise KeyboardInterrupt
-        assert peer.closed.wait(10)
+        assert peer.closed.wait(PATIENCE)
 
     assert seen == [(7, bytes(4))]
 

@@ -6,11 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -39,6 +38,7 @@ from drawcli.system.threads import run_in_thread
 from tests.conftest import NOON, Clock
 from tests.fake_draw import FakeDraw
 from tests.tls import serving
+from tests.waiting import PATIENCE, wait_until
 
 BASE = "https://draw.test/base"
 PACKAGE = random.Random(1).randbytes(70_000)  # noqa: S311 - the same every time
@@ -579,8 +579,8 @@ def test_a_late_401_does_not_renew_the_pair_of_another_thread(
             refreshes.append(request.headers["authorization"])
             return renewed(len(refreshes) + 1)
         if request.headers["authorization"] == "Bearer access-1":
-            if both.wait(20) == 1:
-                refreshed.wait(20)
+            if both.wait(PATIENCE) == 1:
+                refreshed.wait(PATIENCE)
             return ok(status=401)
         assert request.headers["authorization"] == "Bearer access-2"  # the only good one
         refreshed.set()
@@ -588,7 +588,7 @@ def test_a_late_401_does_not_renew_the_pair_of_another_thread(
 
     with opened(draw, tokens, clock) as server:
         asking = [run_in_thread(lambda: server.status("t")) for _ in range(2)]
-        words = [one.result(20).word for one in asking]
+        words = [one.result(PATIENCE).word for one in asking]
 
     assert words == ["PENDING", "PENDING"]
     assert refreshes == ["Bearer refresh-1"]
@@ -676,22 +676,19 @@ def test_a_refresh_has_a_deadline_and_a_late_pair_is_kept(tokens: TokenFile, clo
     comes = threading.Event()
 
     def slowly() -> Iterator[bytes]:
-        comes.wait(60)
+        comes.wait(PATIENCE)
         yield renewed().content
 
     def draw(request: httpx.Request) -> httpx.Response:
         is_refresh = "refresh" in request.url.path
         return httpx.Response(200, content=slowly()) if is_refresh else ok(status=401)
 
-    with opened(draw, tokens, clock, timeout_seconds=0.05) as server:
+    with opened(draw, tokens, clock, timeout_seconds=0.5) as server:
         with pytest.raises(ServerUnavailable, match="renewed: not done after") as caught:
             server.status("task-1")
         before = tokens.read()
         comes.set()
-        for _ in range(2000):
-            if tokens.read() != before:
-                break
-            time.sleep(0.01)
+        wait_until(lambda: tokens.read() != before)
 
     assert caught.value.code == "token-renewal"
     assert before == Tokens("access-1", "refresh-1")
@@ -879,7 +876,7 @@ def test_two_processes_that_refresh_at_once_use_the_refresh_token_once(tokens: T
             assert process.stdin is not None
             process.stdin.write(b"\n")
             process.stdin.flush()
-        ended = [process.communicate(timeout=60) for process in both]
+        ended = [process.communicate(timeout=PATIENCE) for process in both]
 
     assert [process.returncode for process in both] == [0, 0], ended
     assert fake.asked.count("POST /api/token/refresh/") == 1
@@ -892,14 +889,16 @@ def test_the_threads_of_a_run_refresh_once(tokens: TokenFile, clock: Clock) -> N
 
     def one_at_a_time(request: httpx.Request) -> httpx.Response:
         if request.headers["authorization"] == "Bearer access-1":
-            together.wait(timeout=60)  # every thread is refused before the first one refreshes
+            together.wait(
+                timeout=PATIENCE
+            )  # every thread is refused before the first one refreshes
         with lock:
             return fake(request)
 
     site = {"url": "https://draw.test"}
     with opened(one_at_a_time, tokens, clock, **site) as server, ThreadPoolExecutor(8) as threads:
         for done in [threads.submit(server.check_ready) for _ in range(8)]:
-            done.result(timeout=60)
+            done.result(timeout=PATIENCE)
 
     assert fake.asked.count("POST /api/token/refresh/") == 1
     assert tokens.read().access == "access-6"
@@ -1111,15 +1110,13 @@ def test_a_download_that_is_cut_short_is_not_kept(
 
 
 def test_a_refused_connection_is_server_down(tokens: TokenFile, clock: Clock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    with DrawServer.opened(
-        ServerSettings(url=f"http://127.0.0.1:{port}"), tokens, clock.now
-    ) as server:
-        server.pause = lambda _seconds: None
-        with pytest.raises(ServerUnavailable) as caught:
-            server.check_ready()
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        settings = ServerSettings(url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with DrawServer.opened(settings, tokens, clock.now) as server:
+            server.pause = lambda _seconds: None
+            with pytest.raises(ServerUnavailable) as caught:
+                server.check_ready()
 
     assert caught.value.code == "server-down"
 

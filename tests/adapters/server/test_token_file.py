@@ -143,7 +143,7 @@ def test_one_process_refreshes_at_a_time(path: Path, monkeypatch: pytest.MonkeyP
     code = (
         "import sys, time; from pathlib import Path\n"
         "from drawcli.adapters.server.token_file import TokenFile\n"
-        "with TokenFile(Path(sys.argv[1])).locked(): print('held', flush=True); time.sleep(60)\n"
+        "with TokenFile(Path(sys.argv[1])).locked(): print('held', flush=True); time.sleep(600)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None

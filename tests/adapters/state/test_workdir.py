@@ -25,7 +25,7 @@ from drawcli.adapters.state.workdir import WorkDir
 
 with WorkDir(Path(sys.argv[1])).job_lock(sys.argv[2]):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 HOLD_RUN = """
 import sys, time
@@ -35,7 +35,7 @@ from drawcli.adapters.state.workdir import WorkDir
 
 with WorkDir(Path(sys.argv[1])).run_lock(datetime(2026, 11, 14, 11, tzinfo=UTC)):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 Holder = Callable[..., subprocess.Popen[bytes]]

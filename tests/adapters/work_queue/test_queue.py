@@ -1,7 +1,9 @@
 """The queues of a site: tasks are added once, counted, removed; each site has its own."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -158,6 +160,49 @@ def test_the_engine_runs_tasks_by_priority_and_drops_those_of_other_versions(
         )
 
     assert run_until_empty(postgres_server, database, queue) == [OTHER, TASK]
+
+
+def test_the_engine_asks_nothing_only_to_see_whether_it_is_connected(
+    queue_of: Callable[[str], WorkQueue], postgres_server: Postgres, database: str
+) -> None:
+    queue, log = queue_of("north"), postgres_server.data.parent / "log"
+    queue.defer(Deferral(TASK), Deferral(OTHER))
+    postgres_server.execute(f"ALTER DATABASE {database} SET log_statement = 'all'")
+    start = log.stat().st_size
+
+    run_until_empty(postgres_server, database, queue)
+
+    told = log.read_text()[start:]
+    assert "procrastinate_finish_job" in told
+    assert not re.search(r"(statement|execute <unnamed>): *$", told, re.MULTILINE)
+
+
+def test_connections_that_end_while_the_engine_is_idle_are_replaced(
+    queue_of: Callable[[str], WorkQueue], postgres_server: Postgres, database: str
+) -> None:
+    queue, done, stop = queue_of("north"), list[QueueTask](), threading.Event()
+    parameters = opened(postgres_server, database, "north").parameters()
+
+    def worker() -> None:
+        while not stop.is_set():
+            with suppress(QueueAway):  # the one that waits for notifications
+                serve(parameters, "north", ["upload", "match"], done.append, stop)
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    try:
+        for count_, task in enumerate((TASK, OTHER), 1):
+            queue.defer(Deferral(task))
+            wait_until(lambda wanted=count_: len(done) == wanted)  # type: ignore[misc]
+            postgres_server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                f"WHERE datname = '{database}' AND usename = 'north'"
+            )
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+
+    assert done == [TASK, OTHER]
 
 
 def test_the_task_of_a_dead_worker_is_dropped(

@@ -40,7 +40,7 @@ class S3:
                 start(f"{fault} Fault", [("Content-Type", "text/xml"), ("Content-Length", "0")])
                 return [b""]
             if fault == "slow":
-                time.sleep(1.5)
+                time.sleep(5)
             if fault == "drip":
                 return self._dripping(start)
             return self._spoiled(app(environ, start), fault)
@@ -51,7 +51,7 @@ class S3:
         head = {"Content-Length": "1000", "Content-Range": "bytes 0-999/1000", "ETag": '"1"'}
         head |= {"Last-Modified": "Sat, 28 Nov 2026 12:00:00 GMT", "Content-Type": "text/xml"}
         start("206 Partial Content", [*head.items()])
-        for _ in range(15):
+        for _ in range(50):
             yield b" "
             time.sleep(0.1)
 

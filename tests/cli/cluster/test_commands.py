@@ -83,6 +83,14 @@ def test_a_site_has_a_plain_name(by_owner: Owner, name: str) -> None:
     assert by_owner("init", "--site", name).code == 2
 
 
+def test_a_role_has_a_name_that_postgresql_keeps(by_owner: Owner) -> None:
+    told = by_owner("init", "--site", "a" * 60)
+
+    assert told.code == 2
+    assert "68 characters" in told.err
+    assert by_owner("init", "--site", "a" * 60, "--role", "short").code == 0
+
+
 def test_a_role_with_more_rights_is_refused(by_owner: Owner) -> None:
     told = by_owner("init", "--site", "north", "--role", "owner")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import Site
-from tests.postgres import Postgres, needs_postgres
+from tests.postgres import PASSWORD, Postgres, needs_postgres, password_file
 from tests.tls import Authority
 
 pytestmark = needs_postgres
@@ -21,6 +21,40 @@ def authority(postgres_server: Postgres, tmp_path: Path) -> Iterator[Authority]:
     made = Authority(tmp_path)
     with postgres_server.speaking_tls(*made.certificate("127.0.0.1")):
         yield made
+
+
+def group_check(drawcli: Run, site: Site, address: str, secret: Path) -> dict[str, Any]:
+    """Return the check of the database of a group."""
+    group = f'group: {{database: "{address}", password_file: {secret}}}'
+    with_group = site.folder / "group.yaml"
+    with_group.write_text(f"{site.config.read_text()}\n{group}\n")
+    told = drawcli("doctor", "--offline", "--json", "-c", str(with_group))
+    (found,) = [one for one in told.answer["data"]["checks"] if one["check"] == "group database"]
+    return dict(found)
+
+
+def test_the_database_of_a_group_is_checked(
+    drawcli: Run, site: Site, address: str, postgres_server: Postgres, authority: Authority
+) -> None:
+    database = address.rpartition("/")[2]
+    postgres_server.execute(
+        "DROP ROLE IF EXISTS group_check",
+        f"CREATE ROLE group_check LOGIN PASSWORD '{PASSWORD}' IN ROLE drawcli_group",
+        database=database,
+    )
+    here, secret = postgres_server.url("group_check", database), password_file(postgres_server)
+    weak = f"{leaving(here)}&sslmode=require&sslrootcert={authority.file}"
+
+    well = group_check(drawcli, site, here, secret)
+    warned = group_check(drawcli, site, weak, secret)
+    refused = group_check(drawcli, site, address, secret)
+    away = group_check(drawcli, site, "postgresql://u@127.0.0.1:9/draw", secret)
+
+    assert [one["grade"] for one in (well, warned, refused, away)] == ["PASS", *["WARN"] * 3]
+    assert well["text"].endswith("the connection does not leave this machine; 2 sites")
+    assert "sslmode=require does not verify" in warned["text"]
+    assert "the role has no right to do this" in refused["text"]
+    assert "does not answer" in away["text"]
 
 
 @pytest.fixture

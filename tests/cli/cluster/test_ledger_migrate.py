@@ -83,6 +83,33 @@ def test_a_ledger_moves_again_after_it_was_moved_back(
     assert jobs
 
 
+def test_another_host_does_not_use_the_database_that_the_ledger_has_left(
+    drawcli: Run, site: Site, jobs: dict[str, Job], address: str
+) -> None:
+    assert drawcli("ledger", "migrate", "--to", address).code == 0
+    elsewhere = {"DRAWCLI_LEDGER": address, "DRAWCLI_STATE_DIR": str(site.folder / "other")}
+    make_private(site.folder / "other")
+    shutil.copy2(site.state / "site.key", site.folder / "other")
+    before = drawcli("status", **elsewhere)
+    settings = site.settings().replace(ledger=address)
+    with database_ledger(settings, guard=False) as at_work:
+        at_work.check_present()
+        assert drawcli("ledger", "migrate", "--to", "file", DRAWCLI_LEDGER=address).code == 0
+        with pytest.raises(LedgerError, match="was moved to the file"):
+            at_work.check_present()
+        with pytest.raises(LedgerError) as refused:
+            at_work.add(Job(id="fedcba987654-1", state=State.FOUND, since=NOON))
+
+    told = [drawcli(command, **elsewhere) for command in ("status", "run-once")]
+
+    assert jobs
+    assert before.code == 0, before.err
+    assert [one.code for one in told] == [4, 4]
+    assert all("was moved to the file" in one.err for one in told)
+    assert all("'ledger' in drawcli.yaml of every host" in one.err for one in told)
+    assert refused.value.code == "ledger-moved"
+
+
 def test_a_database_is_not_used_beside_a_ledger_in_a_file(
     drawcli: Run, jobs: dict[str, Job], address: str
 ) -> None:

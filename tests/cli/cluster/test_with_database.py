@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.ledger import FileLedger
-from tests.adapters.ledger.postgres.cutting_proxy import CuttingProxy
 from tests.cli.conftest import Run, environment
 from tests.conftest import Site
+from tests.ports import free_port
 from tests.postgres import PASSWORD, Postgres, needs_postgres, site_lines
 
 pytestmark = needs_postgres
@@ -114,10 +114,8 @@ def test_a_copy_of_a_file_is_not_restored_into_a_database(drawcli: Run, job: str
 def test_a_database_that_is_away_ends_every_command_with_7(
     drawcli: Run, job: str, shared: Site, postgres_server: Postgres
 ) -> None:
-    nowhere = CuttingProxy(postgres_server.port)
-    nowhere.close()
     text = shared.config.read_text()
-    shared.config.write_text(text.replace(f":{postgres_server.port}/", f":{nowhere.port}/"))
+    shared.config.write_text(text.replace(f":{postgres_server.port}/", f":{free_port()}/"))
 
     for words in (("status",), ("run-once",), ("show", job), ("cluster", "status"), ("scan",)):
         told = drawcli(*words, "--json")

@@ -5,8 +5,8 @@ import pytest
 from drawcli.adapters.state.pull_state import SourceState, write_sources
 from tests.cli.conftest import Run
 from tests.conftest import SLICES, Site
-from tests.orthanc import free_port
 from tests.pipeline.pull.conftest import Pacs
+from tests.ports import free_port
 
 
 @pytest.mark.usefixtures("pelvic", "pulling_site")

@@ -29,9 +29,10 @@ from drawcli.pipeline.steps.scan import scan
 from tests.conftest import Site
 from tests.operations.qa.clinical.clinic import exported, move_first_roi
 from tests.operations.qa.clinical.synthetic import add_cases, only_approved, without_any
+from tests.ports import free_port
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.sweep
-PORT = "18043"
 COUNTED = """
 import atexit, sys, time
 folder, opened = sys.argv.pop(1), []
@@ -60,7 +61,7 @@ def run(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=2 * PATIENCE,
     )
     assert ended.returncode in codes, (words, ended.returncode, ended.stdout, ended.stderr)
     return ended.stdout
@@ -75,19 +76,16 @@ def answer(folder: Path, *words: str) -> dict[str, Any]:
 def practice(tmp_path: Path) -> Iterator[Path]:
     """Make a site for practice with three patients, and its server."""
     run(tmp_path, "phantoms", "store", "--slices", "12", "--size", "64")
-    log = (tmp_path / "sandbox.log").open("w")
+    log, port = (tmp_path / "sandbox.log").open("w"), free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "drawcli", "sandbox", "--port", PORT],
+        [sys.executable, "-m", "drawcli", "sandbox", "--port", str(port)],
         cwd=tmp_path,
         stdout=log,
         stderr=log,
     )
     try:
-        until = time.monotonic() + 60
-        while not (tmp_path / "drawcli-sandbox" / "token.json").exists():
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        url = f"http://127.0.0.1:{PORT}"
+        wait_until((tmp_path / "drawcli-sandbox" / "token.json").exists)
+        url = f"http://127.0.0.1:{port}"
         run(tmp_path, "init", ".", "--datastore", "store", "--url", url, "--practice")
         run(tmp_path, "token", "set", "drawcli-sandbox/token.json")
         text = (tmp_path / "drawcli.yaml").read_text()
@@ -95,13 +93,13 @@ def practice(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=PATIENCE)
         log.close()
 
 
 def deliver_all(folder: Path) -> list[str]:
     """Run the cycle until every job is done; return the jobs."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 3 * PATIENCE
     while True:
         run(folder, "run-once")
         run(folder, "retry", "--all", codes=(0, 2))
@@ -173,7 +171,7 @@ def test_two_scans_at_once_are_harmless(ctx: Context, site: Site) -> None:
         )
         for _ in range(3)
     ]
-    codes = [process.wait(timeout=120) for process in started]
+    codes = [process.wait(timeout=2 * PATIENCE) for process in started]
 
     assert 0 in codes
     assert set(codes) <= {0, 11}

@@ -345,17 +345,19 @@ def test_a_code_has_the_meaning_of_its_scheme(value: str, scheme: str, meaning: 
 
 
 def test_a_thousand_frames_take_no_longer_each_than_a_hundred() -> None:
-    seconds = {}
+    seconds: dict[int, float] = {}
     for frames in (100, 1000):
         data = as_bytes(enhanced_ct(frames))
-        begun = time.process_time()
-        header = read_header(data, complete=True)
-        found = slice_of(header, path="x", size=len(data), mtime_ns=0)
-        deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
-        seconds[frames] = time.process_time() - begun
+        for _ in range(3):
+            begun = time.process_time()
+            header = read_header(data, complete=True)
+            found = slice_of(header, path="x", size=len(data), mtime_ns=0)
+            deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
+            took = time.process_time() - begun
+            seconds[frames] = min(took, seconds.get(frames, took))
         assert len(found.planes) == frames
 
-    assert seconds[1000] < 30 * seconds[100]
+    assert seconds[1000] < 40 * seconds[100]  # 14 times were measured; a square takes 100
     assert seconds[1000] < 5
 
 

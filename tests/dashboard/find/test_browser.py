@@ -26,7 +26,7 @@ from tests.fake_draw import FakeDraw
 from tests.phantoms.planning import write_planning_ct
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 __all__ = ["browser"]  # a fixture
 pytestmark = [
@@ -124,6 +124,7 @@ def decide_held_jobs(page: "Page", named: Named) -> None:
     page.goto(f"{named.url}/held")
     assert page.get_by_role("button", name="Retry").is_disabled()
     page.get_by_role("link", name="Select all 4").click()
+    page.wait_for_load_state()  # a click ends before the page has its script
     page.get_by_label("Select job feedfacecaf3-1").uncheck()
     page.get_by_text("3 selected.").wait_for()
     assert axe_violations(page) == []
@@ -143,6 +144,32 @@ def save_filter(page: "Page", named: Named) -> None:
     page.get_by_role("link", name="CT of the month").wait_for()
     assert page.url == f"{named.url}/jobs?modality=CT&days=30"
     assert axe_violations(page) == []
+
+
+def test_what_is_chosen_is_saved_also_where_the_list_has_not_followed(
+    browser: "Browser", named: Named
+) -> None:
+    page = entered(browser, named, size=DESK, script=True)
+    page.goto(f"{named.url}/jobs")
+    page.get_by_label("Modality").select_option("CT")
+    page.get_by_text("Save this filter").click()
+    page.route("**/jobs?*days=30*", lose_refresh)
+
+    page.get_by_label("Days").select_option("last 30 days")
+    page.get_by_label("Name", exact=True).fill("CT of the month")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="CT of the month").wait_for()
+
+    assert page.url == f"{named.url}/jobs?modality=CT&days=30"
+    page.context.close()
+
+
+def lose_refresh(route: "Route") -> None:
+    """Let what a page asks for by itself be lost."""
+    if route.request.headers.get("x-refresh"):
+        route.abort()
+    else:
+        route.continue_()
 
 
 def pause_run_and_resume(page: "Page", named: Named) -> None:

@@ -100,6 +100,16 @@ def test_the_machines_of_a_site_are_shown(
         "host": "scanner-pc",
         "lease_seconds": 60.0,
         "hosts": [{"host": "scanner-pc", "silent_seconds": 3.0, "leases": 1, "version": "1"}],
+        "workers": [
+            {
+                "host": "scanner-pc",
+                "pid": 4711,
+                "silent_seconds": 2.0,
+                "parallel": 4,
+                "running": [{"step": "upload", "job": "ab-1"}],
+                "queues": ["scan", "upload"],
+            }
+        ],
         "queues": [{"queue": "upload", "waiting": 7, "running": 1, "oldest_seconds": 300.0}],
         "leases": [
             {"job": "ab-1", "state": "packaged", "host": "h", "pid": 7, "seconds_left": 40.0}
@@ -112,5 +122,7 @@ def test_the_machines_of_a_site_are_shown(
     page = serve_of(replace(ctx, settings=settings))().get("/cluster").text
 
     for words in ("database draw at db.example", "scanner-pc", "5 min", "packaged", "12:00:00 UTC"):
+        assert words in page
+    for words in ("4711", "1 of 4", "scan, upload"):
         assert words in page
     assert 'href="/cluster" aria-current="page"' in page

@@ -16,6 +16,7 @@ from drawcli.operations.qa.site_charts import site_charts
 from drawcli.pipeline.context import Context
 from tests.dashboard.qa.conftest import Scanned, past, shifting
 from tests.operations.qa.cases import cases, edited, record
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -197,15 +198,15 @@ def test_other_pages_do_not_wait_while_the_index_is_read(
 
     def slow(self: QaRecords, place: int) -> Iterator[tuple[dict[str, Any], int]]:
         begun.set()
-        free.wait(10)
+        free.wait(PATIENCE)
         yield from rows_from(self, place)
 
     monkeypatch.setattr(QaRecords, "rows_from", slow)
     with ThreadPoolExecutor() as pool:
         reading = pool.submit(reader.pairs)
-        begun.wait(10)
-        summary = pool.submit(reader.summary).result(timeout=5)
-        status = pool.submit(reader.status, first.job).result(timeout=5)
+        begun.wait(PATIENCE)
+        summary = pool.submit(reader.summary).result(timeout=PATIENCE / 2)
+        status = pool.submit(reader.status, first.job).result(timeout=PATIENCE / 2)
         is_reading = not reading.done()
         free.set()
         found = reading.result()

@@ -94,6 +94,7 @@ def test_a_template_is_made_from_the_server_s_catalogue(page: "Page", url: str, 
 def tick(page: "Page") -> None:
     """Search while typing; ticks stay."""
     page.get_by_label("name of the template").fill("My_Pelvis")
+    page.wait_for_load_state()  # the script searches
     search = page.get_by_label("Structure, region or model")
     search.press_sequentially("pelvis rect")
     shown = page.locator("#offers tbody tr:visible").all_inner_texts()
@@ -108,6 +109,7 @@ def tick(page: "Page") -> None:
 def derive(page: "Page") -> None:
     """Add a derived structure: its operation has a picture, and only its own fields are shown."""
     page.get_by_role("button", name="Add a derived structure").click()
+    page.wait_for_load_state()  # the script draws
     page.locator("id=d0.name").fill("Bladder_PRV05")
     page.locator("id=d0.operation").select_option("margin")
     page.get_by_label("add to them").select_option("Bladder")

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -21,8 +22,6 @@ from drawcli.operations.group.sites import GroupSiteState, group_sites
 from tests.conftest import Site
 from tests.postgres import PASSWORD, Postgres, needs_postgres, password_file, with_tables
 
-NOW = datetime.now(UTC)
-
 
 def told(level: str = "well", **data: Any) -> bytes:
     verdict = {"level": level, "headline": f"It is {level}"}
@@ -38,7 +37,7 @@ def test_pushed_files_are_sites_and_the_worst_is_first(tmp_path: Path) -> None:
     (tmp_path / "well.json").write_bytes(told())
     (tmp_path / "broken.json").write_bytes(told("broken", held_reasons={"gate": 3}))
     (tmp_path / "old.json").write_bytes(told())
-    os.utime(tmp_path / "old.json", (NOW.timestamp() - 9 * 3600,) * 2)
+    os.utime(tmp_path / "old.json", (time.time() - 9 * 3600 - 60,) * 2)
     (tmp_path / "odd.json").write_bytes(b"\xff{")
     (tmp_path / "deep.json").write_bytes(b"[" * 100_000)
     (tmp_path / "large.json").write_bytes(b" " * (_LARGEST + 1))
@@ -59,7 +58,7 @@ def test_pushed_files_are_sites_and_the_worst_is_first(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_listed_with_its_error(tmp_path: Path) -> None:
-    (site,) = group_sites(GroupView(folder=tmp_path / "gone"), NOW)
+    (site,) = group_sites(GroupView(folder=tmp_path / "gone"), datetime.now(UTC))
 
     assert (site.name, site.level) == ("(group.folder)", "unknown")
     assert "cannot be read" in site.why

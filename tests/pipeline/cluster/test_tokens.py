@@ -19,6 +19,7 @@ from drawcli.pipeline.cluster.tokens import SharedTokens, site_tokens
 from drawcli.pipeline.context import open_context
 from tests.conftest import Site, made_site
 from tests.postgres import Postgres, needs_postgres, password_file, with_tables
+from tests.waiting import PATIENCE
 
 pytestmark = needs_postgres
 NEW = Tokens(access="access-2", refresh="refresh-2", expires_at=None)
@@ -107,7 +108,7 @@ def test_one_host_at_a_time_renews_the_pair(hosts: list[SharedTokens]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
 
     assert len(most) == 10
     assert max(most) == 1

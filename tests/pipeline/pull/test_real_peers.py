@@ -17,10 +17,11 @@ from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, Clock, Site, only_job, opened
 from tests.dicom_tls import tls_before
 from tests.fake_draw import FakeDraw
-from tests.orthanc import Orthanc, free_port, needs_orthanc, orthanc
+from tests.orthanc import Orthanc, needs_orthanc, orthanc
 from tests.phantoms.planning import write_planning_ct
 from tests.pipeline.pull.conftest import uids
 from tests.pipeline.pull.test_move import receiving
+from tests.ports import free_port
 from tests.tls import Authority, context
 from tests.waiting import wait_for_port
 

@@ -19,6 +19,7 @@ from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.watchdog import end_when_silent
 from tests.conftest import PELVIS, SLICES, THORAX, Site
 from tests.phantoms.planning import write_planning_ct
+from tests.waiting import PATIENCE
 
 HANG = """
 import sys, time
@@ -26,7 +27,9 @@ from drawcli.adapters.datastore import walk
 from drawcli.pipeline.survey import update
 update.PAYS = 0
 if sys.argv.pop(1) == "hang":
+    from drawcli.pipeline.survey import survey
     walk.list_folder = lambda path, stamp: time.sleep(3600)
+    survey.SHARE_ANSWERS = 0.5 / 120
 from drawcli.cli import main
 main()
 """
@@ -64,7 +67,7 @@ def patient(ctx: Context, seconds: float) -> Context:
 
 @pytest.mark.usefixtures("silent")
 def test_a_share_that_hangs_is_passed_over_and_told(two: Context) -> None:
-    done = scan(patient(two, 0.05))
+    done = scan(patient(two, 1.0))
 
     assert [job.state for job in done.jobs] == [State.FOUND]
     assert [one.code for one in done.lost] == ["datastore-silent"]
@@ -103,19 +106,19 @@ def test_the_outward_steps_go_on_without_the_lost_share(two: Context, site: Site
 def test_signs_of_life_keep_the_process() -> None:
     ended = Event()
 
-    with end_when_silent(0.2, end=lambda _step: ended.set()) as heard:
-        for _ in range(10):
+    with end_when_silent(1.0, end=lambda _step: ended.set()) as heard:
+        for _ in range(13):
             heard()
-            assert not ended.wait(0.05)
+            assert not ended.wait(0.1)
 
-    assert not ended.wait(0.4)
+    assert not ended.wait(1.2)
 
 
 def test_silence_ends_it() -> None:
     ended = Event()
 
     with end_when_silent(0.05, end=lambda _step: ended.set()):
-        assert ended.wait(30)
+        assert ended.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("pelvis")
@@ -128,7 +131,6 @@ def test_a_share_that_stops_answering_in_the_middle_ends_the_run_and_loses_nothi
         "PATH": os.environ["PATH"],
         "HOME": str(site.folder),
         "DRAWCLI_SCAN__WORKERS": workers,
-        "DRAWCLI_SCAN__ANSWER_SECONDS": "0.1",
     }
 
     ended, again = (

@@ -30,6 +30,7 @@ from drawcli.sandbox.pacs.options import (
     PacsOptions,
 )
 from drawcli.sandbox.pacs.sockets import AssociationSockets
+from tests.waiting import PATIENCE
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 Associate = Callable[..., AbstractContextManager[Association]]
@@ -108,7 +109,7 @@ def associate() -> Associate:
     @contextmanager
     def associated(server: PacsServer, *handlers: Any) -> Iterator[Association]:
         ae = AE("CLIENT")
-        ae.dimse_timeout = ae.acse_timeout = ae.network_timeout = 5
+        ae.dimse_timeout = ae.acse_timeout = ae.network_timeout = PATIENCE
         contexts = [build_context(service) for service in SERVICES]
         contexts.append(build_context(CTImageStorage, ["1.2.840.10008.1.2.1"]))
         sockets = AssociationSockets()

@@ -14,6 +14,7 @@ from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import COMMITMENT, COMMITMENT_INSTANCE
 from tests.sandbox.pacs.conftest import Shared
+from tests.waiting import PATIENCE
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 Associate = Callable[..., AbstractContextManager[Association]]
@@ -90,7 +91,7 @@ def test_what_is_stored_is_reported_in_the_same_association(
 
     with serve_archive() as server, associate(server, *taking(reports)) as association:
         status = ask(association, asked)
-        event_type, report = reports.get(timeout=5)
+        event_type, report = reports.get(timeout=PATIENCE)
 
     assert (status, event_type) == (0x0000, 1)
     assert report.TransactionUID == asked.TransactionUID
@@ -109,7 +110,7 @@ def test_what_is_not_stored_has_failed(
 
     with serve_archive() as server, associate(server, *taking(reports)) as association:
         ask(association, request(archive.headers()[0], unknown, other))
-        event_type, report = reports.get(timeout=5)
+        event_type, report = reports.get(timeout=PATIENCE)
 
     assert event_type == 2
     assert len(report.ReferencedSOPSequence) == 1
@@ -129,7 +130,7 @@ def test_a_known_node_gets_its_report_in_a_later_association(
     ):
         with associate(server) as association:
             ask(association, asked)
-        event_type, report = reports.get(timeout=5)
+        event_type, report = reports.get(timeout=PATIENCE)
 
     assert (event_type, report.TransactionUID) == (1, asked.TransactionUID)
 
@@ -146,7 +147,7 @@ def test_a_report_is_wrong(
         associate(server, *taking(reports)) as association,
     ):
         ask(association, asked)
-        event_type, report = reports.get(timeout=5)
+        event_type, report = reports.get(timeout=PATIENCE)
 
     if fault == "fail":
         assert event_type == 2

@@ -15,6 +15,7 @@ from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import STUDY_ROOT_GET
 from tests.sandbox.pacs.conftest import Shared, of_patient, query
 from tests.sandbox.pacs.test_dimse import SUCCESS, answers, get, move, receiving
+from tests.waiting import PATIENCE
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 Associate = Callable[..., AbstractContextManager[Association]]
@@ -172,7 +173,7 @@ def test_a_stalled_archive_can_be_closed(serve_archive: ServeArchive, associate:
         asking.start()
         sleep(0.1)
         server.close()
-        asking.join(3)
+        asking.join(PATIENCE / 2)  # it would wait for PATIENCE
 
     assert not asking.is_alive()
 

@@ -21,7 +21,9 @@ from drawcli.sandbox.pacs.archive import PacsArchive
 from drawcli.sandbox.pacs.dimse import PacsServer
 from drawcli.sandbox.pacs.options import PacsOptions
 from drawcli.sandbox.server import running
+from tests.ports import free_port
 from tests.sandbox.pacs.conftest import Shared, of_patient
+from tests.waiting import PATIENCE
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 with_dcmtk = pytest.mark.skipif(not shutil.which("findscu"), reason="needs the programs of DCMTK")
@@ -41,15 +43,10 @@ def dcmtk(program: str, server: PacsServer, *words: str) -> str:
         env=os.environ | {"TCP_NODELAY": "1"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=True,
     )
     return done.stdout + done.stderr
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @with_dcmtk
@@ -105,7 +102,7 @@ def test_the_sandbox_serves_its_archive_by_dicom_and_by_web(tmp_path: Path) -> N
             headers={"Content-Type": kind},
         )
         assert sandbox.pacs is not None
-        with socket.create_connection(("127.0.0.1", sandbox.pacs.port), 2):
+        with socket.create_connection(("127.0.0.1", sandbox.pacs.port), PATIENCE):
             pass
 
     assert counts == [2, 3]
@@ -134,7 +131,7 @@ def test_the_command_serves_what_is_in_its_folder_until_it_is_interrupted(
         web = next(line.split()[1] for line in said if line.startswith("DICOMweb"))
         answer = httpx.get(f"{web}/studies", trust_env=False)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert f"archive     PACS@127.0.0.1:{port}\n" in said
     assert len(answer.json()) == 3

@@ -1,12 +1,14 @@
 """The archived jobs of a site in PostgreSQL: rows with a month."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from drawcli.adapters.ledger.postgres.database import Database
 from drawcli.adapters.ledger.postgres.records import job_of
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.ledger import ArchiveEntry
+
+_FIRST: Final = 1_000  # entries; enough for a caller that asks whether there are many
 
 
 class DatabaseArchive:
@@ -34,11 +36,14 @@ class DatabaseArchive:
 
     def of_series(self, *series_keys: str) -> list[ArchiveEntry]:
         """Return the entries of the jobs of some series, asked for at once."""
-        return list(self._entries("series_key = ANY(%s)", [*series_keys]))
+        return self._entries("series_key = ANY(%s) ORDER BY id", [*series_keys])
 
     def entries(self) -> Iterator[ArchiveEntry]:
-        """Yield the entry of every archived job."""
-        return self._entries("true")
+        """Yield the entry of every archived job by id; the others are read after the first few."""
+        first = self._entries("true ORDER BY id LIMIT %s", _FIRST)
+        yield from first
+        if len(first) == _FIRST:
+            yield from self._entries("id > %s ORDER BY id", first[-1].id)
 
     def jobs(self, since: str = "") -> Iterator[Job]:
         """Yield every archived job from month `since` on ("2026-11"), one month in memory."""
@@ -69,10 +74,12 @@ class DatabaseArchive:
         found = self._database.rows(query, self.site, *values)
         return [job_of(text) for (text,) in found]
 
-    def _entries(self, where: str, *values: Any) -> Iterator[ArchiveEntry]:
+    def _entries(self, where: str, *values: Any) -> list[ArchiveEntry]:
         query = (
             "SELECT id, month, state, source_digest FROM drawcli.job "
-            f"WHERE site = %s AND month IS NOT NULL AND {where} ORDER BY id"
+            f"WHERE site = %s AND month IS NOT NULL AND {where}"
         )
-        for job_id, month, state, digest in self._database.rows(query, self.site, *values):
-            yield ArchiveEntry(job_id, month, State(state), digest)
+        rows = self._database.rows(query, self.site, *values)
+        return [
+            ArchiveEntry(id_, month, State(state), digest) for id_, month, state, digest in rows
+        ]

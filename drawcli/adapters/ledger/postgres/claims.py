@@ -6,12 +6,10 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drawcli.adapters.ledger.postgres.failures import TryAgain
-from drawcli.core.jobs.job import FARTHEST_WAIT
 
 if TYPE_CHECKING:
     from drawcli.adapters.ledger.postgres.database import Database
@@ -31,16 +29,6 @@ RETURNING fence
 _CLAIM_OWN: Final = _CLAIM.replace(
     _FREE, f"({_FREE} OR (lease_host, lease_pid, lease_boot) = (%s, %s, %s))"
 )
-_CLAIM_NEXT: Final = f"""
-WITH due AS MATERIALIZED (
-  SELECT site, id FROM drawcli.job
-  WHERE site = %s AND state = %s AND month IS NULL AND NOT held AND {_FREE}
-    AND (due_at IS NULL OR due_at <= %s OR due_at > %s)
-  ORDER BY priority DESC, since, id LIMIT {{}}
-  FOR UPDATE SKIP LOCKED)
-UPDATE drawcli.job AS job SET {_TAKEN} FROM due WHERE job.site = due.site AND job.id = due.id
-RETURNING job.id, job.fence, job.record, job.priority, job.since
-"""
 _HELD: Final = """
 FROM unnest(%s::text[], %s::bigint[]) AS ours(id, fence)
 WHERE job.site = %s AND job.id = ours.id AND job.fence = ours.fence
@@ -81,14 +69,6 @@ def boot_id() -> str:
         return ""
 
 
-class Claimed(NamedTuple):
-    """A job that was claimed, with its record."""
-
-    job_id: str
-    fence: int
-    record: str
-
-
 @dataclass
 class ClaimTable:
     """The columns of the leases in the table of the jobs."""
@@ -106,14 +86,6 @@ class ClaimTable:
         except TryAgain:  # it may have been granted; no other thread claims a job of a file lock
             claimed = self.database.rows(_CLAIM_OWN, *values, *self.holder)
         return claimed[0][0] if claimed else None
-
-    def claim_next(self, state: str, most: int, now: datetime) -> list[Claimed]:
-        """Claim jobs in a state that are due at a time: by priority, then by age."""
-        query = _CLAIM_NEXT.format(int(most))  # a literal: its plan is kept
-        which = (self.site, state, now, now + FARTHEST_WAIT)
-        claimed = self.database.rows(query, *which, *self.holder, self.seconds)
-        claimed.sort(key=lambda row: (-row[3], row[4], row[0]))
-        return [Claimed(*row[:3]) for row in claimed]
 
     def exists(self, job_id: str) -> bool:
         """Return whether there is a job of this id."""

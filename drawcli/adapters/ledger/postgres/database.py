@@ -1,7 +1,6 @@
 """Connections to the database of the ledger."""
 
 import os
-import selectors
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
@@ -15,6 +14,7 @@ from drawcli.system.network.cluster_limits import (
     DATABASE_GRACE_SECONDS,
     DATABASE_STATEMENT_SECONDS,
 )
+from drawcli.system.network.idle_connections import has_news
 from drawcli.system.network.secret_source import SecretSource
 from drawcli.system.packages import not_installed
 
@@ -170,8 +170,9 @@ class Database:
         return failure
 
     def _opened(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        if self._connection is not None and not _has_news(self._connection):
-            return self._connection
+        known = self._connection
+        if known is not None and not known.closed and not has_news(known.pgconn.socket):
+            return known
         self._close()
         try:
             import psycopg
@@ -230,15 +231,6 @@ class Database:
             command_setting="cluster.password_command",
             longest=_LONGEST_PASSWORD,
         ).read()
-
-
-def _has_news(connection: "psycopg.Connection[Any]") -> bool:
-    """Return whether an idle connection is closed, or something has arrived, such as its end."""
-    if connection.closed:
-        return True
-    with selectors.DefaultSelector() as arrived:
-        arrived.register(connection.pgconn.socket, selectors.EVENT_READ)
-        return bool(arrived.select(0))
 
 
 def crosses_network(parameters: dict[str, Any]) -> bool:

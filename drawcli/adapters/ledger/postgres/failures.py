@@ -39,8 +39,12 @@ _LATER: Final = {
     "55P03": ("another program holds a lock in it for too long", _WAIT),
     "58": ("its disk or system reports an error", _WAIT),
 }
+_LOGIN: Final = (
+    "Check the user, and cluster.password_file; for --admin --password-file, for group.database "
+    "group.password_file."
+)
 _SETTINGS: Final = {
-    "28": ("it refuses the login", "Check user and password: cluster.password_file."),
+    "28": ("it refuses the login", _LOGIN),
     "3D000": (
         "there is no such database",
         "Check the name at its end. 'drawcli cluster init --create' makes a new one.",
@@ -60,7 +64,7 @@ _OWNER: Final = {
 _TEXTS: Final = (
     ("certificate", ("its certificate is not accepted", "Check host name and 'sslrootcert'.")),
     ("SSL", ("TLS fails", "Check 'sslmode' and 'sslrootcert' in 'ledger'.")),
-    ("no password supplied", ("there is no password", "Set cluster.password_file.")),
+    ("no password supplied", ("there is no password", _LOGIN)),
     ("password", _SETTINGS["28"]),
     ("pg_hba.conf", ("it refuses this machine or user", "Add a line to its pg_hba.conf.")),
     ("definition of service", ("there is no such service", "Check ~/.pg_service.conf.")),
@@ -69,10 +73,12 @@ _TEXTS: Final = (
     ("database", _SETTINGS["3D000"]),
 )
 _ADDRESS: Final = re.compile(
-    r'connection failed: connection to server at "(?P<host>[^"]*)"(?: \([^)]*\))?, '
-    r"port (?P<port>\d+) failed: (?:FATAL: +)?"
+    r'connection failed: connection to server (?:on socket "[^"]*"|at "(?P<host>[^"]*)"'
+    r"(?: \([^)]*\))?, port (?P<port>\d+)) failed: (?:FATAL: +)?"
 )
+_SOCKET: Final = "this machine"  # the end of the name of a database that is reached by its socket
 _LOCAL: Final = ("certificate", "SSL", "no password supplied", "definition of service")
+_MOVED: Final = "DM001"  # of the trigger refuse_moved
 _NOT_READY: Final = ("starting up", "shutting down", "recovery", "too many", "connection slots")
 
 
@@ -81,6 +87,8 @@ def as_own(err: "psycopg.Error", name: str) -> DrawcliError:
     import psycopg
 
     state = err.sqlstate or ""
+    if state == _MOVED:
+        return moved(first_line(err, name))
     if not state and isinstance(err, (psycopg.OperationalError, psycopg.InterfaceError)):
         return TryAgain(f"{name} does not answer: {first_line(err, name)}", hint=_WAIT)
     for table, kind in ((_TRANSIENT, TryAgain), (_LATER, OutOfReach)):
@@ -92,6 +100,16 @@ def as_own(err: "psycopg.Error", name: str) -> DrawcliError:
     return LedgerError(
         f"{name} refuses: {first_line(err, name)}",
         hint="Run 'drawcli cluster status'. If it finds nothing, please report this line.",
+    )
+
+
+def moved(what: str) -> LedgerError:
+    """Return the error of a ledger that is not, or not yet, in the database."""
+    return LedgerError(
+        what,
+        code="ledger-moved",
+        hint="Let 'ledger' in drawcli.yaml of every host name the place where it is. A move that "
+        "was interrupted goes on with the same 'drawcli ledger migrate'.",
     )
 
 
@@ -118,11 +136,14 @@ def first_line(err: Exception, name: str = "") -> str:
     'no'
     >>> first_line(refused, "database of the service draw")
     'connection failed: connection to server at "::1", port 5 failed: no'
+    >>> here = Exception('connection failed: connection to server on socket "/run/x" failed: no')
+    >>> first_line(here, "database draw at this machine")
+    'no'
     """
     line = (str(err).strip().splitlines() or [type(err).__name__])[0]
     at = _ADDRESS.match(line)
     shown = name.partition(" at ")[2]
-    is_known = at is not None and shown in (at["host"], f"{at['host']}:{at['port']}")
+    is_known = at is not None and shown in (at["host"] or _SOCKET, f"{at['host']}:{at['port']}")
     return line[at.end() :] if at is not None and is_known else line
 
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from drawcli.adapters.ledger.postgres.database import Database
 
 CLOCK_SECONDS: Final = 1800.0  # that the clocks of a host and of the database may differ
-_SEEN: Final = """
-INSERT INTO drawcli.host (site, host, boot, version, started_at, seen_at)
-VALUES (%s, %s, %s, %s, drawcli.clock(), drawcli.clock())
-ON CONFLICT (site, host) DO UPDATE SET seen_at = drawcli.clock(), version = excluded.version,
-  started_at = CASE WHEN drawcli.host.boot = excluded.boot THEN drawcli.host.started_at
-                    ELSE drawcli.clock() END,
-  boot = excluded.boot
+# Site, host, boot, version, and twice the facts; NULL: they stay as they are.
+SEEN: Final = """
+INSERT INTO drawcli.host (site, host, boot, version, started_at, seen_at, facts)
+VALUES (%s, %s, %s, %s, drawcli.clock(), drawcli.clock(), coalesce(%s, '{}'))
+ON CONFLICT (site, host) DO UPDATE SET seen_at = excluded.seen_at, version = excluded.version,
+  boot = excluded.boot, facts = coalesce(%s, drawcli.host.facts), started_at = CASE
+    WHEN drawcli.host.boot = excluded.boot THEN drawcli.host.started_at ELSE excluded.started_at END
 """
 
 
@@ -48,4 +48,4 @@ def check_clock(database: "Database", now: float | None = None) -> None:
 
 def note_host(database: "Database", site: str, holder: "LeaseHolder") -> None:
     """Record that a host is active now, by the clock of the database."""
-    database.rows(_SEEN, site, holder.host, holder.boot, __version__)
+    database.rows(SEEN, site, holder.host, holder.boot, __version__, None, None)

@@ -15,6 +15,7 @@ from drawcli.adapters.ledger.postgres.files import DatabaseFiles
 from drawcli.adapters.ledger.postgres.hosts import check_clock, note_host
 from drawcli.adapters.ledger.postgres.keys import check_key
 from drawcli.adapters.ledger.postgres.leases import Leases, steady_seconds
+from drawcli.adapters.ledger.postgres.moves import check_not_moved
 from drawcli.adapters.ledger.postgres.records import columns_of, job_of
 from drawcli.adapters.ledger.postgres.schema import check_version
 from drawcli.adapters.ledger.postgres.shared import Shared
@@ -74,6 +75,7 @@ class DatabaseLedger:
         self.shared = Shared(database, site, self.leases)
         self.carrier: FileCarrier | None = None  # returns the changed files of each stored job
         self._kept: KeptJobs | None = None
+        self.refuses_moved = True  # False for a move of the ledger itself
         self.key_id = ""  # of the site key of this host, once it has joined the site
 
     def __enter__(self) -> Self:
@@ -98,6 +100,8 @@ class DatabaseLedger:
             )
         self.site = self.shared.site = self.site or sites[0]
         self.leases.table.site = self.archive.site = self.site
+        if self.refuses_moved:
+            check_not_moved(self.database, self.site)
 
     def __exit__(self, *_: object) -> None:
         """Close the connections."""
@@ -251,8 +255,9 @@ class DatabaseLedger:
         self.leases.release_dead()
 
     def check_present(self) -> None:
-        """Raise an error if the tables were upgraded, or the site key was replaced, meanwhile."""
+        """Raise an error if tables, site key or the place of the ledger have changed meanwhile."""
         check_version(self.database)
+        check_not_moved(self.database, self.site)
         self.database.run(lambda cursor: check_key(cursor, self.site, self.key_id))
 
     @contextmanager
@@ -264,19 +269,6 @@ class DatabaseLedger:
         finally:
             if lease is not None:
                 self.leases.release(lease)
-
-    def claim_next(self, state: State, most: int, now: datetime) -> list[Job]:
-        """Claim up to `most` jobs in a state that are due: by priority, then by age.
-
-        `claim` of these jobs then sends no further request. Jobs that are not begun are released
-        by `release_ahead`, and when the ledger is closed.
-        """
-        claimed = self.leases.claim_next(state.value, most, now)
-        return [job_of(one.record) for one in claimed]
-
-    def release_ahead(self) -> None:
-        """Release the jobs of `claim_next` that were not begun."""
-        self.leases.release_ahead()
 
     def is_safe(self, job_id: str) -> bool:
         """Return whether a transfer may begin for a claimed job: its claim has not ended."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.adapters.ledger.postgres.site_values import read_value
 from drawcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
 
 _NAME: Final = "site-key-id"
-_READ: Final = "SELECT value FROM drawcli.site_state WHERE site = %s AND name = %s"
+_READ: Final = b"SELECT value FROM drawcli.site_state WHERE site = %s AND name = %s FOR SHARE"
 _WRITE: Final = """
 INSERT INTO drawcli.site_state (site, name, value) VALUES (%s, %s, %s)
 ON CONFLICT (site, name) DO UPDATE SET value = excluded.value, set_at = clock_timestamp()
@@ -20,8 +21,7 @@ WHERE drawcli.site_state.value = %s
 
 def recorded_key(ledger: "DatabaseLedger") -> str:
     """Return the id of the key of the site; "" if no host has joined yet."""
-    rows = ledger.database.rows(_READ, ledger.site, _NAME)
-    return str(rows[0][0]) if rows else ""
+    return read_value(ledger.database, ledger.site, _NAME) or ""
 
 
 def record_key(ledger: "DatabaseLedger", key_id: str, former: str) -> None:
@@ -48,7 +48,7 @@ def check_key(cursor: "psycopg.Cursor[Any]", site: str, key_id: str) -> None:
     """
     if not key_id:
         return
-    cursor.execute(f"{_READ} FOR SHARE".encode(), (site, _NAME))
+    cursor.execute(_READ, (site, _NAME))
     there = cursor.fetchone()
     if there is not None and there[0] != key_id:
         raise other_key(key_id, str(there[0]))

@@ -5,10 +5,9 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from drawcli.adapters.ledger.postgres.claims import Claimed, ClaimTable, LeaseHolder
+from drawcli.adapters.ledger.postgres.claims import ClaimTable, LeaseHolder
 from drawcli.adapters.ledger.postgres.hosts import note_host
 from drawcli.core.jobs.leases import HeldLeases, Lease
 from drawcli.core.jobs.ledger import Busy
@@ -33,7 +32,6 @@ class Leases:
 
     table: ClaimTable
     held: HeldLeases
-    _ahead: dict[str, Lease] = field(default_factory=dict)  # claimed, and not begun
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _renewing: threading.Thread | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -61,10 +59,6 @@ class Leases:
         Busy
             If another host, or another process, has claimed it.
         """
-        with self._lock:
-            ahead = self._ahead.pop(job_id, None)
-        if ahead is not None and self.is_safe(job_id):
-            return ahead
         asked = steady_seconds()
         fence = self.table.claim(job_id)
         if fence is None:
@@ -76,32 +70,14 @@ class Leases:
         self._start()
         return lease
 
-    def claim_next(self, state: str, most: int, now: datetime) -> list[Claimed]:
-        """Claim up to `most` due jobs; `claim` of these then sends no further request."""
-        asked = steady_seconds()
-        claimed = self.table.claim_next(state, most, now)
+    def release(self, lease: Lease) -> None:
+        """Release a job; if the database does not answer, the lease ends by itself."""
         with self._lock:
-            for one in claimed:
-                self._ahead[one.job_id] = self.held.granted(one.job_id, one.fence, asked)
-        self._start()
-        return claimed
-
-    def release(self, *leases: Lease) -> None:
-        """Release jobs; if the database does not answer, the leases end by themselves."""
-        with self._lock:
-            ours = [one for one in leases if self.held.held.get(one.job_id) is one]
-            for lease in ours:
-                self.held.given_up(lease)
-                self._ahead.pop(lease.job_id, None)
-        if ours:
+            is_ours = self.held.held.get(lease.job_id) is lease
+            self.held.given_up(lease)
+        if is_ours:
             with suppress(DrawcliError):
-                self.table.release([(lease.job_id, lease.fence) for lease in ours])
-
-    def release_ahead(self) -> None:
-        """Release the jobs of `claim_next` that were not begun."""
-        with self._lock:
-            ahead = list(self._ahead.values())
-        self.release(*ahead)
+                self.table.release([(lease.job_id, lease.fence)])
 
     def release_dead(self) -> int:
         """Release the jobs of ended processes of this host; return their number.
@@ -167,8 +143,7 @@ class Leases:
                     note_host(own, self.table.site, self.holder)
 
     def close(self) -> None:
-        """Release the jobs that were not begun, and end the thread."""
-        self.release_ahead()
+        """End the thread."""
         self._stop.set()
         if self._renewing is not None:
             self._renewing.join(timeout=5)

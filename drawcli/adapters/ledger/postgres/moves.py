@@ -10,14 +10,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.ledger.moves import BATCH, batches
-from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
+from drawcli.adapters.ledger.postgres.failures import moved
 from drawcli.adapters.ledger.postgres.records import columns_of
+from drawcli.adapters.ledger.postgres.site_values import read_value
 from drawcli.core.jobs.job import Job
 from drawcli.errors import AnotherRun
 
 if TYPE_CHECKING:
     import psycopg
 
+    from drawcli.adapters.ledger.postgres.database import Database
+    from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
+
+_NOTE: Final = "moved"  # its name in drawcli.site_state
 _WAS_MOVED: Final = "was moved to the"
 _IS_COMING: Final = "is being moved to this database, and not complete"
 _TAKE: Final = """
@@ -32,10 +37,17 @@ WHERE drawcli.job.revision <= excluded.revision
 """
 
 
+def check_not_moved(database: "Database", site: str) -> None:
+    """Raise LedgerError if the ledger of a site was moved away: its jobs here are old ones."""
+    note = read_value(database, site, _NOTE) or ""
+    if note.startswith(_WAS_MOVED):
+        raise moved(f"the ledger of site {site} {note}")
+
+
 class DatabasePlace:
     """The ledger in a database, as one end of a move."""
 
-    def __init__(self, ledger: DatabaseLedger, words: str) -> None:
+    def __init__(self, ledger: "DatabaseLedger", words: str) -> None:
         self._ledger, self.words = ledger, words
 
     def exists(self) -> bool:
@@ -126,10 +138,7 @@ class DatabasePlace:
 
     def _note(self) -> str:
         """Return what was written of the last move; "" if there is nothing."""
-        found = self._rows(
-            "SELECT value FROM drawcli.site_state WHERE site = %s AND name = 'moved'"
-        )
-        return str(found[0][0]) if found else ""
+        return read_value(self._ledger.database, self._ledger.site, _NOTE) or ""
 
     def _write_note(self, cursor: "psycopg.Cursor[Any]", text: str) -> None:
         cursor.execute(

@@ -9,17 +9,20 @@ if TYPE_CHECKING:
 
 _REST: Final = sorted({*FINISHED, *RULES_DECIDE, State.WAITING})  # without a step that is due
 _LONGEST: Final = 1000  # open leases that are listed
+# Leases are in no index, so that a claim touches none: only jobs that are not archived are read.
 _HOSTS: Final = """
 SELECT host, version, started_at, seen_at,
-  extract(epoch FROM drawcli.clock() - seen_at)::float8,
-  (SELECT count(*) FROM drawcli.job AS j WHERE j.site = h.site AND j.lease_host = h.host
-    AND j.lease_until > drawcli.clock()), facts
-FROM drawcli.host AS h WHERE site = %s ORDER BY host
+  extract(epoch FROM drawcli.clock() - seen_at)::float8, coalesce(claimed.jobs, 0), facts
+FROM drawcli.host LEFT JOIN (
+  SELECT lease_host, count(*) AS jobs FROM drawcli.job
+  WHERE site = %s AND month IS NULL AND lease_until > drawcli.clock() GROUP BY lease_host
+) AS claimed ON lease_host = host
+WHERE site = %s ORDER BY host
 """
 _LEASES: Final = f"""
 SELECT id, state, lease_host, lease_pid, lease_until,
   extract(epoch FROM lease_until - drawcli.clock())::float8
-FROM drawcli.job WHERE site = %s AND lease_until > drawcli.clock()
+FROM drawcli.job WHERE site = %s AND month IS NULL AND lease_until > drawcli.clock()
 ORDER BY lease_until, id LIMIT {_LONGEST}
 """
 _JOBS: Final = """
@@ -54,7 +57,7 @@ def facts_of(database: "Database") -> dict[str, Any]:
 def hosts_of(database: "Database", site: str) -> list[dict[str, Any]]:
     """Return the hosts of a site: name, version, times, seconds since last active, leases."""
     names = ("host", "version", "started_at", "seen_at", "silent_seconds", "leases", "facts")
-    return _named(names, database.rows(_HOSTS, site))
+    return _named(names, database.rows(_HOSTS, site, site))
 
 
 def leases_of(database: "Database", site: str) -> list[dict[str, Any]]:

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from drawcli import __version__
+from drawcli.adapters.ledger.postgres.hosts import SEEN
 from drawcli.adapters.ledger.postgres.records import job_of
+from drawcli.adapters.ledger.postgres.site_values import read_value, write_value
 from drawcli.core.jobs.job import FARTHEST_WAIT, FINISHED, Job, State
 from drawcli.core.jobs.ledger import LimitReached
 from drawcli.errors import DrawcliError
@@ -41,17 +43,15 @@ SELECT home, count(*) FROM drawcli.job
 WHERE site = %s AND month IS NULL AND NOT held AND state = ANY(%s) AND home IS NOT NULL
   AND (due_at IS NULL OR due_at <= drawcli.clock()) GROUP BY home
 """
-_BEAT: Final = """
-INSERT INTO drawcli.host (site, host, boot, version, started_at, seen_at, facts)
-VALUES (%s, %s, %s, %s, drawcli.clock(), drawcli.clock(), %s)
-ON CONFLICT (site, host) DO UPDATE SET seen_at = excluded.seen_at, version = excluded.version,
-  boot = excluded.boot, facts = excluded.facts, started_at = CASE
-    WHEN drawcli.host.boot = excluded.boot THEN drawcli.host.started_at ELSE excluded.started_at END
-"""
 _STALE: Final = """
 DELETE FROM drawcli.slot AS s WHERE site = %s AND step = %s AND NOT EXISTS (
   SELECT 1 FROM drawcli.job AS j WHERE j.site = s.site AND j.id = s.job_id AND j.fence = s.fence
     AND j.lease_until > drawcli.clock())
+"""
+# Without the job itself: it has a row if the answer to its first attempt was lost.
+_OTHERS: Final = "SELECT count(*) FROM drawcli.slot WHERE site = %s AND step = %s AND job_id <> %s"
+_TAKE: Final = """
+INSERT INTO drawcli.slot (site, step, job_id, fence) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 _WAIT: Final = """
 INSERT INTO drawcli.server_wait (site, server, until, reason)
@@ -156,7 +156,7 @@ class Shared:
             if facts is not None:
                 kept[str(pid)] = facts | {"version": __version__, "seen": now}
             text = json.dumps({"workers": kept})
-            cursor.execute(_BEAT.encode(), (*where, self.holder.boot, __version__, text))
+            cursor.execute(SEEN.encode(), (*where, self.holder.boot, __version__, text, text))
 
         self.database.run(write)
 
@@ -207,16 +207,11 @@ class Shared:
             name = f"{self.site}/{step}"
             cursor.execute(b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
             cursor.execute(_STALE.encode(), (self.site, step))
-            query = "SELECT count(*) FROM drawcli.slot WHERE site = %s AND step = %s"
-            cursor.execute(query.encode(), (self.site, step))
+            cursor.execute(_OTHERS.encode(), (self.site, step, job_id))
             [taken] = cursor.fetchone() or [0]
-            if taken >= limit:
-                return False
-            cursor.execute(
-                b"INSERT INTO drawcli.slot (site, step, job_id, fence) VALUES (%s, %s, %s, %s)",
-                (self.site, step, job_id, fence),
-            )
-            return True
+            if taken < limit:
+                cursor.execute(_TAKE.encode(), (self.site, step, job_id, fence))
+            return bool(taken < limit)
 
         if fence is None or not self.database.run(take):
             raise LimitReached
@@ -232,22 +227,15 @@ class Shared:
 
     def state(self, name: str) -> str | None:
         """Return a fact about the whole site, such as its pause."""
-        query = "SELECT value FROM drawcli.site_state WHERE site = %s AND name = %s"
-        rows = self.database.rows(query, self.site, name)
-        return str(rows[0][0]) if rows else None
+        return read_value(self.database, self.site, name)
 
     def set_state(self, name: str, value: str | None) -> None:
         """Set or remove (None) a fact about the whole site."""
         if value is None:
             query = "DELETE FROM drawcli.site_state WHERE site = %s AND name = %s"
             self.database.rows(query, self.site, name)
-            return
-        self.database.rows(
-            "INSERT INTO drawcli.site_state (site, name, value) VALUES (%s, %s, %s) "
-            "ON CONFLICT (site, name) DO UPDATE SET value = excluded.value, "
-            "set_at = drawcli.clock()",
-            *(self.site, name, value),
-        )
+        else:
+            write_value(self.database, self.site, name, value)
 
 
 def _facts(text: str) -> dict[str, dict[str, Any]]:

@@ -28,7 +28,8 @@ def database_ledger(settings: "Settings", *, guard: bool = True) -> DatabaseLedg
     Raises
     ------
     ConfigError
-        If the state folder has a ledger of its own, unless `guard` is false.
+        If the state folder has a ledger of its own, unless `guard` is false. A ledger that was
+        moved away from the database is refused when it is entered, with the same exception.
     """
     cluster = settings.cluster
     path = settings.state_dir / "ledger.json"
@@ -41,7 +42,9 @@ def database_ledger(settings: "Settings", *, guard: bool = True) -> DatabaseLedg
         )
     holder = LeaseHolder.present(cluster.host or host_name(settings.state_dir))
     database = Database(settings.ledger, cluster)
-    return DatabaseLedger(database, cluster.site, holder, cluster.lease_seconds)
+    ledger = DatabaseLedger(database, cluster.site, holder, cluster.lease_seconds)
+    ledger.refuses_moved = guard
+    return ledger
 
 
 def host_name(state_dir: Path) -> str:

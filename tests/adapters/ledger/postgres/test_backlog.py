@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from drawcli.adapters.ledger.postgres import archive, overview
 from drawcli.adapters.ledger.postgres.database import Database
+from drawcli.adapters.ledger.postgres.hosts import note_host
 from drawcli.adapters.ledger.postgres.shared import _DUE
 from drawcli.adapters.ledger.rows import as_row
 from drawcli.core.jobs.job import Job, State
@@ -57,6 +60,50 @@ def test_only_the_first_jobs_of_a_backlog_are_read(postgres_server: Postgres) ->
     assert [one.priority for one in due] == [2] * MOST
     assert {one.state for one in due} == {State.MATCHED, State.PACKAGED}
     assert MOST <= rows_read(whole["Plan"]) <= 4 * MOST
+
+
+def test_the_archive_is_not_read_for_the_hosts_and_their_claims(postgres_server: Postgres) -> None:
+    name = emptied(postgres_server, "backlog")
+    into_archive = "UPDATE drawcli.job SET month = '2026-10' WHERE id > '0000000000ff'"
+    postgres_server.execute(_FILL, into_archive, "VACUUM ANALYZE drawcli.job", database=name)
+    secret, read = password_file(postgres_server), list[int]()
+    with opened_ledger(postgres_server.url("north", name), secret) as ledger:
+        note_host(ledger.database, "north", ledger.leases.holder)
+        for query, values in (
+            (overview._HOSTS, ("north", "north")),
+            (overview._LEASES, ("north",)),
+        ):
+            explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"
+            [([whole],)] = ledger.database.rows(explained, *values)
+            read.append(rows_read(whole["Plan"]))
+
+    assert read == [254, 254]
+
+
+def test_of_a_large_archive_the_first_few_show_that_a_site_is_not_new(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_FIRST", 5)
+    old = NOON - timedelta(days=90)
+    jobs = [Job(id=f"{n:012x}-1", state=State.DONE, since=old) for n in range(23)]
+    read, real = list[int](), Database.rows
+
+    def rows(self: Database, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        found = real(self, query, *values)
+        read.append(len(found))
+        return found
+
+    with opened() as ledger:
+        ledger.add(*jobs)
+        assert ledger.archive_finished(NOON) == len(jobs)
+        monkeypatch.setattr(Database, "rows", rows)
+        entries = ledger.archive.entries()
+        some = [next(entries).id for _ in range(4)]
+        at_first = sum(read)
+        ids = [*some, *(one.id for one in entries)]
+
+    assert at_first == 5
+    assert ids == [job.id for job in jobs]
 
 
 def test_a_page_reads_only_the_jobs_that_have_changed(

@@ -132,7 +132,7 @@ def test_too_many_connections_are_waited_for(postgres_server: Postgres, place: s
 
 def test_a_long_statement_is_cancelled(postgres_server: Postgres, place: str) -> None:
     cluster = Cluster(password_file=password_file(postgres_server))
-    with Database(postgres_server.url("north", place), cluster, seconds=0.2) as database:
+    with Database(postgres_server.url("north", place), cluster, seconds=1.0) as database:
         err = told(lambda: database.rows("SELECT pg_sleep(60)"))
 
         assert err.exit_code == 7
@@ -145,7 +145,7 @@ def test_a_server_that_no_longer_answers_is_given_up(
     """The server does not cancel the statement, and its connection stays open."""
     monkeypatch.setattr(f"{DATABASE}.DATABASE_GRACE_SECONDS", 0.3)
     cluster = Cluster(password_file=password_file(postgres_server))
-    with Database(postgres_server.url("north", place), cluster, seconds=0.1) as database:
+    with Database(postgres_server.url("north", place), cluster, seconds=0.5) as database:
         err = told(lambda: database.rows("SET statement_timeout = 0; SELECT pg_sleep(60)"))
 
     assert err.exit_code == 7

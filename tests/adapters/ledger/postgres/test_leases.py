@@ -1,7 +1,7 @@
 import os
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -117,22 +117,6 @@ def test_no_transfer_begins_shortly_before_the_lease_ends(
     assert not ledger.is_safe(FOUND.id)
 
 
-def test_hosts_share_the_due_jobs_among_them(opened: Opened) -> None:
-    one, other = opened("host1"), opened("host2")
-    jobs = [replace(FOUND, id=f"{n:012x}-1", priority=n % 2) for n in range(5)]
-    one.add(*jobs, replace(FOUND, id="ffffffffffff-1", due_at=NOON + timedelta(hours=1)))
-
-    first = one.claim_next(State.FOUND, 3, NOON)
-    second = other.claim_next(State.FOUND, 3, NOON)
-
-    assert [job.id for job in first] == [jobs[n].id for n in (1, 3, 0)]
-    assert [job.id for job in second] == [jobs[n].id for n in (2, 4)]
-    with one.claim(jobs[1].id):
-        one.commit(first[0].to(State.MATCHED, at=NOON))
-    one.release_ahead()
-    assert [job.id for job in other.claim_next(State.FOUND, 3, NOON)] == [jobs[3].id, jobs[0].id]
-
-
 def test_jobs_of_an_ended_process_of_this_host_are_released_and_no_others(
     opened: Opened, server: Postgres, database: str
 ) -> None:
@@ -176,7 +160,6 @@ def test_a_site_sees_and_claims_no_job_of_another(opened: Opened) -> None:
 
     assert south.jobs() == []
     assert south.leases.claim(FOUND.id) is None
-    assert south.claim_next(State.FOUND, 5, NOON) == []
     with pytest.raises(LedgerError, match="row-level security"):
         south.database.rows(
             "INSERT INTO drawcli.site_state (site, name, value) VALUES ('north', 'pause', '1')"

@@ -70,11 +70,17 @@ def read(ledger: DatabaseLedger) -> object:
     return ledger.get(FIRST.id), ledger.jobs(), ledger.stamp is not None
 
 
+def limited_step(ledger: DatabaseLedger) -> object:
+    with ledger.claim(FIRST.id), ledger.shared.slot("upload", FIRST.id, 1):
+        return ledger.database.rows("SELECT job_id FROM drawcli.slot")
+
+
 CHANGES: dict[str, tuple[list[Job], Callable[[DatabaseLedger], object]]] = {
     "add": ([], add),
     "commit": (JOBS, commit),
     "commit with files": (JOBS, commit_twice_with_files),
     "archive": ([FIRST, replace(JOBS[1], state=State.DONE)], archive),
+    "limited step": (JOBS, limited_step),
     "read": (JOBS, read),
 }
 

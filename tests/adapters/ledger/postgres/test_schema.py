@@ -1,7 +1,6 @@
 """Versions of the tables: applied once, whole, with the data that are there, or not at all."""
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import AnotherRun, LedgerError
 from tests.adapters.ledger.postgres.conftest import Opened
 from tests.postgres import Postgres, needs_postgres, password_file
+from tests.waiting import wait_until
 
 pytestmark = needs_postgres
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -74,14 +74,13 @@ def test_a_migration_whose_connection_ends_is_rolled_back_and_done_again(
     opened: Opened, owner: Database, monkeypatch: pytest.MonkeyPatch, server: Postgres
 ) -> None:
     opened().add(*JOBS)
-    with_next(monkeypatch, f"{NEXT}; SELECT pg_sleep(0.7)")
+    with_next(monkeypatch, f"{NEXT}; SELECT pg_sleep(2)")
     seen: list[object] = []
 
     def cut() -> None:
-        while not (pids := server.execute(_SLEEPING)):
-            time.sleep(0.02)
+        wait_until(lambda: server.execute(_SLEEPING))
         there = "SELECT to_regclass('drawcli.shade')"
-        server.execute(f"SELECT pg_terminate_backend({pids[0][0]}, 5000)")
+        server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({_SLEEPING}) AS sleeping")
         seen.extend(server.execute(there, database=owner.name.split()[1])[0])
 
     cutter = threading.Thread(target=cut)

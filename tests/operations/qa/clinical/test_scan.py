@@ -51,6 +51,7 @@ from tests.operations.qa.clinical.synthetic import (
     only_approved,
     without_any,
 )
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -452,13 +453,13 @@ def test_a_pair_that_takes_too_long_has_failed_and_is_not_tried_each_time(
 
     def slow(*_: Any) -> Any:
         asked.append(1)
-        released.wait(5)
+        released.wait(PATIENCE)
 
-    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.3)
+    monkeypatch.setattr("drawcli.operations.qa.clinical.scan.PAIR_SECONDS", 0.9)
     monkeypatch.setattr(clinical_pair, "compare_structure_sets", slow)
     rescan(ctx)
     assert {record_of(case.job, ctx).status for case in cases} == {PairStatus.FAILED}
-    assert "it took 0.3 s" in record_of(cases[0].job, ctx).note
+    assert "it took 0.9 s" in record_of(cases[0].job, ctx).note
     assert (rescan(ctx).news, len(asked)) == ({}, 2)
     released.set()
 
@@ -547,7 +548,7 @@ def test_a_share_that_hangs_ends_the_scan_and_the_next_one_goes_on(
     cases = add_cases(ctx, site.store, 2, [only_approved])
     scan(ctx)
     read, released = read_whole, Event()
-    monkeypatch.setattr(clinical_pair, "read_whole", lambda _path: released.wait(5))
+    monkeypatch.setattr(clinical_pair, "read_whole", lambda _path: released.wait(PATIENCE))
     hanging = replace(ctx, settings=_impatient(ctx))
 
     with pytest.raises(OutOfReach) as err:
@@ -565,7 +566,7 @@ def test_a_folder_that_hangs_while_it_is_listed_ends_the_scan(
     job: Job, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = Event()
-    monkeypatch.setattr(Update, "run", lambda _self, _roots: released.wait(5))
+    monkeypatch.setattr(Update, "run", lambda _self, _roots: released.wait(PATIENCE))
     hanging = replace(ctx, settings=_impatient(with_qa(ctx, folders=[site.folder])))
 
     with pytest.raises(OutOfReach, match="does not answer"):
@@ -575,7 +576,7 @@ def test_a_folder_that_hangs_while_it_is_listed_ends_the_scan(
 
 
 def _impatient(ctx: Context) -> Any:
-    return ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=0.2))
+    return ctx.settings.replace(scan=ctx.settings.scan.replace(answer_seconds=1.0))
 
 
 def test_when_the_time_is_over_the_rest_is_left_for_the_next_scan(
