@@ -108,7 +108,7 @@ def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[
         listed.append((full.drawcli("scan"), floor))
     of = f"{files:,} files"
     yield beside(f"nothing new, {of} / find and start", calmly, target=WALK)
-    yield beside(f"the same, every folder listed, {of}", listed)
+    yield beside(f"the same, every folder listed, {of}", listed, target=WALK)
     calm.drawcli("run-once")
     words = ["-m", "drawcli", "-c", str(calm.folder / "drawcli.yaml"), "run-once"]
     took = [(run(*words), OLD_RUN_S) for _ in range(repeat)]

@@ -67,6 +67,7 @@ OUTSIDE = {
     "platformdirs": {"config"},
     "procrastinate": {"adapters/work_queue"},
     "psycopg": {"adapters/ledger/postgres", "adapters/work_queue"},
+    "psycopg_pool": {"adapters/work_queue"},  # of procrastinate
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
     "pynetdicom": {
         "adapters/archive",

@@ -19,7 +19,6 @@ from unittest.mock import patch
 import httpcore
 import httpx
 
-from drawcli.adapters.server import download
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.tls import open_client
 from drawcli.adapters.server.token_file import TokenFile
@@ -39,7 +38,6 @@ NOON: Final = datetime(2026, 11, 14, 12, tzinfo=UTC)
 ACCESS, REFRESH = "SecretAccess7", "SecretRefresh7"
 HOST: Final = "127.0.0.1"
 NEXT: Final = b"\n%%%%\n"  # between the answers of two connections
-LARGEST: Final = 2_000  # bytes of a structure set: lower than usual, so that inputs reach it
 PIECE: Final = 700  # bytes that arrive at once
 STATED: Final = re.compile(rb"(?<=\r\n)content-length: ([0-9]{1,9})(?=\r\n|$)")
 FITTING: Final = 0.8  # share of changed bodies whose length, or checksum, is stated as it is
@@ -235,7 +233,7 @@ def joined(messages: list[bytes]) -> bytes:
     )
 
 
-UNITS["server_answer"] = UNITS["server_download"] = Units(answers_of, b"".join, altered)
+UNITS["server_answer"] = Units(answers_of, b"".join, altered)
 UNITS["server_answer_http_2"] = Units(frames_of, joined)
 
 
@@ -251,61 +249,3 @@ def server_answer_http_2(data: bytes) -> None:
     """The same over HTTP/2."""
     if data:
         check_answer(ask(data[1:], asked(data[0]), http2=True), "server_answer_http_2")
-
-
-@target
-def server_download(data: bytes) -> None:
-    """A structure set: under its name only if it is whole, and has the checksum that was sent."""
-    out = folder() / "rtstruct.dcm"
-    for name in left_by_download():
-        (folder() / name).unlink()
-    module: Any = download
-    usual: dict[str, Any] = module.EXCHANGES
-    module.EXCHANGES = usual | {"rtstruct": usual["rtstruct"]._replace(largest=LARGEST)}
-    try:
-        digest = ask(data[1:], lambda one: one.download("task-1", out), http2=data[:1] == b"2")
-    finally:
-        module.EXCHANGES = usual
-    parts = [name for name in left_by_download() if name != out.name]
-    assert not any(name.endswith(".tmp") for name in parts)
-    assert all((folder() / name).stat().st_size <= LARGEST for name in parts)
-    assert out.exists() == (digest is not None)
-    if digest is not None:
-        content = out.read_bytes()
-        assert hashlib.sha256(content).hexdigest() == digest
-        assert 0 < len(content) <= LARGEST
-        assert parts == []
-        head, _, rest = data.partition(b"\r\n\r\n")
-        stated = CHECKSUM.findall(head) if data[:1] == b"1" and NEXT not in rest else []
-        assert stated in ([], [digest.encode()])
-        check_length(data, content)
-        READ["server_download"] += 1
-
-
-def check_length(data: bytes, content: bytes) -> None:
-    """Check that the only answer has the length that it states, if it is neither coded nor cut."""
-    head, _, rest = data.partition(b"\r\n\r\n")
-    is_coded = b"content-encoding" in head.lower()
-    if data[:1] != b"1" or NEXT in rest or is_coded or not head.startswith(b"1HTTP/1.1 200 "):
-        return
-    stated = STATED.findall(head)
-    assert len(stated) != 1 or int(stated[0]) == len(content)
-    if head.endswith(b"\r\ntransfer-encoding: chunked"):
-        whole = dechunked(rest)
-        assert whole is None or whole == content
-
-
-def dechunked(rest: bytes) -> bytes | None:
-    """Return a body that came in chunks (RFC 9112, 7.1); None if they are not plain."""
-    whole = b""
-    while chunk := re.match(rb"([0-9a-f]{1,6})\r\n", rest):
-        size = int(chunk[1], 16)
-        if not size:
-            return whole
-        whole += rest[chunk.end() : chunk.end() + size]
-        rest = rest[chunk.end() + size + 2 :]
-    return None
-
-
-def left_by_download() -> list[str]:
-    return [path.name for path in folder().iterdir() if "rtstruct.dcm" in path.name]

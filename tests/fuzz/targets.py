@@ -21,7 +21,7 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 TARGET_MODULES: Final = (
     *("dicom_messages", "dicom_stream", "pull_answers", "web_answers"),
     *("image_files", "code_streams", "frame_groups", "structure_set_files", "zip_files"),
-    *("site_files", "server_http", "former_files"),
+    *("site_files", "server_http", "server_download", "former_files"),
 )
 READ: Final = Counter[str]()  # inputs that were read to the end, by target
 COSTLY: Final = {  # targets of which one input costs as much CPU time as this many usual ones
