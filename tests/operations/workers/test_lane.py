@@ -641,6 +641,28 @@ def test_jobs_that_no_worker_on_their_host_can_continue_are_reported(
         assert said[1:] == ["upload on its host: solved"]
 
 
+def test_what_stops_a_worker_is_reported_once_and_so_is_its_end(at: Callable[..., Any]) -> None:
+    with at() as bench:
+        said: list[str] = []
+        supervisor = Supervisor(bench_options(bench), bench.site, Signals(), said.append)
+        values = "'north', 'moved', 'was moved to the file x on 1 Jan 2026'"
+        bench.ward.rows(
+            f"INSERT INTO drawcli.site_state (site, name, value) VALUES ({values}) RETURNING 1"
+        )
+        for _ in range(2):
+            supervisor._asked(supervisor._beat)
+        assert len(said) == 1
+        assert "was moved to the file x" in said[0]
+
+        bench.ward.rows("DELETE FROM drawcli.site_state WHERE name = 'moved' RETURNING 1")
+        for _ in range(2):
+            supervisor._asked(supervisor._beat)
+
+        assert len(said) == 2
+        assert said[1].startswith("worker")
+        assert supervisor._troubles == {}
+
+
 def test_hosts_with_other_rules_or_settings_are_reported_after_some_minutes(
     at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
