@@ -1,7 +1,7 @@
 """How fast a scan is: beside a bare walk, beside pydicom, and as the datastore grows.
 
-    python bench/scan.py [--files 20000 200000] [--growth 2500 20000 200000] [--repeat 5]
-                         [--million 1000000] [--json]
+    python bench/scan.py [--files 20000 200000] [--growth 2500 20000 200000 1000000] [--repeat 5]
+                         [--json]
 
 "Start" is an interpreter that imports what `drawcli scan` imports and ends. The first line is of a
 walk an hour after the last change, when unchanged folders need not be listed (the index is aged for
@@ -15,9 +15,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 from measure import MIB, Row, below, beside, cpu_seconds, options, peak_mib, taken, tell
 from stores import EACH, fill, template
@@ -30,7 +30,7 @@ GROWS = 1.5  # the time per file, largest over smallest
 # Of the client that drawcli replaces, measured once at 20,000 files; drawcli shall be several times
 # cheaper.
 OLD_FILES, OLD_RUN_S, OLD_RUN_MIB, CHEAPER = 20_000, 1.3, 229e6 / MIB, 0.5
-MILLION_MIB = 300.0
+LARGE_MIB = 300.0
 START = "import drawcli.cli, drawcli.config.load, drawcli.pipeline.runner"
 PYDICOM = """
 import os, sys
@@ -64,7 +64,11 @@ class Site:
 
     def drawcli(self, *words: str) -> float:
         """Run a command as cron does; return how long it takes, s."""
-        return run("-m", "drawcli", "-c", str(self.folder / "drawcli.yaml"), *words)
+        return run(*self.words(*words))
+
+    def words(self, *words: str) -> list[str]:
+        """Return the arguments of Python for a command."""
+        return ["-m", "drawcli", "-c", str(self.folder / "drawcli.yaml"), *words]
 
     def forget(self) -> None:
         """Remove what scans have left: index, ledger and work folders."""
@@ -92,6 +96,12 @@ def timed(words: list[str]) -> float:
     return taken(lambda: subprocess.run(words, check=False, stdout=quiet, stderr=quiet))
 
 
+def of_find(store: Path) -> float:
+    """Return how long `find` with the status of each file and the start of drawcli take, s."""
+    words = ["find", str(store), "-type", "f", "-printf", "%s %T@ %p\\n"]
+    return timed(words) + run("-c", START)
+
+
 def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row]:
     """Compare scans that find nothing with `find` and the start of the interpreter."""
     calm = Site(folder / f"calm{files}", store)
@@ -100,17 +110,16 @@ def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[
         site.drawcli("scan")
         site.age()
         site.drawcli("scan")  # what waited is found now
-    find = ["find", str(store), "-type", "f", "-printf", "%s %T@ %p\\n"]
     calmly, listed = [], []
     for _ in range(repeat):
-        floor = timed(find) + run("-c", START)
+        floor = of_find(store)
         calmly.append((calm.drawcli("scan"), floor))
         listed.append((full.drawcli("scan"), floor))
     of = f"{files:,} files"
     yield beside(f"nothing new, {of} / find and start", calmly, target=WALK)
-    yield beside(f"the same, every folder listed, {of}", listed)
+    yield beside(f"the same, every folder listed, {of}", listed, target=WALK)
     calm.drawcli("run-once")
-    words = ["-m", "drawcli", "-c", str(calm.folder / "drawcli.yaml"), "run-once"]
+    words = calm.words("run-once")
     took = [(run(*words), OLD_RUN_S) for _ in range(repeat)]
     name, target = f"{of} / earlier client, {OLD_FILES:,}", CHEAPER if files == OLD_FILES else None
     yield beside(f"run-once, nothing new, {name}", took, target=target)
@@ -155,16 +164,17 @@ def matching(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row
     yield beside(f"match after a change of the rules, {of} / scans", again, target=MATCH_AGAIN)
 
 
-def growth(folder: Path, one: bytes, sizes: list[int]) -> Iterator[Row]:
-    """Compare the time per file of first scans of ever larger datastores."""
+def growth(folder: Path, one: bytes, sizes: list[int], repeat: int) -> Iterator[Row]:
+    """Compare the time per file of first scans of ever larger datastores; look into the largest."""
     each = []
     for files in sizes:
         store = folder / f"grown{files}"
         fill(store, files, one)
         site = Site(folder / f"site{files}", store)
         start = run("-c", START)
-        each.append((site.drawcli("scan") - start) / files)
-        shutil.rmtree(store)
+        began = time.perf_counter()
+        peak = peak_mib(site.words("scan"))
+        each.append((time.perf_counter() - began - start) / files)
         if len(each) > 1:
             yield beside(
                 f"first scan, time a file, {files:,} / {sizes[0]:,} files",
@@ -173,26 +183,35 @@ def growth(folder: Path, one: bytes, sizes: list[int]) -> Iterator[Row]:
                 curve="first scan: time a file, by files",
                 size=files,
             )
+        if files == max(sizes):
+            yield below(f"memory, first scan of {files:,} files", peak, LARGE_MIB, "MiB")
+            yield from at_rest(site, store, files, repeat)
+        shutil.rmtree(store)
 
 
-def million(folder: Path, files: int, one: bytes) -> Iterator[Row]:
-    """Tell what an index of so many slices needs."""
-    store = folder / "million"
-    fill(store, files, one)
-    site = Site(folder / "million-site", store)
-    words = ["-m", "drawcli", "-c", str(site.folder / "drawcli.yaml"), "scan"]
-    yield below(f"memory, first scan of {files:,} files", peak_mib(words), MILLION_MIB, "MiB")
-    yield below(f"memory, nothing new in {files:,}", peak_mib(words), MILLION_MIB, "MiB")
+def at_rest(site: Site, store: Path, files: int, repeat: int) -> Iterator[Row]:
+    """Tell the memory and time of scans of a large datastore that find nothing."""
+    peak = peak_mib(site.words("scan"))
+    yield below(f"memory, nothing new in {files:,} files", peak, LARGE_MIB, "MiB")
     site.age()
-    above = [site.drawcli("scan") - run("-c", START) for _ in range(3)]
-    yield below("the same, calm, time above start", median(above), 1.0, "s")
+    site.drawcli("scan")  # what waited is found now
+    calmly, listed = [], []
+    for _ in range(repeat):
+        floor = of_find(store)
+        calmly.append((site.drawcli("scan"), floor))
+        os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"] = "0"
+        listed.append((site.drawcli("scan"), floor))
+        del os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"]
+    of = f"in the largest, {files:,} files"
+    yield beside(f"nothing new {of} / find and start", calmly, target=WALK)
+    yield beside(f"the same, every folder listed, {of}", listed, target=WALK)
 
 
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
-    asked = options(__doc__, million=0, repeat=5)
+    asked = options(__doc__, repeat=5)
     asked.add_argument("--files", type=int, nargs="*", default=[20_000, 200_000])
-    asked.add_argument("--growth", type=int, nargs="*", default=[2_500, 20_000, 200_000])
+    asked.add_argument("--growth", type=int, nargs="*", default=[2_500, 20_000, 200_000, 1_000_000])
     given = asked.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
@@ -206,8 +225,7 @@ def main() -> int:
                 rows += first_scan(folder, store, files, max(given.repeat // 2, 1))
             rows += matching(folder, store, files, max(given.repeat // 2, 1))
             shutil.rmtree(store)
-        rows += growth(folder, one, given.growth) if given.growth else []
-        rows += million(folder, given.million, one) if given.million else []
+        rows += growth(folder, one, given.growth, given.repeat) if given.growth else []
     return tell(rows, as_json=given.json)
 
 

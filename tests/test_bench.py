@@ -137,7 +137,7 @@ def test_receiving_is_measured_beside_a_bare_node_that_syncs_each_object() -> No
 
 
 def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
-    rows = rows_of("scan.py", "--files 300 --growth 200 400 --repeat 1 --million 500")
+    rows = rows_of("scan.py", "--files 300 --growth 200 400 --repeat 1")
 
     assert [row["name"].split(",")[0] for row in rows] == [
         "nothing new",
@@ -151,10 +151,10 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "first scan",
         "memory",
         "memory",
+        "nothing new in the largest",
         "the same",
     ]
-    beside_starts = ("time a file", "above start")  # differences: so small, they may be below 0
-    sure = [row for row in rows if not any(word in row["name"] for word in beside_starts)]
+    sure = [row for row in rows if "time a file" not in row["name"]]  # so few: it may be below 0
     assert all(row["ratio"] > 0 for row in sure)
 
 

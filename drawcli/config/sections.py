@@ -164,7 +164,7 @@ class Scan(SeriesCriteria):
         {}, keyed(section(SeriesCriteria), TEXT, check=_folders)
     )
     full_walk_hours: float = setting(1.0, _PAUSE)
-    workers: int = setting(0, WORKERS)  # processes that read headers; 0: automatic
+    workers: int = setting(0, WORKERS)  # processes that read the datastore; 0: automatic
     answer_seconds: float = setting(120.0, number(above=0, most=86_400))  # then a folder is skipped
 
     def in_folder(self, name: str) -> SeriesCriteria:

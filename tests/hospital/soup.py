@@ -22,6 +22,7 @@ IMPORTED_AS: Final = {
     "httpx": ("httpx", "h2"),
     "jinja2": ("jinja2", "markupsafe"),
     "pillow": ("PIL",),
+    "procrastinate": ("procrastinate", "psycopg_pool"),
     "pyjpegls": ("jpeg_ls",),
     "pyjwt": ("jwt",),
     "pylibjpeg-libjpeg": ("libjpeg",),

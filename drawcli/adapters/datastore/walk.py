@@ -1,21 +1,26 @@
-"""Listing of the folders of the datastore, and reading the header of each file.
+"""A walk over the folders of the datastore, and reading the header of each file.
 
-Listing takes one stat per file and opens none. A file that is no image gets a named reason; none
-stops the walk.
+A file that is no image gets a named reason; none stops the walk.
 """
 
-import errno
 import os
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from math import inf
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING
 
+from drawcli.adapters.datastore.listing import (
+    Folder,
+    Stamp,
+    left_out,
+    list_folder,
+    reason_of,
+    stamp_of,
+    troubled,
+)
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.file_names import may_be_image
 from drawcli.core.series.image_file import UNREAD, File, read_stream
@@ -24,45 +29,8 @@ from drawcli.system.failures import raise_shortage
 from drawcli.system.platforms import pseudo_devices
 from drawcli.system.threads import call_with_timeout
 
-OUR_TEMPORARY: Final = ".drawcli-"
-NO_SIZE: Final = -1  # of a file that cannot be read
-UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})  # may hide a series
-_ERRORS: Final = {
-    errno.EACCES: "permission-denied",
-    errno.EPERM: "permission-denied",
-    errno.ENOENT: "vanished",
-    errno.ELOOP: "link-loop",
-    errno.ENAMETOOLONG: "path-too-long",
-}
-
-Stamp = tuple[int, int, int, int]  # device, inode, mtime and ctime of a folder, ns
-
-
-class Folder(NamedTuple):
-    """A folder that was visited."""
-
-    path: str
-    stamp: Stamp
-    rows: list[tuple[str, int, int, int]] | None  # as File, by name; None if skipped
-    odd: dict[str, str]  # file -> reason why it cannot be read
-    has_folders: bool
-    trouble: str = ""  # reason why the folder cannot be listed
-
-    @property
-    def files(self) -> Iterator[File]:
-        """Yield its files, by name."""
-        return map(File._make, self.rows or ())
-
-    @property
-    def digest(self) -> bytes:
-        """A digest of the listing, 16 bytes."""
-        digest = blake2b(digest_size=16)
-        if self.rows:
-            names, *numbers = zip(*self.rows, strict=True)
-            digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
-            for column in numbers:
-                digest.update(_as_bytes(column))
-        return digest.digest()
+if TYPE_CHECKING:
+    from drawcli.adapters.datastore.ahead import ListedAhead
 
 
 @dataclass(slots=True)
@@ -172,6 +140,7 @@ def walk_folders(
     root: Path,
     skip: Callable[[str, Stamp], bool] = lambda _path, _stamp: False,
     enter: Callable[[str], bool] = lambda _path: True,
+    ahead: "ListedAhead | None" = None,
 ) -> Iterator[Folder]:
     """Yield a folder and all folders below it, each once even if it is linked.
 
@@ -185,30 +154,54 @@ def walk_folders(
         Whether the listing of a folder without subfolders is known; it is yielded without files.
     enter
         Whether a folder is listed at all.
+    ahead
+        Listings by other processes; these folders are yielded without files, but with a digest.
     """
     waiting, entered = [str(root)], set[tuple[int, int]]()
-    above, pseudo = _above(root), pseudo_devices()
+    barred = _barred(root)
+    if ahead is not None:
+        ahead.begin(enter, barred)
     while waiting:
         here = waiting.pop()
         try:
-            at = os.stat(here)  # noqa: PTH116 - one call per folder of a large store
-            if (at.st_dev, at.st_ino) in entered:
+            stamp = stamp_of(os.stat(here))  # noqa: PTH116 - one call per folder of a large store
+            if stamp[:2] in entered:
                 continue
-            entered.add((at.st_dev, at.st_ino))
-            if (at.st_dev, at.st_ino) in above or at.st_dev in pseudo:
-                trouble = "system-folder" if at.st_dev in pseudo else "link-above"
-                yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=trouble)
+            entered.add(stamp[:2])
+            if trouble := barred(stamp):
+                yield left_out(here, trouble)
                 continue
-            stamp = (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_ctime_ns)
             if skip(here, stamp):
                 yield Folder(here, stamp, None, {}, has_folders=False)
                 continue
-            folder, inside = _list_folder(here, stamp)
+            folder, inside = _listed(here, stamp, ahead)
         except OSError as err:
-            yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=_trouble(err))
+            yield troubled(here, err)
             continue
         waiting += sorted(filter(enter, inside), reverse=True)
         yield folder
+
+
+def _listed(path: str, stamp: Stamp, ahead: "ListedAhead | None") -> tuple[Folder, list[str]]:
+    if ahead is None:
+        return list_folder(path, stamp)
+    found = ahead.take(path, stamp)
+    if found is None:
+        found = list_folder(path, stamp)
+        ahead.expect(found[1])
+    return found
+
+
+def _barred(root: Path) -> Callable[[Stamp], str]:
+    """Return a function that tells why a folder below a root is not listed; "" if it is."""
+    above, pseudo = _above(root), pseudo_devices()
+
+    def why(stamp: Stamp) -> str:
+        if stamp[0] in pseudo:
+            return "system-folder"
+        return "link-above" if stamp[:2] in above else ""
+
+    return why
 
 
 def _above(root: Path) -> set[tuple[int, int]]:
@@ -230,53 +223,3 @@ def read_file(path: str, listed: File) -> Slice | str:
             return read_stream(stream, path, listed)
     except OSError as err:
         return reason_of(err)
-
-
-def reason_of(err: OSError) -> str:
-    """Return the reason why a file could not be read; raise errors that are not about the file."""
-    raise_shortage(err)
-    return _ERRORS.get(err.errno or 0, "unreadable-file")
-
-
-def _reason_of_link(name: str, why: str) -> str:
-    """Return the reason of a broken link; "lost-link" if its name could be that of an image."""
-    why = "broken-link" if why == "vanished" else why
-    is_lost = why in ("broken-link", "link-loop") and may_be_image(name)
-    return "lost-link" if is_lost else why
-
-
-def _list_folder(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
-    """Return a folder with its files, and the paths of its subfolders; links are followed."""
-    rows: list[tuple[str, int, int, int]] = []  # plain tuples: a large datastore has many
-    odd: dict[str, str] = {}
-    inside: list[str] = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            try:
-                if entry.is_file():
-                    at, name = entry.stat(), entry.name
-                    if not name.startswith(OUR_TEMPORARY):
-                        rows.append((name, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
-                elif entry.is_dir():
-                    if not entry.name.startswith(OUR_TEMPORARY):  # objects that are being received
-                        inside.append(entry.path)
-                else:
-                    entry.stat()  # raises for a broken link; else a pipe, socket or device
-                    odd[entry.name] = "special-file"
-            except OSError as err:  # a link to itself, or into a folder without permission
-                odd[entry.name] = _reason_of_link(entry.name, reason_of(err))
-    rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
-    rows.sort()
-    return Folder(path, stamp, rows, odd, has_folders=bool(inside)), inside
-
-
-def _as_bytes(column: tuple[int, ...]) -> bytes:
-    try:
-        return array("q", column).tobytes()
-    except OverflowError:  # a time centuries away
-        return repr(column).encode("ascii")
-
-
-def _trouble(err: OSError) -> str:
-    reason = reason_of(err)
-    return reason if reason in ("path-too-long", "link-loop") else "unreadable-folder"

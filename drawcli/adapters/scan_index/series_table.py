@@ -114,6 +114,10 @@ class SeriesTable:
             verdict = Verdict(Readiness(readiness), code, text)
             yield SeriesRow._make((*facts, verdict, wishes, bool(contoured)))
 
+    def images(self) -> int:
+        """Return the number of images in all series that have a verdict."""
+        return int(self._database.execute("SELECT TOTAL(count) FROM series").fetchone()[0])
+
     def study_dates(self) -> Iterator[tuple[str, str]]:
         """Yield key and study date (yyyymmdd, or "") of each series that may be sent."""
         rows = self._database.execute(

@@ -35,7 +35,8 @@ class Feeder:
 
     def __init__(self, site: "OpenSite") -> None:
         self._site = site
-        self._rules_fed = ""  # digest of the rules by which undecided jobs have tasks
+        self._rules_fed = ""  # digest of the rules by which undecided jobs get tasks
+        self._left = list[Deferral]()  # of them
         self._new_until = 0.0  # the site is new, by the monotonic clock
         self._is_new: bool | None = None
         self._finished_at = float("-inf")  # when finished jobs are looked at again
@@ -81,9 +82,10 @@ class Feeder:
         wanted = [
             Deferral(self._task(step, one, hosts), None, urgency(step, one.priority)) for one in due
         ]
-        if step == "match":
-            wanted += self._undecided(known, room - len(wanted))
-        return site.queue.defer(*wanted)
+        undecided = self._undecided(room - len(wanted)) if step == "match" else []
+        added = site.queue.defer(*wanted, *undecided)
+        del self._left[: len(undecided)]  # they are stored
+        return added
 
     def stranded(self, workers: "Collection[WorkerSeen]") -> dict[str, str]:
         """Return why jobs of a step wait, by step: no worker on the host with their files does it.
@@ -162,20 +164,14 @@ class Feeder:
         self.broken_rules = None
         return True
 
-    def _undecided(self, known: "Collection[str]", room: int) -> list[Deferral]:
-        """Return the tasks of jobs that no rule took, once after each change of the rules."""
+    def _undecided(self, room: int) -> list[Deferral]:
+        """Return the next tasks of jobs that no rule took; they are read once after each change."""
         ctx, site = self._site.context(), self._site.shared.site
-        if room <= 0 or self._rules_fed == ctx.rulebook.digest:
-            return []
-        jobs = [
-            job
-            for state in sorted(RULES_DECIDE)
-            for job in due_jobs(state, ctx)
-            if job.id not in known
-        ]
-        if len(jobs) <= room:
+        if room > 0 and self._rules_fed != ctx.rulebook.digest:
+            jobs = (job for state in sorted(RULES_DECIDE) for job in due_jobs(state, ctx))
+            self._left = [_undecided_task(site, job) for job in jobs]
             self._rules_fed = ctx.rulebook.digest
-        return [_undecided_task(site, job) for job in jobs[:room]]
+        return self._left[: max(room, 0)]
 
     def _may_send(self, workers: "Collection[WorkerSeen]") -> bool:
         """Return whether matched series may be sent: a new site first counts them."""

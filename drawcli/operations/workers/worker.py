@@ -124,10 +124,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Work until a signal, or until the settings change."""
-        many = self.options.parallel
         self.tell(
             f"worker of site {self.site.shared.site} on {self.site.host}: "
-            f"{', '.join(self.queues)}; {many} at once"
+            f"{', '.join(self.queues)}; {self.options.parallel} at once"
         )
         try:
             while not self.signals.count and not self.site.is_outdated:
@@ -175,15 +174,16 @@ class Supervisor:
             self.feeder.feed_step(step, workers, ended=ended)
 
     def _asked(self, call: Callable[[], Any]) -> None:
-        """Call a function that needs the database; report once if it does not answer."""
+        """Call a function that needs the database; report once if it fails, and once its end."""
+        before, self._silent, now = self._silent, "", StepTrouble("", "", "", 0)
         try:
             call()
-            self._silent = ""
         except DrawcliError as err:
-            if str(err) != self._silent:
-                self._silent = str(err)
-                self._handle_message(StepTrouble("", err.code, str(err), err.exit_code))
+            self._silent = str(err)
+            now = StepTrouble("", err.code, str(err), err.exit_code)
             self.site.close_round()
+        if self._silent != before:
+            self._handle_message(now)
 
     def _facts(self) -> dict[str, Any]:
         running = [lane.task for lane in self.pool.lanes if lane.task is not None]

@@ -3,16 +3,19 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import inf
 from pathlib import Path
 from typing import Final
 
+from drawcli.adapters.datastore.ahead import ListedAhead
+from drawcli.adapters.datastore.listing import UNLISTABLE, Folder, Stamp, list_again
 from drawcli.adapters.datastore.patterns import Globs
-from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_folder, walk_folders
-from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
+from drawcli.adapters.datastore.processes import most_processes
+from drawcli.adapters.datastore.walk import check_folder, walk_folders
+from drawcli.adapters.scan_index import FileEntry, FileRow, FolderRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.survey.batches import Batch, Close, Item, Unlisted
@@ -22,6 +25,7 @@ from drawcli.system.platforms import path_prefix
 SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read again after this time
 HOUR_NS: Final = 3600 * 10**9
 EXCLUDED: Final = "excluded"
+PAYS: Final = 50_000  # images; for more, further processes list folders
 _CHUNK: Final = 200  # files per read and commit
 _LAST_FULL: Final = "last-full-walk"
 
@@ -78,6 +82,7 @@ class Update:
         self._began = now_ns()
         self._full = True
         self._root = ""
+        self._ahead: ListedAhead | None = None
 
     def run(self, roots: Iterable[Path]) -> None:
         """Walk the folders, read new files, and drop removed ones from the index.
@@ -89,7 +94,7 @@ class Update:
             self.index.begin()
             self.index.retry(NOT_GIVEN)
             self.index.commit()
-        with closing(self._batches(roots)) as batches:
+        with self._helped() as self._ahead, closing(self._batches(roots)) as batches:
             for batch, results in read_chunks(batches, self._options.workers):
                 self._store(batch, results)
         self.index.begin()
@@ -102,6 +107,13 @@ class Update:
         """Return whether every folder is listed this time, even if it looks unchanged."""
         last = int(self.index.fact(_LAST_FULL) or -1)
         return last < 0 or not last <= self._began < last + self._options.full_walk_ns
+
+    def _helped(self) -> AbstractContextManager[ListedAhead | None]:
+        """Start the processes that list folders, if there are many files to list."""
+        further = most_processes(self._options.workers) - 1
+        if self._full and further > 0 and self.index.images() >= PAYS:
+            return ListedAhead(further)
+        return nullcontext()
 
     def _batches(self, roots: Iterable[Path]) -> Generator[Batch, None, None]:
         """Yield the files to be read, in batches."""
@@ -128,15 +140,18 @@ class Update:
     def _of_root(self, root: Path) -> Iterator[Item | Close]:
         check_folder(root, self._options.answer_seconds)
         self._root = str(root)
-        for folder in walk_folders(root, self._is_known, self._enters):
+        for folder in walk_folders(root, self._is_known, self._enters, self._ahead):
             self._heard()
             if folder.trouble:
-                self._troubled.append(folder.path)
-                self.passed_over[folder.trouble] += 1
-                if folder.trouble in UNLISTABLE:
-                    self.unlisted[folder.path] = Unlisted(folder.trouble, set())
-            elif folder.rows is not None:
+                self._note_trouble(folder)
+            elif folder.rows is not None or folder.told:
                 yield from self._of_folder(folder)
+
+    def _note_trouble(self, folder: Folder) -> None:
+        self._troubled.append(folder.path)
+        self.passed_over[folder.trouble] += 1
+        if folder.trouble in UNLISTABLE:
+            self.unlisted[folder.path] = Unlisted(folder.trouble, set())
 
     def _enters(self, path: str) -> bool:
         return not self._options.globs or self._options.globs.enters(self._within(path))
@@ -159,16 +174,23 @@ class Update:
         return True
 
     def _of_folder(self, folder: Folder) -> Iterator[Item | Close]:
-        """Yield the files of a folder to be read; drop removed files from the index."""
+        """Yield the files of a folder to be read: none if its listing is known."""
         row = self.index.folder(folder.path)
         if folder.path == self._root:
             self._check_mounted(folder, known=row is not None)
-        digest = folder.digest
-        if row is not None:
+        if row is not None and row.digest == folder.digest:
             self._visited.add(row.id)
-            if row.digest == digest:
-                self._note_stamp(row.id, row.stamp, folder)
-                return
+            self._note_stamp(row.id, row.stamp, folder)
+            return
+        if folder.rows is None:
+            folder = list_again(folder)
+        if folder.trouble:
+            self._note_trouble(folder)
+        else:
+            yield from self._of_changed(folder, row)
+
+    def _of_changed(self, folder: Folder, row: FolderRow | None) -> Iterator[Item | Close]:
+        """Yield the new and changed files of a folder; drop removed files from the index."""
         self.index.begin()
         number = self.index.add_folder(folder.path) if row is None else row.id
         self.index.set_folder(number, None, "", 0)  # unknown until all its files are read
@@ -184,7 +206,7 @@ class Update:
             self.index.drop(number, known, self._now())
         if unread:
             self.index.touch(number)
-        yield Close(number, digest, _as_text(folder.stamp) if not folder.has_folders else "")
+        yield Close(number, folder.digest, _as_text(folder.stamp) if not folder.has_folders else "")
 
     def _item(self, number: int, folder: Folder, file: File, was: FileRow | None) -> Item | None:
         """Return the file as an item to be read, or None if it is known."""

@@ -35,7 +35,7 @@ from drawcli.sandbox.pacs.query import (
     select,
     unsupported_keys,
 )
-from drawcli.sandbox.pacs.sockets import AssociationSockets
+from drawcli.sandbox.pacs.sockets import AssociationSockets, end_before_request
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -90,6 +90,8 @@ class PacsServer:
         """End every association, and stop listening."""
         self._closed.set()
         self._commitments.close()
+        for association in self._ae.active_associations:
+            end_before_request(association)
         self._ae.shutdown()
         self._sockets.close()
 

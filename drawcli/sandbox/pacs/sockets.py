@@ -1,15 +1,39 @@
 """The sockets of associations, closed also where the peer has reset the connection."""
 
+import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Final
 
 from pynetdicom import evt
 
 if TYPE_CHECKING:
-    import socket
-
     from pynetdicom.association import Association
     from pynetdicom.events import Event
+
+_IDLE, _BEFORE_REQUEST = "Sta1", "Sta2"  # states of PS3.8, 9.2
+_LONGEST_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.005
+
+
+def end_before_request(association: "Association") -> None:
+    """End a connection on which no association was requested; leave another as it is.
+
+    pynetdicom aborts it, which its state machine refuses before a request: with an exception in the
+    thread of the connection.
+    """
+    upper_layer: Any = association.dul
+    machine = upper_layer.state_machine
+    if machine.current_state not in (_IDLE, _BEFORE_REQUEST):
+        return
+    with suppress(OSError, AttributeError):  # it is closed already
+        upper_layer.socket.socket.shutdown(socket.SHUT_RDWR)
+    end = monotonic() + _LONGEST_SECONDS
+    while machine.current_state == _BEFORE_REQUEST and monotonic() < end:
+        sleep(_LOOK_SECONDS)
+    if machine.current_state == _IDLE:
+        association.kill()
+        upper_layer.to_user_queue.put(None)  # its thread waits for a request
 
 
 class AssociationSockets:

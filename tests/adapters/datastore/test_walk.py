@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -149,14 +149,14 @@ def test_a_folder_in_it_that_cannot_be_listed_is_counted_and_the_rest_is_read(
     store: Path, slices: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (store / "closed").mkdir()
-    scandir = os.scandir
+    opened = os.open
 
-    def refuse(path: str) -> Iterator[os.DirEntry[str]]:
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
         if str(path).endswith("closed"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return scandir(path)
+        return opened(path, flags, mode)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "open", refuse)
 
     assert found(store) == ({str(path) for path in slices}, {"unreadable-folder": 1})
 

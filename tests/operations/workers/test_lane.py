@@ -15,7 +15,7 @@ from drawcli.adapters.ledger.postgres.shared import WorkerSeen
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.state.pause import Pause, end_pause, read_pause, write_pause
 from drawcli.adapters.work_queue.queue import Deferral
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import RULES_DECIDE, Job, State
 from drawcli.core.jobs.ledger import LimitReached
 from drawcli.core.jobs.tasks import JOB_STEPS, KINDS, SCAN, QueueTask
 from drawcli.errors import SILENT, LedgerError
@@ -24,6 +24,8 @@ from drawcli.operations.workers.feeder import Feeder
 from drawcli.operations.workers.lane import Lane, StepTrouble, TaskEnded
 from drawcli.operations.workers.site import OpenSite, open_site
 from drawcli.operations.workers.worker import Signals, Supervisor, WorkerOptions
+from drawcli.pipeline import runner
+from drawcli.pipeline.context import Context
 from tests.conftest import PELVIS, SLICES
 from tests.fake_draw import FakeDraw
 from tests.operations.workers.conftest import Host, Ward
@@ -280,6 +282,32 @@ def test_new_rules_are_used_by_the_next_task(at: Callable[..., Any]) -> None:
         rules.write_text(right)
 
         assert bench.run_all()[:2] == ["match", "deidentify"]
+
+
+def test_undecided_jobs_are_read_once_after_a_change_of_the_rules(
+    at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[State] = []
+
+    def due_jobs(state: State, ctx: Context) -> Iterator[Job]:
+        read.append(state)
+        return runner.due_jobs(state, ctx)
+
+    monkeypatch.setattr(feeder, "STOCK", 2)
+    monkeypatch.setattr(feeder, "due_jobs", due_jobs)
+    with at() as bench:
+        ids = [f"{n:012x}-1" for n in range(5)]
+        for job_id in ids:
+            bench.add(State.UNMATCHED, job_id, rules_digest="of earlier rules")
+        seen: list[str] = []
+        for _ in range(4):
+            bench.feed()
+            seen += bench.tasks()
+            for task in bench._due():
+                bench.site.queue.drop(task)
+
+    assert sorted(seen) == [f"match {job_id}" for job_id in ids]
+    assert sorted(read) == sorted(RULES_DECIDE)
 
 
 def test_changed_settings_end_the_process_before_the_next_task(at: Callable[..., Any]) -> None:
@@ -611,6 +639,28 @@ def test_jobs_that_no_worker_on_their_host_can_continue_are_reported(
         assert "only host ct-1 has the files of 1 job due for upload" in said[0]
         supervisor._report_stranded(bench.workers)
         assert said[1:] == ["upload on its host: solved"]
+
+
+def test_what_stops_a_worker_is_reported_once_and_so_is_its_end(at: Callable[..., Any]) -> None:
+    with at() as bench:
+        said: list[str] = []
+        supervisor = Supervisor(bench_options(bench), bench.site, Signals(), said.append)
+        values = "'north', 'moved', 'was moved to the file x on 1 Jan 2026'"
+        bench.ward.rows(
+            f"INSERT INTO drawcli.site_state (site, name, value) VALUES ({values}) RETURNING 1"
+        )
+        for _ in range(2):
+            supervisor._asked(supervisor._beat)
+        assert len(said) == 1
+        assert "was moved to the file x" in said[0]
+
+        bench.ward.rows("DELETE FROM drawcli.site_state WHERE name = 'moved' RETURNING 1")
+        for _ in range(2):
+            supervisor._asked(supervisor._beat)
+
+        assert len(said) == 2
+        assert said[1].startswith("worker")
+        assert supervisor._troubles == {}
 
 
 def test_hosts_with_other_rules_or_settings_are_reported_after_some_minutes(

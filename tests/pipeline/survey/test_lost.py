@@ -24,9 +24,11 @@ from tests.waiting import PATIENCE
 HANG = """
 import sys, time
 from drawcli.adapters.datastore import walk
+from drawcli.pipeline.survey import update
+update.PAYS = 0
 if sys.argv.pop(1) == "hang":
     from drawcli.pipeline.survey import survey
-    walk._list_folder = lambda path, stamp: time.sleep(3600)
+    walk.list_folder = lambda path, stamp: time.sleep(3600)
     survey.SHARE_ANSWERS = 0.5 / 120
 from drawcli.cli import main
 main()
@@ -120,10 +122,16 @@ def test_silence_ends_it() -> None:
 
 
 @pytest.mark.usefixtures("pelvis")
+@pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_share_that_stops_answering_in_the_middle_ends_the_run_and_loses_nothing(
-    site: Site,
+    site: Site, workers: str
 ) -> None:
-    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder)}
+    """Processes that list folders ahead end with it: else their output would stay open."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(site.folder),
+        "DRAWCLI_SCAN__WORKERS": workers,
+    }
 
     ended, again = (
         subprocess.run(

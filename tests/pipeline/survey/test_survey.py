@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from drawcli.adapters.datastore import walk
+from drawcli.adapters.datastore import listing, processes, walk
+from drawcli.adapters.datastore.listing import Folder, Stamp
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import State
 from drawcli.core.series.image_file import File
@@ -132,13 +133,13 @@ def test_a_file_that_gets_its_bytes_within_one_tick_of_its_clock_is_seen_all_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Some shares tell time in steps of two seconds, and sizes before contents."""
-    listed = walk._list_folder
+    listed = listing.list_folder
 
-    def coarse(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
+    def coarse(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
         folder, inside = listed(path, stamp)
         return folder._replace(rows=[(*row[:3], 0) for row in folder.rows or ()]), inside
 
-    monkeypatch.setattr(walk, "_list_folder", coarse)
+    monkeypatch.setattr(walk, "list_folder", coarse)
     whole = pelvis[-1].read_bytes()
     pelvis[-1].write_bytes(bytes_first.ljust(len(whole), b"\0"))
     os.utime(pelvis[-1], (1_700_000_000, 1_700_000_000))
@@ -166,14 +167,14 @@ def test_a_folder_that_cannot_be_listed_any_more_keeps_its_series_waiting(
         shutil.move(path, other / path.name)
     quiet = asking(ctx, quiet_minutes=10.0)
     scan(quiet)
-    listed = walk._list_folder
+    listed = listing.list_folder
 
-    def failing(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
+    def failing(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
         if path == str(site.store / "other"):
             raise OSError(5, "Input/output error")
         return listed(path, stamp)
 
-    monkeypatch.setattr(walk, "_list_folder", failing)
+    monkeypatch.setattr(walk, "list_folder", failing)
 
     done = scan(ctx)
 
@@ -187,13 +188,13 @@ def test_a_share_that_is_not_mounted_is_no_empty_datastore(
 ) -> None:
     scan(ctx)
     shutil.rmtree(pelvis[0].parent)
-    listed = walk._list_folder
+    listed = listing.list_folder
 
-    def elsewhere(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
+    def elsewhere(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
         return listed(path, (stamp[0] + 1, *stamp[1:]))
 
     with monkeypatch.context() as patch:
-        patch.setattr(walk, "_list_folder", elsewhere)
+        patch.setattr(walk, "list_folder", elsewhere)
         (lost,) = scan(ctx).lost
         again = scan(ctx).lost
 
@@ -211,13 +212,13 @@ def test_a_folder_that_did_not_change_for_an_hour_is_not_listed_but_at_full_walk
     scan(ctx)
     clock.advance(minutes=61)
     asked: list[str] = []
-    listed = walk._list_folder
+    listed = listing.list_folder
 
-    def counting(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
+    def counting(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
         asked.append(path)
         return listed(path, stamp)
 
-    monkeypatch.setattr(walk, "_list_folder", counting)
+    monkeypatch.setattr(walk, "list_folder", counting)
     scan(ctx)
     calm = list(asked)
     asked.clear()
@@ -384,15 +385,15 @@ def test_processes_that_cannot_be_started_cost_only_time(
     write_planning_ct(site.store / "thorax", THORAX, slices=30, size=8)
     monkeypatch.setattr(readers, "PAYS", 0)
     monkeypatch.setattr("drawcli.pipeline.survey.update._CHUNK", 3)
-    start, left = readers._started, [started]
+    start, left = processes._started, [started]
 
-    def full() -> readers._Worker:
+    def full(answer: Callable[[Any], object]) -> processes.ScanWorker:
         left[0] -= 1
         if left[0] < 0:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-        return start()
+        return start(answer)
 
-    monkeypatch.setattr(readers, "_started", full)
+    monkeypatch.setattr(processes, "_started", full)
 
     scan(asking(ctx, workers=2))
 
@@ -406,14 +407,14 @@ def test_a_reading_process_that_dies_costs_nothing(
     write_planning_ct(site.store / "thorax", THORAX, slices=30, size=8)
     monkeypatch.setattr(readers, "PAYS", 0)
     monkeypatch.setattr("drawcli.pipeline.survey.update._CHUNK", 3)
-    started = readers._started
+    started = processes._started
 
-    def dying() -> readers._Worker:
-        worker = started()
+    def dying(answer: Callable[[Any], object]) -> processes.ScanWorker:
+        worker = started(answer)
         worker.process.kill()
         return worker
 
-    monkeypatch.setattr(readers, "_started", dying)
+    monkeypatch.setattr(processes, "_started", dying)
 
     scan(asking(ctx, workers=2))
 

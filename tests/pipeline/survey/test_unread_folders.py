@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.datastore import walk
+from drawcli.adapters.datastore import listing, walk
+from drawcli.adapters.datastore.listing import Folder, Stamp
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
@@ -187,15 +188,15 @@ def test_a_folder_that_cannot_be_listed_is_told(
 ) -> None:
     put(site.store / "a", stack())
     put(site.store / "closed", stack(series=2))
-    listed = walk._list_folder
+    listed = listing.list_folder
 
-    def failing(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
+    def failing(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
         if path == str(site.store / "closed"):
             raise PermissionError(13, "Permission denied")
         return listed(path, stamp)
 
     with monkeypatch.context() as patch:
-        patch.setattr(walk, "_list_folder", failing)
+        patch.setattr(walk, "list_folder", failing)
         scan(ctx)
         told = only_folder(ctx)
     scan(ctx)

@@ -1,6 +1,8 @@
 import gc
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from drawcli.sandbox.pacs.options import (
     PacsOptions,
 )
 from tests.sandbox.pacs.conftest import Shared, of_patient, query
+from tests.waiting import PATIENCE, wait_until
 
 ServeArchive = Callable[..., AbstractContextManager[PacsServer]]
 Associate = Callable[..., AbstractContextManager[Association]]
@@ -276,3 +279,22 @@ def test_a_connection_that_was_reset_is_closed(
     ):
         association.send_c_echo()
     gc.collect()  # an open socket without an owner is an error
+
+
+def test_it_ends_beside_connections_that_request_nothing(
+    phantom_archive: PacsArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    server = PacsServer(phantom_archive, PacsOptions(), Panel(()))
+    address = ("127.0.0.1", server.port)
+    with closing(socket.create_connection(address, PATIENCE)) as silent:
+        socket.create_connection(address, PATIENCE).close()
+        wait_until(lambda: len(server._ae.active_associations) == 2)
+
+        server.close()
+        with suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
+
+    wait_until(lambda: server._ae.active_associations == [])
+    assert failed == []

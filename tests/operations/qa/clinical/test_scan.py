@@ -372,14 +372,14 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_used(
     exports = site.folder / "exports"
     exported(job, ctx, move_first_roi, to=exports / "open", **APPROVED)
     (exports / "closed").mkdir()
-    listed = os.scandir
+    opened = os.open
 
-    def refused(path: Any) -> Any:
+    def refused(path: Any, *more: Any, **where: Any) -> int:
         if str(path).endswith("closed"):
             raise PermissionError(errno.EACCES, "refused", str(path))
-        return listed(path)
+        return opened(path, *more, **where)
 
-    monkeypatch.setattr("drawcli.adapters.datastore.walk.os.scandir", refused)
+    monkeypatch.setattr("drawcli.adapters.datastore.listing.os.open", refused)
     done = rescan(with_qa(ctx, folders=[exports]))
 
     assert record_of(job, ctx).status is PairStatus.COMPARED
