@@ -1,5 +1,6 @@
 """Parser of the rules of rules.yaml; each problem is reported with its place and a suggestion."""
 
+import re
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -27,6 +28,16 @@ _KEYS: Final = (
     *("priority", "enabled", "contact", "templates", "late"),
 )
 _HIGHEST: Final = 1_000_000
+_KEYWORD: Final = re.compile(r"(?:\([^)]*\)|[^\s:=])*")
+
+
+def _no_keyword(key: str) -> str:
+    """Return the problem of a key; what follows the keyword may be a value of a patient."""
+    found = _KEYWORD.match(key)
+    word = found[0] if found else ""
+    if word != key and canonical_path(word) is not None:
+        return f"write '{word}: ...': a colon and a space follow a keyword"
+    return f"no DICOM keyword '{word}'{suggest(key, known_paths())}"
 
 
 class EntryReader:
@@ -55,7 +66,7 @@ class EntryReader:
         if path is None and (meant := combination_meant(keyword)):
             self._add(at, f"unknown key '{keyword}'; did you mean '{meant}:'?")
         elif path is None:
-            self._add(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
+            self._add(at, _no_keyword(str(keyword)))
         return path
 
     def _add(self, at: Location, what: str) -> None:

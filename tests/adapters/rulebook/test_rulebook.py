@@ -160,6 +160,14 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
             "- {name: a, template: Prostate_OAR, when: {ALL: [{Modality: CT}]}}",
             "2:46: no DICOM keyword 'ALL'",
         ),
+        (
+            "- {name: a, template: Prostate_OAR, when: {Modality:CT}}",
+            "2:46: write 'Modality: ...': a colon and a space follow a keyword",
+        ),
+        (
+            "- {name: a, template: Prostate_OAR, when: {Series Description: x}}",
+            "2:46: no DICOM keyword 'Series'; did you mean 'SeriesDescription'?",
+        ),
         ("- {name: a, template: Prostate_OAR, when: {'': CT}}", "2:46: no DICOM keyword ''"),
         ("- {name: a, template: Prostate_OAR, when: {12: CT}}", "2:46: no DICOM keyword '12'"),
         (
