@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -320,14 +321,14 @@ def test_a_folder_that_cannot_be_listed_may_hold_the_last_slice(
     ctx: Context, usb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (usb / "more").mkdir()
-    listed = os.scandir
+    opened = os.open
 
-    def closed(path: str) -> object:
+    def closed(path: Any, *more: Any, **where: Any) -> int:
         if str(path).endswith("more"):
             raise PermissionError(13, os.strerror(13))
-        return listed(path)
+        return opened(path, *more, **where)
 
-    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr("drawcli.adapters.datastore.listing.os.open", closed)
 
     told = shown(ctx, usb)
 
