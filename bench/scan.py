@@ -50,14 +50,10 @@ for folder, _, names in os.walk(sys.argv[1]):
 class Site:
     """A site over a datastore, in a folder of its own."""
 
-    def __init__(self, folder: Path, store: Path, *, full: bool = False) -> None:
+    def __init__(self, folder: Path, store: Path) -> None:
         self.folder = folder
         run("-m", "drawcli", "init", str(folder), "--datastore", str(store), "--practice")
         (folder / "rules.yaml").write_text("rules: []\n")
-        if full:
-            config = folder / "drawcli.yaml"
-            text = config.read_text().replace("scan:\n", "scan:\n  full_walk_hours: 0\n")
-            config.write_text(text)
         token = folder / "token.json"
         token.write_text('{"access_token": "a", "refresh_token": "b"}')
         token.chmod(0o600)
@@ -102,24 +98,26 @@ def of_find(store: Path) -> float:
     return timed(words) + run("-c", START)
 
 
+def at_rest(site: Site, store: Path, files: int, repeat: int) -> Iterator[Row]:
+    """Compare scans that find nothing, of a site that has scanned, with `find` and the start."""
+    site.age()
+    site.drawcli("scan")  # what waited is found now
+    calmly = [(site.drawcli("scan"), of_find(store)) for _ in range(repeat)]
+    os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"] = "0"
+    site.drawcli("scan")  # after a change of the settings every series is judged again
+    listed = [(site.drawcli("scan"), of_find(store)) for _ in range(repeat)]
+    del os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"]
+    yield beside(f"nothing new, {files:,} files / find and start", calmly, target=WALK)
+    yield beside(f"the same, every folder listed, {files:,} files", listed, target=WALK)
+
+
 def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row]:
-    """Compare scans that find nothing with `find` and the start of the interpreter."""
-    calm = Site(folder / f"calm{files}", store)
-    full = Site(folder / f"full{files}", store, full=True)
-    for site in (calm, full):
-        site.drawcli("scan")
-        site.age()
-        site.drawcli("scan")  # what waited is found now
-    calmly, listed = [], []
-    for _ in range(repeat):
-        floor = of_find(store)
-        calmly.append((calm.drawcli("scan"), floor))
-        listed.append((full.drawcli("scan"), floor))
-    of = f"{files:,} files"
-    yield beside(f"nothing new, {of} / find and start", calmly, target=WALK)
-    yield beside(f"the same, every folder listed, {of}", listed, target=WALK)
-    calm.drawcli("run-once")
-    words = calm.words("run-once")
+    """Compare scans and runs that find nothing with `find` and with the earlier client."""
+    site = Site(folder / f"calm{files}", store)
+    site.drawcli("scan")
+    yield from at_rest(site, store, files, repeat)
+    of, words = f"{files:,} files", site.words("run-once")
+    site.drawcli("run-once")
     took = [(run(*words), OLD_RUN_S) for _ in range(repeat)]
     name, target = f"{of} / earlier client, {OLD_FILES:,}", CHEAPER if files == OLD_FILES else None
     yield beside(f"run-once, nothing new, {name}", took, target=target)
@@ -185,24 +183,10 @@ def growth(folder: Path, one: bytes, sizes: list[int], repeat: int) -> Iterator[
             )
         if files == max(sizes):
             yield below(f"memory, first scan of {files:,} files", peak, LARGE_MIB, "MiB")
+            again = peak_mib(site.words("scan"))
+            yield below(f"memory, nothing new in {files:,} files", again, LARGE_MIB, "MiB")
             yield from at_rest(site, store, files, repeat)
         shutil.rmtree(store)
-
-
-def at_rest(site: Site, store: Path, files: int, repeat: int) -> Iterator[Row]:
-    """Tell the memory and time of scans of a large datastore that find nothing."""
-    peak = peak_mib(site.words("scan"))
-    yield below(f"memory, nothing new in {files:,} files", peak, LARGE_MIB, "MiB")
-    site.age()
-    site.drawcli("scan")  # what waited is found now
-    calmly = [(site.drawcli("scan"), of_find(store)) for _ in range(repeat)]
-    os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"] = "0"
-    site.drawcli("scan")  # after a change of the settings every series is judged again
-    listed = [(site.drawcli("scan"), of_find(store)) for _ in range(repeat)]
-    del os.environ["DRAWCLI_SCAN__FULL_WALK_HOURS"]
-    of = f"in the largest, {files:,} files"
-    yield beside(f"nothing new {of} / find and start", calmly, target=WALK)
-    yield beside(f"the same, every folder listed, {of}", listed, target=WALK)
 
 
 def main() -> int:
