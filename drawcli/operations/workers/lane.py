@@ -143,9 +143,8 @@ class Lane:
         away = report.undelivered
         if report.unreachable or report.stopped:
             self._block(site, task.step, _BLOCKED_SECONDS)
-        elif (
-            away is not None and away.code == SILENT
-        ):  # only on this host: others can take the jobs
+        elif away is not None and away.code == SILENT:
+            # Only on this host: others can take the jobs.
             self._block(site, task.step, _BLOCKED_SECONDS)
             self._send(StepTrouble(task.step, away.code, str(away), OutOfReach.exit_code))
         else:
@@ -153,9 +152,7 @@ class Lane:
         left = follow(site, task.job_id, task.step)
         more = {left} if left else set[str]()
         if task.step in LONG_STEPS or task.step in ctx.settings.cluster.limits:
-            more.add(
-                task.step
-            )  # only a few of them are queued, so that urgent tasks wait for a few only
+            more.add(task.step)  # few of these are queued, so that urgent tasks wait for few
         return TaskEnded(task, tuple(report.outcomes), tuple(more))
 
     def _scanned(self, site: OpenSite, task: QueueTask) -> TaskEnded:
