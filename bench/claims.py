@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from measure import Row, beside, options, taken, tell, unmeasured
+from stores import sample_job
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from drawcli.adapters.ledger.postgres.claims import LeaseHolder
 from drawcli.adapters.ledger.postgres.database import Database
 from drawcli.adapters.ledger.postgres.jobs import DatabaseLedger
 from drawcli.config.sections_cluster import Cluster
-from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.job import Job, State
 from tests.postgres import PROGRAMS, password_file, postgres, with_tables
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -39,21 +40,8 @@ _END = (
 
 
 def a_job(number: int) -> Job:
-    """Return a job of about 1 kB."""
-    events = tuple(Event(NOW, EventKind.REACHED, f"event {n}") for n in range(6))
-    return Job(
-        id=f"{number * 7919 % 2**48:012x}-1",
-        state=State.FOUND,
-        since=NOW,
-        modality="CT",
-        slices=180,
-        source_digest=f"{number:016x}",
-        source_stamp=f"{number:016x}",
-        template="Prostate_OAR",
-        rule="pelvis-planning-ct",
-        rules_digest="a" * 64,
-        events=events,
-    )
+    """Return a job that was just found."""
+    return sample_job(number, State.FOUND, NOW, id=f"{number * 7919 % 2**48:012x}-1")
 
 
 class Bare:

@@ -15,9 +15,10 @@ from pathlib import Path
 from statistics import median
 
 from measure import Row, beside, options, peak_mib, taken, tell
+from stores import sample_job
 
 from drawcli.adapters.ledger import FileLedger
-from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.job import Job, State
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 MOST = 10.0  # times the floor
@@ -36,27 +37,9 @@ class Measured:
 
 
 def a_job(number: int, state: State, since: datetime) -> Job:
-    """Return a job of the usual size: about 1.2 kB."""
-    events = tuple(
-        Event(since, EventKind.REACHED, word)
-        for word in ("found", "matched", "packaged", "uploaded")
-    )
-    return Job(
-        id=f"{number * 7_919_000_001 % 2**48:012x}-1",
-        state=state,
-        since=since,
-        modality="CT",
-        slices=180,
-        source_digest=f"{number:016x}",
-        source_stamp=f"{number:016x}",
-        template="Prostate_OAR",
-        rule="pelvis-planning-ct",
-        rules_digest="a" * 64,
-        zip_sha256="b" * 64,
-        zip_bytes=64_000_000,
-        task_id=f"{number:032x}",
-        events=events,
-    )
+    """Return a job of the usual size, with a task at the server."""
+    job_id = f"{number * 7_919_000_001 % 2**48:012x}-1"
+    return sample_job(number, state, since, id=job_id, task_id=f"{number:032x}")
 
 
 def filled(path: Path, jobs: int, still_open: int) -> FileLedger:

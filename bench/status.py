@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from measure import Row, beside, options, started, tell, unmeasured
+from stores import sample_job
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.ledger.postgres.site import database_ledger
 from drawcli.config.load import load_settings
-from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.job import Job, State
 from tests.postgres import PROGRAMS, password_file, postgres, with_tables
 
 NOW = datetime.now(UTC)
@@ -29,25 +30,10 @@ KINDS = (State.UNMATCHED, State.EXCLUDED, State.UPLOADED, State.DONE)
 
 
 def a_job(number: int) -> Job:
-    """Return a job of the usual size."""
+    """Return a job of the usual size, in one of several states."""
     since = NOW - timedelta(minutes=number % 1000)
-    words = ("found", "matched", "packaged", "uploaded")
-    return Job(
-        id=f"{number:012x}-1",
-        state=KINDS[number % len(KINDS)],
-        since=since,
-        modality="CT",
-        slices=180,
-        source_digest=f"{number:016x}",
-        source_stamp=f"{number:016x}",
-        template="Prostate_OAR",
-        rule="pelvis-planning-ct",
-        rules_digest="a" * 64,
-        zip_sha256="b" * 64,
-        zip_bytes=64_000_000,
-        reason="the server says PROCESSING",
-        events=tuple(Event(since, EventKind.REACHED, word) for word in words),
-    )
+    state = KINDS[number % len(KINDS)]
+    return sample_job(number, state, since, reason="the server says PROCESSING")
 
 
 def site(folder: Path, jobs: int) -> Path:

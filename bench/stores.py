@@ -1,9 +1,12 @@
-"""Datastores of many small CT slices: one slice, copied with other UIDs and places."""
+"""What the benches work on: datastores of many small CT slices, and jobs of a ledger."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
 
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
@@ -36,3 +39,22 @@ def fill(root: Path, files: int, one: bytes) -> None:
         data = data.replace(_SOP.format(0).encode(), _SOP.format(number).encode())
         data = data.replace(place, _PLACE.format(number % EACH * 3).encode())
         (folder / f"CT.{number:08d}.dcm").write_bytes(data)
+
+
+def sample_job(number: int, state: State, since: datetime, **more: Any) -> Job:
+    """Return a job of the usual size, about 1.2 kB; `more` names other values of its fields."""
+    words = ("found", "matched", "packaged", "uploaded")
+    values: dict[str, Any] = {
+        "id": f"{number:012x}-1",
+        "modality": "CT",
+        "slices": 180,
+        "source_digest": f"{number:016x}",
+        "source_stamp": f"{number:016x}",
+        "template": "Prostate_OAR",
+        "rule": "pelvis-planning-ct",
+        "rules_digest": "a" * 64,
+        "zip_sha256": "b" * 64,
+        "zip_bytes": 64_000_000,
+        "events": tuple(Event(since, EventKind.REACHED, word) for word in words),
+    }
+    return Job(state=state, since=since, **values | more)
