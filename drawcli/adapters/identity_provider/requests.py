@@ -46,7 +46,7 @@ def exchange(request: ProviderRequest, settings: "SingleSignOn") -> dict[str, An
     try:
         raw = call_with_timeout(partial(_asked, request, settings), _LIMIT.seconds)
         plain = json.loads(raw)
-    except TimeoutError:
+    except (TimeoutError, httpx.TimeoutException):
         raise unusable("does not answer in time") from None
     except (ValueError, RecursionError):
         raise unusable("gives an answer that is not JSON") from None

@@ -26,7 +26,7 @@ def query_page(site: "GroupSite") -> SiteReport:
 
     try:
         raw = call_with_timeout(partial(_answer, site), _LIMIT.seconds)
-    except TimeoutError:
+    except (TimeoutError, httpx.TimeoutException):
         return SiteReport(site.name, trouble="its page does not answer in time")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as err:
         failure = tls_failure(err)

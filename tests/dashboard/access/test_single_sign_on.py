@@ -413,6 +413,20 @@ def test_who_begins_many_logins_at_a_silent_provider_keeps_nobody_out(
     assert slow.begun == MANY
 
 
+@pytest.mark.parametrize("error", [TimeoutError, httpx.ReadTimeout, httpx.ConnectTimeout])
+def test_both_limits_of_a_request_have_the_same_text(
+    monkeypatch: pytest.MonkeyPatch, page: TestClient, error: type[Exception]
+) -> None:
+    def silent(*_: object) -> bytes:
+        raise error("ended")
+
+    monkeypatch.setattr(requests, "_asked", silent)
+
+    answer = page.get("/login/start")
+
+    assert (answer.status_code, "does not answer in time" in answer.text) == (503, True)
+
+
 def test_a_provider_that_drips_is_given_up(
     page: TestClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

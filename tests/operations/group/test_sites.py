@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from drawcli.adapters.ledger.postgres.site import database_ledger
@@ -121,6 +122,24 @@ def test_pages_are_queried_and_every_failure_has_its_own_text(
         "refused": "its page answers with status 401",
         "gone": "its page cannot be reached",
     }
+
+
+@pytest.mark.parametrize("error", [TimeoutError, httpx.ReadTimeout, httpx.ConnectTimeout])
+def test_both_limits_of_a_query_have_the_same_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """A read of the client, and the query as a whole, have the same limit: either may end first."""
+    from drawcli.adapters.site_status import queried_page
+
+    def silent(_: GroupSite) -> bytes:
+        raise error("ended")
+
+    monkeypatch.setattr(queried_page, "_answer", silent)
+    slow = GroupSite(name="slow", url="http://127.0.0.1:9", token_file=tmp_path / "token")
+
+    (site,) = group_sites(GroupView(sites=[slow]), datetime.now(UTC))
+
+    assert (site.level, site.why) == ("unknown", "its page does not answer in time")
 
 
 def test_a_page_that_does_not_answer_is_given_up(
