@@ -21,6 +21,8 @@ from drawcli.pipeline.survey.watchdog import end_when_silent
 from drawcli.system.limits import SHARE_ANSWERS
 
 _SETTINGS: Final = "settings"
+# How often and how fast is listed: they change no verdict.
+_NO_CRITERIA: Final = ("full_walk_hours", "workers", "answer_seconds")
 
 
 class Survey(NamedTuple):
@@ -112,8 +114,10 @@ class _Known:
 
 
 def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
-    """List every folder and judge every series again if the settings have changed."""
-    words = ctx.stand_ins.digest("scan-settings", wanted.as_json())
+    """List every folder and judge every series again if the criteria have changed."""
+    usual = Scan()
+    criteria = wanted.replace(**{name: getattr(usual, name) for name in _NO_CRITERIA})
+    words = ctx.stand_ins.digest("scan-settings", criteria.as_json())
     if index.fact(_SETTINGS) != words:
         index.begin()
         index.forget_listings()

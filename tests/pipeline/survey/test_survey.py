@@ -13,12 +13,14 @@ from pydicom import dcmread
 
 from drawcli.adapters.datastore import listing, processes, walk
 from drawcli.adapters.datastore.listing import Folder, Stamp
+from drawcli.config.sections import SeriesCriteria
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import State
 from drawcli.core.series.image_file import File
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey import open_survey, readers
+from drawcli.pipeline.survey.judge import Judge
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site, only_job
 from tests.phantoms.planning import write_planning_ct
 
@@ -286,6 +288,39 @@ def test_other_demands_judge_anew_without_reading(
     assert codes(ctx) == [("CT", SLICES, "")]
     assert opened == []
     assert pelvis
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"full_walk_hours": 0.5}, 0),
+        ({"workers": 1}, 0),
+        ({"answer_seconds": 30.0}, 0),
+        ({"incomplete_hours": 1.0}, 1),
+        ({"include": ["*"]}, 1),
+        ({"folders": {"research": SeriesCriteria()}}, 1),
+    ],
+)
+def test_only_a_change_of_criteria_judges_every_series_again(
+    ctx: Context,
+    pelvis: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    again: int,
+) -> None:
+    assert codes(ctx) == [("CT", len(pelvis), "")]
+    judged: list[int] = []
+    judge = Judge._judge
+
+    def noted(self: Judge, number: int) -> None:
+        judged.append(number)
+        judge(self, number)
+
+    monkeypatch.setattr(Judge, "_judge", noted)
+
+    assert codes(asking(ctx, **change)) == [("CT", len(pelvis), "")]
+
+    assert len(judged) == again
 
 
 def test_the_same_file_twice_is_one_slice_and_another_under_its_name_is_not(
