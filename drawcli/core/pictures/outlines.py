@@ -58,9 +58,20 @@ class Outlines:
         ]
 
     @cached_property
+    def _counts(self) -> Indices:
+        """The number of points of each polygon."""
+        return np.array([len(points) for points in self.polygons])
+
+    @cached_property
+    def _means(self) -> Floats:
+        """The mean of the points of each polygon (n x 3), mm."""
+        sums = np.add.reduceat(np.concatenate(self.polygons), np.cumsum(self._counts) - self._counts)
+        return np.asarray(sums / self._counts[:, None])
+
+    @cached_property
     def _heights(self) -> Floats:
         """The position of each polygon along the normal, mm."""
-        return np.array([points[:, self._across].mean() for points in self.polygons])
+        return self._means[:, self._across]
 
     @cached_property
     def _levels(self) -> tuple[Floats, Indices]:
@@ -74,7 +85,7 @@ class Outlines:
     @cached_property
     def _edges(self) -> tuple[Floats, Floats, Indices]:
         """Both ends of every edge (3 x n), and the level of each edge."""
-        counts = np.array([len(points) for points in self.polygons])
+        counts = self._counts
         begin = np.concatenate(self.polygons).T.copy()
         last = np.cumsum(counts) - 1
         end = np.roll(begin, -1, axis=1)
@@ -90,7 +101,7 @@ class Outlines:
     @cached_property
     def _areas(self) -> Floats:
         """The area of each polygon, mm2."""
-        counts = np.array([len(points) for points in self.polygons])
+        counts = self._counts
         begin, end, _ = self._edges
         across, down = self._flat
         turns = begin[across] * end[down] - begin[down] * end[across]
@@ -126,9 +137,8 @@ class Outlines:
     @cached_property
     def middle(self) -> Floats:
         """Its centre in the frame, mm: the mean of the polygons weighted by area."""
-        means = np.array([points.mean(axis=0) for points in self.polygons])
         weights = self._areas + _NEARLY_NOTHING  # for areas of zero
-        return np.asarray(weights @ means / weights.sum())
+        return np.asarray(weights @ self._means / weights.sum())
 
     def best_position(self, plane: Plane) -> float:
         """Return the position of the plane that shows it best, mm along the normal.
@@ -245,12 +255,10 @@ def _depth(grid: Floats, at: Floats, first: Indices) -> Floats:
     edges[
         np.repeat(np.arange(len(first)), counts), np.arange(len(at)) - np.repeat(first, counts)
     ] = at
-    inside = np.zeros((len(first), len(grid)), bool)
-    away = np.full(inside.shape, np.inf)
-    for edge in edges.T[:, :, None]:
-        inside ^= grid > edge
-        np.minimum(away, np.abs(grid - edge), out=away)
-    return np.where(inside, away, -away)
+    depth = np.full((len(first), len(grid)), -np.inf)
+    for enter, leave in zip(edges.T[::2, :, None], edges.T[1::2, :, None], strict=True):
+        np.maximum(depth, np.minimum(grid - enter, leave - grid), out=depth)
+    return depth
 
 
 def _with_ends(levels: Floats, gap: float) -> tuple[Floats, list[int]]:
