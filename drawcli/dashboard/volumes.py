@@ -25,11 +25,15 @@ class Volumes:
 
     @contextmanager
     def use(self, key: Hashable, read: Callable[[], Value]) -> Iterator[Value]:
-        """Return what belongs to a key, read if it is not in memory; what `read` raises."""
+        """Return what belongs to a key, read if it is not in memory; what `read` raises.
+
+        A reference that is kept after the block keeps the images in memory beside the others.
+        """
         value: Value = self._taken(key, read)
         try:
             yield value
         finally:
+            del value  # another thread may read the next series as soon as this one is free
             with self._changed:
                 self._users[key] -= 1
                 self._changed.notify_all()

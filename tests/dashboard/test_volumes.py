@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier, Event, Lock, Thread
+from weakref import ref
 
 import pytest
 
@@ -35,12 +36,27 @@ def test_many_series_asked_for_at_once_are_few_in_memory() -> None:
         for turn in range(20):
             with volumes.use((number + turn) % 7, Alive) as one:
                 assert isinstance(one, Alive)
-            del one
+                del one  # within the block: after it, another thread may read the next series
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(look, range(16)))
 
     assert Alive.most <= 2
+
+
+def test_images_that_are_free_are_kept_by_no_former_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes, gone = Volumes(1), list[bool]()
+
+    def drop() -> None:
+        volumes._kept.clear()
+        gone.append(images() is None)
+
+    monkeypatch.setattr(volumes._changed, "notify_all", drop)  # then others may go on
+    with volumes.use("a", Alive) as one:
+        images = ref(one)
+        del one
+
+    assert gone == [True]
 
 
 def test_what_is_kept_is_read_once_and_the_one_used_longest_ago_goes_first() -> None:
