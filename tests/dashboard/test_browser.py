@@ -219,10 +219,10 @@ def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
     )
     page.get_by_role("link", name="00000000000a-1").wait_for()
     page.get_by_label("Search").press_sequentially("thorax")
+    page.wait_for_url("**/jobs?q=thorax&sort=held&rows=50")  # it followed the first letters, too
     page.get_by_text("1 to 1 of 1 matching jobs").wait_for()
 
     assert page.get_by_role("link", name=served.home.id).count() == 0
-    assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")
 
 
 @pytest.mark.sweep
@@ -244,7 +244,8 @@ def test_sliders_move_through_the_contours_and_structures_are_gone_to(
     page.wait_for_function("one => one.textContent !== " + repr(moved), arg=told.element_handle())
 
     assert moved == f"{before} of 6"
-    assert page.locator("img").first.evaluate("one => one.naturalWidth") == 720
+    drawn = page.locator("img").first.element_handle()
+    page.wait_for_function("one => one.naturalWidth === 720", arg=drawn)
 
 
 @pytest.mark.sweep
@@ -284,11 +285,13 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     for job in filter(unseen_warnings, served.ctx.ledger.jobs()):
         served.ctx.ledger.commit(seen(job, at=now))
     summary = served.ctx.settings.state_dir / "qa" / "summary.json"
-    summary.rename(summary.with_suffix(".aside"))  # nothing to investigate
+    if summary.exists():  # else this test is run again
+        summary.rename(summary.with_suffix(".aside"))  # nothing to investigate
     page.goto(f"{served.url}/")
     before = page.title()
 
-    warned = Job(id="00000000000b-1", state=State.DELIVERED, since=NOON, template="Thorax_OAR")
+    job_id = f"{0xB000 + len(served.ctx.ledger.jobs()):012x}-1"  # a new one each time
+    warned = Job(id=job_id, state=State.DELIVERED, since=NOON, template="Thorax_OAR")
     served.ctx.ledger.add(with_findings(warned, now, ["Heart: 1,950 cm³"]))
     page.get_by_role("link", name="1 structure set was delivered with warnings").first.wait_for()
     icon, title = page.locator("#icon").get_attribute("href"), page.title()
@@ -305,6 +308,21 @@ def test_a_warning_is_seen_on_the_first_page_and_is_over_when_somebody_has_looke
     assert page.title() == before
     assert page.locator("#icon").get_attribute("href") == "/static/well.svg"
     summary.with_suffix(".aside").rename(summary)
+
+
+@pytest.mark.sweep
+def test_a_link_that_is_pressed_while_the_page_updates_itself_is_followed(
+    page: "Page", served: Served
+) -> None:
+    held = put_on_hold(served.ctx, "feedfacecafe-5")
+    page.get_by_role("link", name=f"Show job {held.id}").hover()
+    title = page.title()
+    page.mouse.down()
+    put_on_hold(served.ctx, "feedfacecafe-6")
+    playwright.expect(page).not_to_have_title(title, timeout=PATIENCE)
+    page.mouse.up()
+
+    page.wait_for_url(f"**/jobs/{held.id}")
 
 
 def test_what_was_chosen_stays_when_the_page_updates_itself(page: "Page", served: Served) -> None:

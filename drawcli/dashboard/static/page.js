@@ -25,7 +25,8 @@
   const busy = (part) => {
     const at = document.activeElement;
     const typing = at && part.contains(at) && at.matches("input, select, textarea, button");
-    return typing || part.contains(getSelection()?.anchorNode ?? null) && !getSelection().isCollapsed;
+    const pressed = part.querySelector(":active"); // a link that is replaced gets no click
+    return typing || pressed || part.contains(getSelection()?.anchorNode ?? null) && !getSelection().isCollapsed;
   };
   const changed = (one) => {
     if (one.matches("[type=checkbox], [type=radio]")) return one.checked !== one.defaultChecked;
