@@ -128,12 +128,15 @@ SITES = ("north", "south")
 
 
 def with_tables(server: Postgres, name: str) -> None:
-    """Create a database with the tables of drawcli and two sites, each with a role of its name."""
+    """Create a database with the tables of drawcli and two sites, each with a role of its name.
+
+    One that is there is replaced: a test that is run again begins with an empty one.
+    """
     from drawcli.adapters.ledger.postgres.database import Database
     from drawcli.adapters.ledger.postgres.schema import migrate
     from drawcli.config.sections_cluster import Cluster
 
-    server.execute(f"CREATE DATABASE {name}")
+    server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
     with Database(server.url(database=name), Cluster(password_file=password_file(server))) as owner:
         migrate(owner)
     for site in SITES:

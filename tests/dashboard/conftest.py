@@ -20,12 +20,26 @@ from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.segmented import segmented
+from tests.waiting import PATIENCE
 
 WORDS = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HERE = "http://127.0.0.1:8043"
 HTML = {"accept": "text/html"}
 Serve = Callable[..., TestClient]
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page wait for files and the server as long as a busy machine takes."""
+    for limit in (
+        "dashboard.find.index._IMAGE_SECONDS",
+        "dashboard.find.series_texts._IMAGE_SECONDS",
+        "dashboard.template_pages.catalogue_request.PATIENCE_SECONDS",
+        "operations.verdict.setup._SHARE_SECONDS",
+        "pipeline.identity._ANSWER_SECONDS",
+    ):
+        monkeypatch.setattr(f"drawcli.{limit}", PATIENCE)
 
 
 @pytest.fixture
@@ -89,9 +103,10 @@ def held(ctx: Context) -> Job:
 
 
 def put_on_hold(ctx: Context, job_id: str = "feedfacecafe-1") -> Job:
-    """Put a job into a ledger that waits for a person; return it."""
-    job = Job(id=job_id, state=State.UPLOADED, since=NOON, modality="CT", slices=90)
-    ctx.ledger.add(job)
+    """Put a job into a ledger that waits for a person, or hold it again; return it."""
+    ctx.ledger.add(Job(id=job_id, state=State.UPLOADED, since=NOON, modality="CT", slices=90))
+    job = ctx.ledger.get(job_id)
+    assert job is not None
     err = NeedsPerson("no result 4 hours after the upload", code="deadline", hint="Ask them.")
     return ctx.ledger.commit(job.held_for(err, at=ctx.now()))
 

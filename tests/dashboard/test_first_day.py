@@ -3,6 +3,7 @@
 The server is a sandbox on loopback, the runs are those that the page starts.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def run(page: "Page", new: NewSite) -> None:
 def save(page: "Page", changes: str) -> None:
     page.get_by_role("button", name=changes).last.click()
     page.get_by_role("button", name="Save these lines").click()
-    page.get_by_text("saved", exact=False).first.wait_for()
+    page.locator(".note.good", has_text=re.compile("saved", re.IGNORECASE)).wait_for()
 
 
 def test_from_an_empty_site_to_contours_a_solved_case_and_a_changed_rule(

@@ -72,6 +72,7 @@ def test_somebody_logs_in_at_another_site_and_acts_with_a_name(page: "Page", add
     page.goto(f"{address}/jobs/feedfacecafe-1")
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Done: release").wait_for()
+    page.wait_for_load_state()
 
     assert "by anna.b (page)" in page.locator("#story").locator("..").inner_text()
     page.goto(f"{address}/audit?kind=actions")

@@ -43,6 +43,6 @@ def address(postgres_server: Postgres, site: Site) -> Iterator[str]:
     name = f"filled{next(_numbers)}"
     with_tables(postgres_server, name)
     password = password_file(postgres_server)
-    site.add_line(f"cluster: {{password_file: '{password}', lease_seconds: 5}}")
+    site.add_line(f"cluster: {{password_file: '{password}'}}")
     yield postgres_server.url("north", name)
     postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")

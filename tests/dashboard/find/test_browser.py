@@ -73,6 +73,9 @@ def entered(browser: "Browser", named: Named, *, size: dict[str, int], script: b
 def searched(page: "Page", words: str) -> None:
     """Search a patient and open the first one found."""
     page.get_by_role("link", name="Patients", exact=True).click()
+    page.wait_for_url("**/patients")
+    while not page.get_by_text("1 series have a patient.").count():
+        page.reload()  # their names are read in the background
     page.get_by_label("Name, ID or accession number").fill(words)
     page.get_by_role("button", name="Search").click()
     page.get_by_text("1 patient.").wait_for()
@@ -203,6 +206,7 @@ def test_on_a_phone_without_script_the_same_is_done(browser: "Browser", named: N
     assert fits(page)
     page.get_by_text("Cancel ...").click()
     page.get_by_role("button", name="Cancel the selected jobs").click()
+    page.wait_for_url("**/held/done/*")
     while not page.get_by_text("All done.").count():
         page.reload()
     assert fits(page)

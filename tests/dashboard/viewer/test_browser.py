@@ -89,6 +89,13 @@ def until(page: "Page", expression: str) -> None:
     raise AssertionError(expression)
 
 
+def gone_to(page: "Page", structure: str = "") -> None:
+    """Wait until the viewer has gone to a structure, and all its pictures are drawn."""
+    said = "document.getElementById('v-say').textContent"
+    until(page, f"{said} !== '' && {said}.startsWith('{structure}')")
+    until(page, f"{IDLE} && !document.querySelector('.v-view.waits')")
+
+
 def shown_at(page: "Page", plane: str) -> int:
     return int(page.locator(f'.v-view[data-plane="{plane}"]').get_attribute("data-at") or -1)
 
@@ -234,6 +241,7 @@ def test_a_person_finds_hides_and_points_at_structures(page: "Page", served: Ser
     page.get_by_label("Search structures").fill("rect")
     page.get_by_label("Search structures").press("Enter")
     page.locator(".v-list li.chosen", has_text="Rectum").wait_for()
+    gone_to(page, "Rectum")
     page.locator("#v-find").press("Escape")
     large = page.locator('.v-view[data-plane="axial"] canvas')
     box = large.bounding_box()
@@ -282,6 +290,7 @@ def test_two_structure_sets_are_compared_in_one_plane_and_side_by_side(
     page.keyboard.press("x")  # no crosshair
     page.keyboard.press("n")  # to the largest difference
     page.locator(".v-list li.chosen").wait_for()
+    gone_to(page)
     at = CENTRE[2] / GAP + (SLICES_OF_PHANTOM - 1) / 2
     until(page, f"Math.abs(document.querySelector('.v-view').dataset.at - {at}) < 2")
     shaded = canvas_of(page, "axial")

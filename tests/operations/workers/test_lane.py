@@ -126,7 +126,8 @@ def at(
 
     @contextmanager
     def open_(name: str = "ct-1", **cluster: Any) -> Iterator[Bench]:
-        host = ward.hosts.get(name) or ward.host(name, **cluster)
+        # A short lease would be renewed now and then, which is a request too, or end.
+        host = ward.hosts.get(name) or ward.host(name, **{"lease_seconds": 60} | cluster)
         with open_site(host.site.config) as site:
             told = Told()
             lane = Lane(host.site.config, KINDS, told)  # type: ignore[arg-type] # it sends only

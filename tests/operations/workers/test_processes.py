@@ -49,7 +49,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def test_two_hosts_do_every_series_once_and_end_when_asked(ward: Ward) -> None:
-    first, second = ward.host("ct-1"), ward.host("ct-2")
+    first, second = (ward.host(name, lease_seconds=60) for name in ("ct-1", "ct-2"))
     fill(first, 4)
     workers = [first.worker("--parallel", "1"), second.worker("--parallel", "1")]
 
@@ -133,11 +133,10 @@ def test_a_restart_of_the_database_ends_no_worker(ward: Ward) -> None:
     wait_until(lambda: "done" in ward.states() or "packaged" in ward.states())
 
     ward.server.stop("immediate")
-    time.sleep(3)
+    wait_until(lambda: "database" in host.said)
     ward.server.start()
 
     ward.wait_for("done", jobs=4, seconds=LONG)
+    wait_until(lambda: "worker: solved" in host.said)
     assert worker.poll() is None
     assert posts(ward) >= 4
-    assert "database" in host.said
-    assert "worker: solved" in host.said
