@@ -227,8 +227,11 @@ def listening(manner: Manner = says_nothing, *, reads: bool = True) -> Iterator[
             yield peer
         finally:
             peer.closing.set()
-            for one in (listener, *streams):
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            taking.join()  # no connection is taken any more
+            for stream in streams:
                 with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
-            for thread in (taking, *threads):
+                    stream.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
                 thread.join()

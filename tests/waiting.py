@@ -19,6 +19,17 @@ def wait_until(is_so: Callable[[], object], seconds: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
+def longest_pause(call: Callable[[], object], times: int, seconds: float) -> float:
+    """Call something again and again, and sleep after each time; return the longest interval."""
+    longest, last = 0.0, time.monotonic()
+    for _ in range(times):
+        call()
+        time.sleep(seconds)
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+    return longest
+
+
 def wait_for_port(port: int) -> None:
     """Wait until a program listens on this machine."""
     wait_until(lambda: _is_open(port))

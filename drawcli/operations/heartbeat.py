@@ -72,7 +72,9 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
             partial(_status, settings, ending), EXCHANGES["heartbeat"].seconds
         )
     except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
-        _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
+        # The limit of the whole ping is also that of each read: either may end first.
+        kind = TimeoutError if isinstance(err, httpx.TimeoutException) else type(err)
+        _log.warning("heartbeat outcome=not-taken code=%s", kind.__name__)
         return False
     is_taken = httpx.codes.is_success(answer)
     if not is_taken:

@@ -201,9 +201,15 @@ def suggest(name: object, known: Iterable[object]) -> str:
     >>> suggest("qiet_minutes", ["quiet_minutes", "min_slices"])
     "; did you mean 'quiet_minutes'?"
     """
+    near = nearest(name, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Return the known name that a mistyped one probably means, or ""."""
     names = {str(other).casefold(): str(other) for other in known if str(other)}
     near = get_close_matches(str(name).casefold(), names, n=1)
-    return f"; did you mean '{names[near[0]]}'?" if near else ""
+    return names[near[0]] if near else ""
 
 
 def _value(name: str, field: Field, given: Mapping[str, Any], problems: list[Problem]) -> Any:

@@ -40,7 +40,7 @@ def tell_to(site: Site, hook: Webhook) -> None:
     urls = site.folder / "notify.urls"
     urls.touch(0o600)
     urls.write_text(f"json://127.0.0.1:{hook.port}/canary\n")
-    site.add_line("notify: {urls_file: notify.urls}")
+    site.add_line("notify: {urls_file: notify.urls, digest_at: off}")  # its time may be now
     site.add_line("metrics:\n  textfile: drawcli.prom")
     site.add_line(f"  heartbeat_url: http://127.0.0.1:{hook.port}/ping")
 

@@ -2,6 +2,7 @@ import socket
 import threading
 from contextlib import closing
 
+import httpx
 import pytest
 
 from drawcli.config.sections_monitoring import Metrics
@@ -76,6 +77,19 @@ def test_plain_http_to_another_machine_has_to_be_allowed(
     assert not ping(Metrics(heartbeat_url=url, allow_http=True))  # asked for, and not found
     assert "ConnectError" in caplog.text
     assert "canary-uuid" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [TimeoutError, httpx.ReadTimeout, httpx.ConnectTimeout])
+def test_both_limits_of_a_ping_have_the_same_code(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def silent(*_: object) -> int:
+        raise error("ended")
+
+    monkeypatch.setattr(heartbeat, "_status", silent)
+
+    assert not ping(Metrics(heartbeat_url="https://monitor.test/x"))
+    assert "heartbeat outcome=not-taken code=TimeoutError" in caplog.text
 
 
 def test_nothing_is_asked_where_nothing_is_set_up() -> None:

@@ -17,9 +17,14 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.impossible import instead_of
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path, known_paths
-from drawcli.core.rules.synonyms import combination_meant, suggest_key, suggest_operator
+from drawcli.core.rules.synonyms import (
+    combination_meant,
+    operator_meant,
+    suggest_key,
+    suggest_operator,
+)
 from drawcli.core.rules.withheld import is_withheld
-from drawcli.system.records import Location, suggest
+from drawcli.system.records import Location, nearest, suggest
 from drawcli.system.yaml_read import Document
 
 QUOTE_IT: Final = "; put it in quotes if it looks like a number, a date, yes or no"
@@ -28,16 +33,27 @@ _KEYS: Final = (
     *("priority", "enabled", "contact", "templates", "late"),
 )
 _HIGHEST: Final = 1_000_000
-_KEYWORD: Final = re.compile(r"(?:\([^)]*\)|[^\s:=])*")
+_WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
 
 
 def _no_keyword(key: str) -> str:
-    """Return the problem of a key; what follows the keyword may be a value of a patient."""
-    found = _KEYWORD.match(key)
+    """Return the problem of a key, which may have a value of a patient in it."""
+    word, keyword = _begin(key)
+    if keyword and not key[len(keyword)].isalnum():
+        return f"write '{keyword}: ...': a colon and a space follow a keyword"
+    near = nearest(key, known_paths())
+    is_hidden = is_withheld(keyword) or is_withheld(near)
+    what = "no such DICOM keyword" if is_hidden else f"no DICOM keyword '{word}'"
+    return f"{what}; did you mean '{near}'?" if near else what
+
+
+def _begin(key: str) -> tuple[str, str]:
+    """Return the word that a key begins with, and the keyword that this word begins with, or ""."""
+    found = _WORD.match(key)
     word = found[0] if found else ""
-    if word != key and canonical_path(word) is not None:
-        return f"write '{word}: ...': a colon and a space follow a keyword"
-    return f"no DICOM keyword '{word}'{suggest(key, known_paths())}"
+    ends = (word[:end] for end in range(len(word), 0, -1))
+    keyword = next(filter(canonical_path, ends), "")
+    return word, "" if keyword.endswith("Sequence") else keyword
 
 
 class EntryReader:
@@ -53,7 +69,9 @@ class EntryReader:
     def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
         for key in entry:
             if key not in known:
-                self._add((*at, key), f"unknown key '{key}'{suggest_key(key, known)}")
+                _, keyword = _begin(str(key))
+                shown = keyword or key  # what follows it may be a value of a patient
+                self._add((*at, key), f"unknown key '{shown}'{suggest_key(key, known)}")
 
     def _check_template(self, name: str, at: Location) -> None:
         if self._templates is not None and name not in self._templates:
@@ -200,9 +218,9 @@ class RuleReader(EntryReader):
         self, path: str, operator: Any, wanted: Any, options: dict[str, Any], at: Location
     ) -> Compare | None:
         if operator not in OPERATORS:
-            near = suggest_operator(operator, path)
-            hidden = not near and is_withheld(path)  # it may be a value in place of an operator
-            self._add(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
+            shown = operator_meant(operator) or not is_withheld(path)  # else it may be a value
+            what = f"no operator '{operator}'" if shown else "no such operator"
+            self._add(at, f"{what}{suggest_operator(operator, path)}")
             return None
         if operator in PRESENCE:
             if not isinstance(wanted, bool):

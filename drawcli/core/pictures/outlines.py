@@ -65,7 +65,8 @@ class Outlines:
     @cached_property
     def _means(self) -> Floats:
         """The mean of the points of each polygon (n x 3), mm."""
-        sums = np.add.reduceat(np.concatenate(self.polygons), np.cumsum(self._counts) - self._counts)
+        starts = np.cumsum(self._counts) - self._counts
+        sums = np.add.reduceat(np.concatenate(self.polygons), starts)
         return np.asarray(sums / self._counts[:, None])
 
     @cached_property

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from drawcli.config.sections_network import Receive
 from drawcli.config.sections_targets import Target
 from drawcli.core.delivery.commitment import CommitmentReport
 from drawcli.errors import JobError, NeedsPerson, TryLater
+from drawcli.sandbox.pacs.sockets import AssociationSockets
 from drawcli.system.records import Invalid
 from tests.adapters.delivery.structure_sets import rtstruct
 from tests.dicom_sender import Sender, receiving, store_command
@@ -250,7 +252,7 @@ def test_a_report_that_is_not_about_this_file_or_broken_keeps_it_waiting(
 ) -> None:
     with scripted(stores, script, keeps) as peer:
         with pytest.raises(TryLater) as told:
-            send(peer.port, rtstruct, BRIEF)
+            send(peer.port, rtstruct)  # nobody waits longer for what is no report
         assert send(peer.port, rtstruct).startswith("sent to")
 
     assert told.value.code in ("commitment", "dicom-node")
@@ -305,20 +307,22 @@ def reported(port: int, whole: Dataset, event: int = 1, title: str = "TPS") -> i
     """Send a report as a node does; return the status of the answer, None without association."""
     ae = AE(ae_title=title)
     ae.add_requested_context(PUSH_MODEL)
-    role = build_role(PUSH_MODEL, scu_role=False, scp_role=True)
-    association = ae.associate(
-        "127.0.0.1",
-        port,
-        ae_title="DRAWCLI",
-        ext_neg=[role],
-    )
-    if not association.is_established:
-        return None
-    (context,) = association.accepted_contexts
-    assert context.as_scp
-    status, _ = association.send_n_event_report(whole, event, PUSH_MODEL, PUSH_INSTANCE)
-    association.release()
-    return int(status.Status) if status else -1
+    sockets = AssociationSockets()
+    with closing(sockets):  # also of an association that we end
+        association = ae.associate(
+            "127.0.0.1",
+            port,
+            ae_title="DRAWCLI",
+            ext_neg=[build_role(PUSH_MODEL, scu_role=False, scp_role=True)],
+            evt_handlers=sockets.handlers(),
+        )
+        if not association.is_established:
+            return None
+        (context,) = association.accepted_contexts
+        assert context.as_scp
+        status, _ = association.send_n_event_report(whole, event, PUSH_MODEL, PUSH_INSTANCE)
+        association.release()
+        return int(status.Status) if status else -1
 
 
 def test_a_node_reports_later_in_an_association_to_receive(tmp_path: Path) -> None:

@@ -149,9 +149,9 @@ def test_a_hook_without_end_is_ended(
     hook(kept.parent, script)
     limit = EXCHANGES["git-commit"]
     short = limit._replace(seconds=1.0 if "sleep" in script else limit.seconds)
-    monkeypatch.setitem(EXCHANGES, "git-commit", short)
-
-    message = failed(kept, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setitem(EXCHANGES, "git-commit", short)
+        message = failed(kept, tmp_path)
 
     assert said in message
     assert kept.read_bytes() == TEXT

@@ -168,6 +168,25 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
             "- {name: a, template: Prostate_OAR, when: {Series Description: x}}",
             "2:46: no DICOM keyword 'Series'; did you mean 'SeriesDescription'?",
         ),
+        *(
+            (
+                f"- {{name: a, template: Prostate_OAR, when: {{PatientName{rest}}}}}",
+                "2:46: write 'PatientName: ...': a colon and a space follow a keyword",
+            )
+            for rest in ("*Smith", ".Smith", "-Smith", "=Smith", "/Smith", ".*.Smith", "''", "_Sm")
+        ),
+        (
+            "- {name: a, template: Prostate_OAR, PatientName*Smith, when: {Modality: CT}}",
+            "2:39: unknown key 'PatientName'",
+        ),
+        (
+            "- {name: a, template: Prostate_OAR, when: {PatientNameSmith: x}}",
+            "2:46: no such DICOM keyword; did you mean 'PatientName'?",
+        ),
+        (
+            "- {name: a, template: Prostate_OAR, when: {RequestAttributesSequence.0.X: x}}",
+            "2:46: no DICOM keyword 'RequestAttributesSequence.0.X'",
+        ),
         ("- {name: a, template: Prostate_OAR, when: {'': CT}}", "2:46: no DICOM keyword ''"),
         ("- {name: a, template: Prostate_OAR, when: {12: CT}}", "2:46: no DICOM keyword '12'"),
         (

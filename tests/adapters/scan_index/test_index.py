@@ -43,8 +43,11 @@ def test_the_index_contains_no_patient_data_and_no_file_names(
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
 @pytest.mark.usefixtures("pelvis")
 def test_only_its_owner_may_read_it(ctx: Context, site: Site) -> None:
-    os.umask(0o022)
-    scan(ctx)
+    before = os.umask(0o022)
+    try:
+        scan(ctx)
+    finally:
+        os.umask(before)
 
     files = list(site.state.glob(f"{FILE_NAME}*"))
 

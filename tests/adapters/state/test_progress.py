@@ -10,6 +10,7 @@ import pytest
 from drawcli.adapters.state import progress_file as module
 from drawcli.adapters.state.progress import Progress, ProgressState
 from drawcli.adapters.state.progress_file import FILE_NAME, ProgressFile
+from tests.waiting import PATIENCE
 
 
 class Listener:
@@ -129,7 +130,10 @@ def test_another_process_reads_the_progress(tmp_path: Path) -> None:
     assert ProgressFile.of(tmp_path).read() is None
 
 
-def test_a_step_of_less_than_a_second_writes_nothing(tmp_path: Path) -> None:
+def test_a_step_of_less_than_a_second_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_INTERVAL_SECONDS", PATIENCE)  # instead of the second
     progress = Progress(ProgressFile.of(tmp_path))
 
     with progress.step("match"):

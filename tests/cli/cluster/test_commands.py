@@ -11,6 +11,7 @@ from tests.cli.cluster.conftest import Owner
 from tests.cli.conftest import Run
 from tests.conftest import NOON, Site
 from tests.postgres import PASSWORD, Postgres, needs_postgres, password_file
+from tests.waiting import wait_until
 
 pytestmark = needs_postgres
 
@@ -110,6 +111,7 @@ def test_the_password_of_a_role_reaches_the_server_as_verifier_only(
 ) -> None:
     log = postgres_server.data.parent / "log"
     postgres_server.execute("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()")
+    wait_until(lambda: postgres_server.execute("SHOW log_statement") == [("all",)])
     made = by_owner("init", "--site", "north", "--json").answer["data"]
     postgres_server.execute("ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
 

@@ -65,7 +65,7 @@ def test_the_vault_says_by_which_policy_a_series_left(ctx: Context) -> None:
     assert ctx.crosswalk(job).policy == fingerprint(CT_IMAGE)
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 100_000), st.sampled_from(["", "late"]))
 def test_the_bytes_that_leave_are_the_bytes_that_the_gate_approved(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, late: str

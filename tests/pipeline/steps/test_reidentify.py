@@ -66,7 +66,7 @@ def test_the_delivered_file_is_one_that_validators_accept(ctx: Context, site: Si
     assert errors_of(path) == set()
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 10_000))
 def test_the_bytes_on_disk_are_the_bytes_that_the_gate_approved(
     segmented: Callable[[], tuple[Site, FakeDraw]], noise: bytes, place: int

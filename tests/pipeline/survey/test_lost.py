@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from time import sleep
 
 import pytest
 
@@ -19,7 +20,7 @@ from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.watchdog import end_when_silent
 from tests.conftest import PELVIS, SLICES, THORAX, Site
 from tests.phantoms.planning import write_planning_ct
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, longest_pause
 
 HANG = """
 import sys, time
@@ -67,7 +68,10 @@ def patient(ctx: Context, seconds: float) -> Context:
 
 @pytest.mark.usefixtures("silent")
 def test_a_share_that_hangs_is_passed_over_and_told(two: Context) -> None:
-    done = scan(patient(two, 1.0))
+    for seconds in (1.0, 10.0, PATIENCE):
+        done = scan(patient(two, seconds))
+        if len(done.lost) == 1:  # else a busy machine did not list the other folder in time
+            break
 
     assert [job.state for job in done.jobs] == [State.FOUND]
     assert [one.code for one in done.lost] == ["datastore-silent"]
@@ -104,14 +108,17 @@ def test_the_outward_steps_go_on_without_the_lost_share(two: Context, site: Site
 
 
 def test_signs_of_life_keep_the_process() -> None:
-    ended = Event()
+    ended = list[str]()
 
-    with end_when_silent(1.0, end=lambda _step: ended.set()) as heard:
-        for _ in range(13):
-            heard()
-            assert not ended.wait(0.1)
+    for seconds in (1.0, 10.0):
+        ended.clear()
+        with end_when_silent(seconds, end=ended.append) as heard:
+            longest = longest_pause(heard, int(13 * seconds), 0.1)
+        sleep(1.2 * seconds)
+        if longest < seconds / 2:  # else the machine was too busy for signs of life
+            break
 
-    assert not ended.wait(1.2)
+    assert ended == []
 
 
 def test_silence_ends_it() -> None:

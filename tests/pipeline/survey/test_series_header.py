@@ -166,7 +166,8 @@ def test_the_kept_header_is_for_its_owner_and_has_no_plain_text(site: Site, matc
     raw = path.read_bytes()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    for text in (PELVIS.name, PELVIS.patient_id, PELVIS.protocol, "Modality", "CT"):
+    # Two letters, such as those of a modality, are in one of 20 such files by chance.
+    for text in (PELVIS.name, PELVIS.patient_id, PELVIS.protocol, "Modality", "ProtocolName"):
         assert text.encode() not in raw
 
 

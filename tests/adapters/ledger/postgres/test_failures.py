@@ -143,9 +143,9 @@ def test_a_server_that_no_longer_answers_is_given_up(
     postgres_server: Postgres, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server does not cancel the statement, and its connection stays open."""
-    monkeypatch.setattr(f"{DATABASE}.DATABASE_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(f"{DATABASE}.DATABASE_GRACE_SECONDS", 0.8 - 60)  # we wait 0.8 s
     cluster = Cluster(password_file=password_file(postgres_server))
-    with Database(postgres_server.url("north", place), cluster, seconds=0.5) as database:
+    with Database(postgres_server.url("north", place), cluster, seconds=60) as database:
         err = told(lambda: database.rows("SET statement_timeout = 0; SELECT pg_sleep(60)"))
 
     assert err.exit_code == 7

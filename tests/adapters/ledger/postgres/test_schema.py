@@ -24,6 +24,13 @@ ALTER TABLE drawcli.job ADD COLUMN shade text NOT NULL DEFAULT 'none';
 CREATE TABLE drawcli.shade (name text PRIMARY KEY);
 INSERT INTO drawcli.shade SELECT DISTINCT state FROM drawcli.job;
 """
+WAITING = """
+DO $$ BEGIN
+    IF nextval('public.turn') = 1 THEN PERFORM pg_sleep(600);  -- until it is cut
+    ELSE PERFORM pg_advisory_xact_lock(4711);  -- until somebody has looked
+    END IF;
+END $$;
+"""
 
 
 @pytest.fixture
@@ -74,14 +81,23 @@ def test_a_migration_whose_connection_ends_is_rolled_back_and_done_again(
     opened: Opened, owner: Database, monkeypatch: pytest.MonkeyPatch, server: Postgres
 ) -> None:
     opened().add(*JOBS)
-    with_next(monkeypatch, f"{NEXT}; SELECT pg_sleep(2)")
+    database = owner.name.split()[1]
+    server.execute("CREATE SEQUENCE public.turn", database=database)  # a rollback leaves it
+    with_next(monkeypatch, NEXT + WAITING)
     seen: list[object] = []
 
     def cut() -> None:
-        wait_until(lambda: server.execute(_SLEEPING))
-        there = "SELECT to_regclass('drawcli.shade')"
-        server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({_SLEEPING}) AS sleeping")
-        seen.extend(server.execute(there, database=owner.name.split()[1])[0])
+        sleeping = (
+            "SELECT pid FROM pg_stat_activity "
+            f"WHERE wait_event = 'PgSleep' AND datname = '{database}'"
+        )
+        wait_until(lambda: server.execute(sleeping))
+        looks = (
+            "SELECT pg_advisory_lock(4711)",
+            f"SELECT pg_terminate_backend(pid, 5000) FROM ({sleeping}) AS sleeping",
+            "SELECT to_regclass('drawcli.shade')",
+        )
+        seen.extend(server.execute(*looks, database=database)[0])
 
     cutter = threading.Thread(target=cut)
     cutter.start()
@@ -91,9 +107,6 @@ def test_a_migration_whose_connection_ends_is_rolled_back_and_done_again(
     assert seen == [None]  # the first attempt left nothing
     assert done == [NEWEST + 1]
     assert owner.rows("SELECT count(*) FROM drawcli.schema_version") == [(NEWEST + 1,)]
-
-
-_SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
 def test_two_upgrades_at_once_are_done_once(
