@@ -13,11 +13,15 @@ ODD: Final[tuple[Any, ...]] = (
 
 
 def altered(data: bytes, chance: Random) -> bytes:
-    """Return a JSON text with a value or two changed; what is no JSON stays."""
+    """Return a JSON text with a value or two changed; what is no JSON or is too deep stays."""
     try:
-        whole = json.loads(data)
+        return _altered(data, chance)
     except (ValueError, RecursionError):
         return data
+
+
+def _altered(data: bytes, chance: Random) -> bytes:
+    whole = json.loads(data)
     for _ in range(chance.choice((1, 1, 2))):
         places = [*_places([whole], [])]
         if places[1:]:

@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
+from tests.fuzz import dicom_tree, json_values
 from tests.fuzz.image_files import SCRATCH, scratch
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import CORPUS, COSTLY, READ, UNITS, corpus, targets
@@ -37,6 +40,27 @@ WHOLE = {  # valid inputs that are read to the end; others are refused on purpos
     "former_patients": 1,
     "former_history": 1,
 }
+
+
+DEEP_ITEMS = [  # in sequences of unknown length, one in the other, as CT without pixels
+    b"\0" * 128 + b"DICM\x02\0\0\0UL\x04\0\x1c\0\0\0\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0",
+    *[b"\x40\0\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"] * 300,
+    b"\x08\0\x60\0CS\x02\0CT",
+    *[b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"] * 300,
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "data"),
+    [
+        (dicom_tree, b"".join(DEEP_ITEMS)),
+        *((json_values, b"[" * depth + b"1" + b"]" * depth) for depth in (400, 900, 9000)),
+    ],
+)
+def test_a_change_of_an_input_with_many_levels_is_made_or_left_out(
+    module: Any, data: bytes
+) -> None:
+    assert all(isinstance(module.altered(data, Random(n)), bytes) for n in range(60))  # noqa: S311
 
 
 def test_every_target_has_a_corpus_and_every_corpus_a_target() -> None:
