@@ -26,9 +26,9 @@ UPDATE drawcli.job SET {_TAKEN} WHERE (site, id) = (
   FOR UPDATE SKIP LOCKED)
 RETURNING fence
 """
-_CLAIM_OWN: Final = _CLAIM.replace(
+_CLAIM_OWN: Final = _CLAIM.replace(  # the first attempt may still have the lock of the row
     _FREE, f"({_FREE} OR (lease_host, lease_pid, lease_boot) = (%s, %s, %s))"
-)
+).replace(" SKIP LOCKED", "")
 _HELD: Final = """
 FROM unnest(%s::text[], %s::bigint[]) AS ours(id, fence)
 WHERE job.site = %s AND job.id = ours.id AND job.fence = ours.fence

@@ -1,18 +1,20 @@
 import os
 import subprocess
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from drawcli.adapters.ledger.postgres import leases
+from drawcli.adapters.ledger.postgres import claims, leases
 from drawcli.adapters.ledger.postgres.failures import TryAgain
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.ledger import Busy
 from drawcli.errors import LeaseLost, LedgerError
 from tests.adapters.ledger.postgres.conftest import Opened
 from tests.postgres import Postgres, needs_postgres
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = needs_postgres
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -185,6 +187,37 @@ def test_the_write_of_another_host_is_not_taken_for_a_write_whose_answer_was_los
         monkeypatch.setattr(late.database, "rows_once", lost)
         with pytest.raises(LeaseLost):
             late.commit(matched)
+
+
+def test_a_claim_whose_answer_was_lost_waits_for_its_first_attempt(
+    opened: Opened, server: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection broke while the database was still granting it."""
+    ledger, over, begun = opened(), threading.Event(), threading.Event()
+    ledger.add(FOUND)
+    table, rows_once = ledger.leases.table, ledger.database.rows_once
+    waits = f"SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = '{database}'"
+
+    def attempt(cursor: Any) -> None:
+        values = (*table.holder, table.seconds, table.site, FOUND.id)
+        cursor.execute(claims._CLAIM.encode(), values)
+        begun.set()
+        wait_until(lambda: over.is_set() or server.execute(f"{waits} AND NOT granted"))
+
+    def lost(*_: Any) -> list[tuple[Any, ...]]:
+        monkeypatch.setattr(ledger.database, "rows_once", rows_once)
+        first.start()
+        begun.wait(PATIENCE)
+        raise TryAgain("the connection broke")
+
+    first = threading.Thread(target=ledger.database.another().run_once, args=(attempt,))
+    monkeypatch.setattr(ledger.database, "rows_once", lost)
+    try:
+        with ledger.claim(FOUND.id):
+            assert ledger.commit(FOUND.to(State.MATCHED, at=NOON)).revision == 1
+    finally:
+        over.set()
+        first.join(PATIENCE)
 
 
 def test_a_write_whose_answer_was_lost_is_found(
