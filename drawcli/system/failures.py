@@ -48,7 +48,7 @@ _BY_KIND: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 # Errors that a shortage may cause; see `shortage_behind`.
 SHORTAGES: Final = (
-    *(MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError),
+    *(MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError, SystemError),
     *(EOFError, ValueError, TypeError),  # of a compiled module that was cut short
 )
 _FILES: Final = frozenset({EMFILE, ENFILE})
@@ -177,6 +177,8 @@ def _shortage(err: BaseException) -> OutOfMemory | None:
 def _is_memory_error(err: BaseException) -> bool:
     if isinstance(err, RuntimeError):
         return "can't allocate" in str(err)  # the lock of a file
+    if isinstance(err, SystemError):  # code in C got no memory, and raised nothing
+        return "without" in str(err) and "exception" in str(err)
     return isinstance(err, MemoryError) or (isinstance(err, OSError) and err.errno == ENOMEM)
 
 

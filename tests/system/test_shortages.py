@@ -45,6 +45,8 @@ def replaced(err: BaseException, by: DrawcliError) -> DrawcliError:
         (broken(errno.ENFILE), OutOfResources),
         (RuntimeError("can't start new thread"), OutOfResources),
         (RuntimeError("can't allocate read lock"), OutOfMemory),
+        (SystemError("error return without exception set"), OutOfMemory),
+        (SystemError("<f> returned NULL without setting an exception"), OutOfMemory),
     ],
 )
 def test_a_shortage_is_recognised_itself_and_behind_our_errors(
@@ -61,7 +63,10 @@ def test_a_shortage_is_recognised_itself_and_behind_our_errors(
     assert "ulimit" in kind.hint or kind is OutOfMemory
 
 
-@pytest.mark.parametrize("err", [broken(errno.EIO), broken(errno.EACCES), ValueError("x")])
+@pytest.mark.parametrize(
+    "err",
+    [broken(errno.EIO), broken(errno.EACCES), ValueError("x"), SystemError("bad argument")],
+)
 def test_other_errors_are_no_shortage(err: Exception) -> None:
     ours = replaced(err, ConfigError("the site key cannot be read"))
 
