@@ -70,7 +70,8 @@ class EntryReader:
         for key in entry:
             if key not in known:
                 _, keyword = _begin(str(key))
-                shown = keyword or key  # what follows it may be a value of a patient
+                # What follows a keyword may be a value of a patient.
+                shown = key if keyword in ("", key) else f"{keyword}..."
                 self._add((*at, key), f"unknown key '{shown}'{suggest_key(key, known)}")
 
     def _check_template(self, name: str, at: Location) -> None:

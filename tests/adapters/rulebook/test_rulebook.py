@@ -177,7 +177,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ),
         (
             "- {name: a, template: Prostate_OAR, PatientName*Smith, when: {Modality: CT}}",
-            "2:39: unknown key 'PatientName'",
+            "2:39: unknown key 'PatientName...'",
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {PatientNameSmith: x}}",
