@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from drawcli.system.failures import SHORTAGES, shortage_behind
+from drawcli.system.failures import SHORTAGES, is_panic, shortage_behind
 
 # When the garbage collector looks: modules and the jobs of a ledger are many objects, no garbage.
 _RARELY: Final = (100_000, 50, 50)
@@ -20,8 +20,9 @@ def main() -> None:
         from drawcli.cli import program
 
         program.run()
-    except SHORTAGES as err:  # before a command could begin, or as it wrote its result
-        if "--debug" in sys.argv or (short := shortage_behind(err)) is None:
+    except BaseException as err:  # before a command could begin, or as it wrote its result
+        may_be = isinstance(err, SHORTAGES) or is_panic(err)
+        if "--debug" in sys.argv or not may_be or (short := shortage_behind(err)) is None:
             raise
         os.write(2, f"drawcli: {short}\n  {short.hint}\n".encode())  # needs hardly any memory
         sys.exit(short.exit_code)

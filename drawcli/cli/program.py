@@ -3,8 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -81,28 +80,23 @@ def run() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
     refuse_libraries_without_memory()
     render.survive_any_text()
-    with _shortage_unsaid():
+    hook, of_thread = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook = _without_shortages(hook)
+    threading.excepthook = _without_shortages(of_thread)
+    try:
         _run_app()
+    finally:
+        sys.unraisablehook, threading.excepthook = hook, of_thread
 
 
-@contextmanager
-def _shortage_unsaid() -> Iterator[None]:
-    """Print nothing for a thread that had no memory to start or to end: the run reports it."""
-    before, of_thread = sys.unraisablehook, threading.excepthook
+def _without_shortages(before: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a hook that prints nothing where a thread gets no memory: the run reports it."""
 
     def hook(what: Any) -> None:
         if not isinstance(what.exc_value, MemoryError):
             before(what)
 
-    def thread_hook(what: Any) -> None:
-        if not isinstance(what.exc_value, MemoryError):
-            of_thread(what)
-
-    sys.unraisablehook, threading.excepthook = hook, thread_hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook, threading.excepthook = before, of_thread
+    return hook
 
 
 def _run_app() -> None:

@@ -122,6 +122,11 @@ def shortage_behind(err: BaseException) -> OutOfMemory | None:
     return found
 
 
+def is_panic(err: BaseException) -> bool:
+    """Return whether code in Rust could not go on, as where it gets no memory."""
+    return type(err).__name__ == "PanicException"  # PyO3 makes the class of each library
+
+
 def raise_if_short(err: Exception) -> None:
     """Raise the shortage that caused an error, if one did; see `shortage_behind`."""
     if (shortage := shortage_behind(err)) is not None:
@@ -179,6 +184,8 @@ def _is_memory_error(err: BaseException) -> bool:
         return "can't allocate" in str(err)  # the lock of a file
     if isinstance(err, SystemError):  # code in C got no memory, and raised nothing
         return "without" in str(err) and "exception" in str(err)
+    if is_panic(err):
+        return "null" in str(err)
     return isinstance(err, MemoryError) or (isinstance(err, OSError) and err.errno == ENOMEM)
 
 

@@ -46,6 +46,7 @@ def replaced(err: BaseException, by: DrawcliError) -> DrawcliError:
         (RuntimeError("can't start new thread"), OutOfResources),
         (RuntimeError("can't allocate read lock"), OutOfMemory),
         (SystemError("error return without exception set"), OutOfMemory),
+        (type("PanicException", (Exception,), {})("PyObject pointer is null"), OutOfMemory),
         (SystemError("<f> returned NULL without setting an exception"), OutOfMemory),
     ],
 )

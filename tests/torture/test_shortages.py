@@ -7,6 +7,7 @@ each is made.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ MESSAGES = {
     "threads": "the system starts no further thread",
     "processes": "the system starts no further process",
 }
+PANIC = re.compile(r"\nthread .* panicked at .*\n.*\nnote: .*RUST_BACKTRACE.*\n")  # Rust prints it
 ALLOCATIONS = 2_000_000  # more than a run of this cycle makes
 SPARE_BYTES = 150_000_000  # more than a run of this cycle needs beyond the modules
 MOST_FILES = 20
@@ -59,7 +61,7 @@ def short_of(world: World, what: str, **order: Any) -> int:
     if code == -signal.SIGSEGV and "no_memory" in order:  # a library in C did not look
         assert world.held() == []
         return code
-    said = (world.site.folder / "last.err").read_text()
+    said = PANIC.sub("", (world.site.folder / "last.err").read_text())
     assert code in {0, SHORT}, said
     assert (code == SHORT) == said.startswith(messages(what)), said
     assert len(said.splitlines()) == (2 if code else 0), said
