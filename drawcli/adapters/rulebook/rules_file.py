@@ -39,7 +39,7 @@ _WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
 def _no_keyword(key: str) -> str:
     """Return the problem of a key, which may have a value of a patient in it."""
     word, keyword = _begin(key)
-    if keyword and not key[len(keyword)].isalnum():
+    if keyword and not (key[len(keyword)].isalnum() or key[len(keyword)] == "."):
         return f"write '{keyword}: ...': a colon and a space follow a keyword"
     near = nearest(key, known_paths())
     is_hidden = is_withheld(keyword) or is_withheld(near)
