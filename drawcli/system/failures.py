@@ -185,7 +185,7 @@ def _is_memory_error(err: BaseException) -> bool:
     if isinstance(err, SystemError):  # code in C got no memory, and raised nothing
         return "without" in str(err) and "exception" in str(err)
     if is_panic(err):
-        return "null" in str(err)
+        return any(words in str(err) for words in ("is null", "failed to create"))
     return isinstance(err, MemoryError) or (isinstance(err, OSError) and err.errno == ENOMEM)
 
 
