@@ -25,4 +25,4 @@ def main() -> None:
         if "--debug" in sys.argv or not may_be or (short := shortage_behind(err)) is None:
             raise
         os.write(2, f"drawcli: {short}\n  {short.hint}\n".encode())  # needs hardly any memory
-        sys.exit(short.exit_code)
+        raise SystemExit(short.exit_code) from None
