@@ -121,10 +121,14 @@ def _pool(**given: Any) -> "AsyncConnectionPool[AsyncConnection[Any]]":
 
 
 async def _check_open(connection: "AsyncConnection[Any]") -> None:
-    """Raise OperationalError if an idle connection has ended: the pool opens another one."""
+    """Close an idle connection that has ended and raise OperationalError: the pool opens another.
+
+    The pool would take back one that is open for libpq, and check it again until its time is over.
+    """
     from psycopg import OperationalError
 
     if connection.closed or has_news(connection.pgconn.socket):
+        await connection.close()
         raise OperationalError("the connection has ended")
 
 

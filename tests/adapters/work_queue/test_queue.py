@@ -1,18 +1,20 @@
 """The queues of a site: tasks are added once, counted, removed; each site has its own."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
 from drawcli.adapters.ledger.postgres.database import Database
 from drawcli.adapters.work_queue.engine import schema_of
 from drawcli.adapters.work_queue.queue import Deferral, QueueCounts, WorkQueue
-from drawcli.adapters.work_queue.serve import QueueAway, serve
+from drawcli.adapters.work_queue.serve import QueueAway, _check_open, serve
 from drawcli.adapters.work_queue.tables import install_queues
 from drawcli.config.sections_cluster import Cluster
 from drawcli.core.jobs.tasks import QueueTask
@@ -203,6 +205,33 @@ def test_connections_that_end_while_the_engine_is_idle_are_replaced(
         thread.join(PATIENCE)
 
     assert done == [TASK, OTHER]
+
+
+def test_a_connection_that_has_ended_is_closed_when_it_is_checked(
+    queue_of: Callable[[str], WorkQueue], postgres_server: Postgres, database: str
+) -> None:
+    """The pool would check an open one again and again, and no task would run meanwhile."""
+    import psycopg
+
+    queue_of("north")
+    parameters = opened(postgres_server, database, "north").parameters()
+
+    async def checked() -> bool:
+        connection = await psycopg.AsyncConnection.connect(**parameters)
+        await _check_open(connection)
+        assert not connection.closed
+        postgres_server.execute(
+            f"SELECT pg_terminate_backend({connection.info.backend_pid}, {PATIENCE * 1000:.0f})"
+        )
+        with pytest.raises(psycopg.OperationalError):
+            await checked_for_ever(connection)
+        return connection.closed
+
+    async def checked_for_ever(connection: psycopg.AsyncConnection[Any]) -> None:
+        while True:  # until the end has arrived
+            await _check_open(connection)
+
+    assert asyncio.run(checked())
 
 
 def test_the_task_of_a_dead_worker_is_dropped(
