@@ -33,6 +33,7 @@ _KEYS: Final = (
     *("priority", "enabled", "contact", "templates", "late"),
 )
 _HIGHEST: Final = 1_000_000
+_LONGEST_PATH: Final = 500  # characters: several sequences, one in the other
 _WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
 
 
@@ -51,7 +52,7 @@ def _begin(key: str) -> tuple[str, str]:
     """Return the word that a key begins with, and the keyword that this word begins with, or ""."""
     found = _WORD.match(key)
     word = found[0] if found else ""
-    ends = (word[:end] for end in range(len(word), 0, -1))
+    ends = (word[:end] for end in range(min(len(word), _LONGEST_PATH), 0, -1))
     keyword = next(filter(canonical_path, ends), "")
     return word, "" if keyword.endswith("Sequence") else keyword
 
