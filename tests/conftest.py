@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture import providers
 
 from drawcli.adapters.ledger import FileLedger
 from drawcli.adapters.server.client import DrawServer
@@ -41,12 +40,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # a matter of the machine and of what it does
 )
 settings.load_profile("here")
-if "RANDOM" not in os.environ:
-    # Constants of modules are examples, too, and which modules other tests have loaded is chance.
-    pytest.MonkeyPatch().setattr(
-        providers, "_get_local_constants", lambda: providers._local_constants, raising=False
-    )
-
 # Sweeps do again, thousands of times, what other tests do once: `make sweep` runs them, `make test`
 # does without. They are marked (pytest.mark.sweep), or are all of a folder or file named here.
 SWEEPS = tuple(
