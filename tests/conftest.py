@@ -40,6 +40,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # a matter of the machine and of what it does
 )
 settings.load_profile("here")
+
 # Sweeps do again, thousands of times, what other tests do once: `make sweep` runs them, `make test`
 # does without. They are marked (pytest.mark.sweep), or are all of a folder or file named here.
 SWEEPS = tuple(

@@ -123,7 +123,7 @@ def shortage_behind(err: BaseException) -> OutOfMemory | None:
 
 
 def is_panic(err: BaseException) -> bool:
-    """Return whether code in Rust could not go on, as where it gets no memory."""
+    """Return whether code in Rust has panicked, as it does without memory."""
     return type(err).__name__ == "PanicException"  # PyO3 makes the class of each library
 
 

@@ -74,18 +74,14 @@ def nodes(
 
 
 def altered(data: bytes, chance: Random) -> bytes:
-    """Return a file with one or two elements changed; what cannot be read or is too deep stays."""
+    """Return a file with one or two elements changed; what cannot be read stays."""
     try:
-        return _altered(data, chance)
+        _, explicit, at = data_set_start(data)
+        pixels = data.rfind(_PIXELS, at)
+        end = pixels if pixels >= 0 else len(data)
+        whole, _ = nodes(data, at, end, explicit=explicit)
     except (NotDicom, Incomplete, ValueError, RecursionError):
         return data
-
-
-def _altered(data: bytes, chance: Random) -> bytes:
-    _, explicit, at = data_set_start(data)
-    pixels = data.rfind(_PIXELS, at)
-    end = pixels if pixels >= 0 else len(data)
-    whole, _ = nodes(data, at, end, explicit=explicit)
     for _ in range(chance.choice((1, 1, 2))):
         every = _every(whole)
         lists = [one for one in every if b"\\" in one.value and one.inside is None]

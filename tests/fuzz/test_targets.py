@@ -1,16 +1,16 @@
 """Each target holds for the inputs of its corpus, and for many that are like them."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from tests.fuzz import dicom_tree, json_values
 from tests.fuzz.image_files import SCRATCH, scratch
-from tests.fuzz.mutations import mutated
-from tests.fuzz.targets import CORPUS, COSTLY, READ, UNITS, corpus, targets
+from tests.fuzz.mutations import mutated, rearranged
+from tests.fuzz.targets import CORPUS, COSTLY, READ, UNITS, Units, corpus, targets
 
 FEW, MANY = 1_500, 30_000
 INPUTS = MANY if int(os.environ.get("TORTURE", "1")) > 1 else FEW
@@ -42,7 +42,7 @@ WHOLE = {  # valid inputs that are read to the end; others are refused on purpos
 }
 
 
-DEEP_ITEMS = [  # in sequences of unknown length, one in the other, as CT without pixels
+DEEP_ITEMS = [  # a header with 300 sequences of unknown length, each in an item of the former
     b"\0" * 128 + b"DICM\x02\0\0\0UL\x04\0\x1c\0\0\0\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0",
     *[b"\x40\0\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"] * 300,
     b"\x08\0\x60\0CS\x02\0CT",
@@ -51,16 +51,18 @@ DEEP_ITEMS = [  # in sequences of unknown length, one in the other, as CT withou
 
 
 @pytest.mark.parametrize(
-    ("module", "data"),
+    ("alter", "data"),
     [
-        (dicom_tree, b"".join(DEEP_ITEMS)),
-        *((json_values, b"[" * depth + b"1" + b"]" * depth) for depth in (400, 900, 9000)),
+        (dicom_tree.altered, b"".join(DEEP_ITEMS)),
+        *((json_values.altered, b"[" * depth + b"1" + b"]" * depth) for depth in (400, 900, 9000)),
     ],
 )
-def test_a_change_of_an_input_with_many_levels_is_made_or_left_out(
-    module: Any, data: bytes
+def test_an_input_with_many_levels_is_changed_or_stays_as_it_is(
+    alter: Callable[[bytes, Random], bytes], data: bytes
 ) -> None:
-    assert all(isinstance(module.altered(data, Random(n)), bytes) for n in range(60))  # noqa: S311
+    for number in range(60):
+        changed = rearranged(data, [data], Units(alter=alter), Random(number))  # noqa: S311
+        assert isinstance(changed, bytes)
 
 
 def test_every_target_has_a_corpus_and_every_corpus_a_target() -> None:

@@ -40,7 +40,8 @@ _WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
 def _no_keyword(key: str) -> str:
     """Return the problem of a key, which may have a value of a patient in it."""
     word, keyword = _begin(key)
-    if keyword and not (key[len(keyword)].isalnum() or key[len(keyword)] == "."):
+    following = key[len(keyword) :][:1]
+    if keyword and following != "." and not following.isalnum():
         return f"write '{keyword}: ...': a colon and a space follow a keyword"
     near = nearest(key, known_paths())
     is_hidden = is_withheld(keyword) or is_withheld(near)

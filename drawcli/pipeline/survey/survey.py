@@ -21,7 +21,7 @@ from drawcli.pipeline.survey.watchdog import end_when_silent
 from drawcli.system.limits import SHARE_ANSWERS
 
 _SETTINGS: Final = "settings"
-# How often and how fast is listed: they change no verdict.
+# How often and how fast folders are listed; no verdict depends on it.
 _NO_CRITERIA: Final = ("full_walk_hours", "workers", "answer_seconds")
 
 

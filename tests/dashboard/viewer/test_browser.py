@@ -81,12 +81,17 @@ def drawn(page: "Page", plane: str, at: int | None = None) -> None:
 
 
 def until(page: "Page", expression: str) -> None:
-    """Wait until an expression is true; Playwright's own way evaluates text, which is forbidden."""
-    for _ in range(2400):
+    """Wait until an expression is true."""
+    assert becomes_true(page, expression, seconds=120), expression
+
+
+def becomes_true(page: "Page", expression: str, *, seconds: int) -> bool:
+    """Ask again and again; Playwright's own way evaluates text, which the page forbids."""
+    for _ in range(seconds * 20):
         if page.evaluate(expression):
-            return
+            return True
         page.wait_for_timeout(50)
-    raise AssertionError(expression)
+    return False
 
 
 def gone_to(page: "Page", structure: str = "") -> None:
@@ -335,13 +340,11 @@ def touched(page: "Page", *steps: list[tuple[float, float]]) -> None:
 
 
 def tap(page: "Page", button: "Locator", answer: str) -> None:
-    """Tap a button until it answers: a tap of half a second is a long press to the browser."""
+    """Tap a button until an expression is true; a tap of half a second would be a long press."""
     for _ in range(60):
         button.tap()
-        for _ in range(40):
-            if page.evaluate(answer):
-                return
-            page.wait_for_timeout(50)
+        if becomes_true(page, answer, seconds=2):
+            return
     raise AssertionError(answer)
 
 
