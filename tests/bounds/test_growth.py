@@ -19,7 +19,6 @@ import httpx
 import pytest
 
 from drawcli.adapters.datastore.zips import Bounds, Zip
-from drawcli.adapters.rulebook.rules_file import _no_keyword
 from drawcli.adapters.server.responses import iter_body, plain_json
 from drawcli.authoring.former_export import FormerExport
 from drawcli.core.dicom.conversion import convert_file
@@ -384,7 +383,6 @@ CASES: Final[dict[str, tuple[Callable[[int], Any], Read, int]]] = {
         lambda rules: list(explain._overlaps(rules)),
         200,
     ),
-    "a key that is no keyword": (lambda n: "PatientName" + "x" * n, _no_keyword, 30_000),
     "limits of an element": (many_limits, lambda when: list(doubts(when)), 50),
     "values of an element": (
         lambda n: Every(tuple(Compare("Modality", "equals", f"{k}") for k in range(n))),

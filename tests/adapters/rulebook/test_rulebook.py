@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawcli.adapters.rulebook import rules_file
 from drawcli.adapters.rulebook.rulebook import Rulebook, read_rulebook
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, decide
@@ -240,6 +241,18 @@ def test_each_mistake_in_a_rule_is_told_where_it_is(tmp_path: Path, entry: str, 
 
     assert first.startswith(f"rules.yaml:{told}")
     assert not others
+
+
+def test_only_the_beginning_of_a_long_key_is_searched_for_a_keyword(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each beginning is compared: with all of them the time would grow with the square."""
+    asked: list[str] = []
+    monkeypatch.setattr(rules_file, "canonical_path", asked.append)
+
+    problems(tmp_path, f"rules:\n  - {{name: a, exclude: true, when: {{? {'x' * 10_000} : CT}}}}\n")
+
+    assert sum(len(word) < 10_000 for word in asked) == rules_file._LONGEST_PATH
 
 
 @pytest.mark.parametrize(
