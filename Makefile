@@ -9,6 +9,8 @@
 SHELL := /bin/sh
 # Compiled modules are kept, whatever the environment says: each process of the tests starts sooner.
 export PYTHONDONTWRITEBYTECODE :=
+# One test process more than cores, four at most: many tests wait for a process or a deadline.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
