@@ -114,8 +114,8 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A new file, outside state_dir and datastore.")],
 ) -> Result:
     """Write all site keys into a file; store it apart from the images."""
-    from drawcli.adapters.state.keys.key_source import site_keys
     from drawcli.adapters.state.audit_log import record_action
+    from drawcli.adapters.state.keys.key_source import site_keys
     from drawcli.operations.keys import back_up, check_backup_place, note_keys_kept
 
     settings, now = door.settings(), datetime.now(UTC)

@@ -59,7 +59,7 @@ FLOWS: Final = (
         OURS,
         "SMTP or HTTPS",
         "that of the address; 587, 465 or 443",
-        "TLS, with addresses such as `mailtos://`, `jsons://`, `ntfys://`; not with `mailto://`",
+        "TLS with `mailtos://`, `jsons://`, `ntfys://` and the like; else not (`mailto://`)",
         Data.NONE,
         "`notify.urls_file`",
         ("message",),
