@@ -97,7 +97,7 @@ _TO: Final = 650  # left edge of the peers
 _STYLE: Final = """
   .paper { fill: #fff; } .box { fill: #f4f6f8; stroke: #566270; }
   .ours { fill: #e3efe9; stroke: #0b6e66; }
-  text { fill: #17202a; font: 13px system-ui, sans-serif; } .small { font-size: 11px; }
+  text { fill: #17202a; font: 13px system-ui, sans-serif; } .small { font-size: 12px; }
   .head { font-weight: 600; } .zone { stroke: #566270; stroke-dasharray: 3 5; }
   .identified { stroke: #b3221a; stroke-width: 3; }
   .pseudonymous { stroke: #8a5c00; stroke-width: 2; }
