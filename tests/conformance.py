@@ -367,8 +367,8 @@ def _query_keys() -> Iterator[str]:
         level=3,
     )
     yield (
-        "Objects of C-GET are answered with the statuses of `receive`. Images that are not there are "
-        "requested again by later runs.\n"
+        "Objects of C-GET are answered with the statuses of `receive`. Images that are not there "
+        "are requested again by later runs.\n"
     )
 
 

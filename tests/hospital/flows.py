@@ -116,8 +116,8 @@ FLOWS: Final = (
     ),
     Flow(
         "file server of the images",
-        "images, clinical structure sets: read only; with `deliver.folder: beside` (the default) the "
-        "new structure sets are written beside the images",
+        "images, clinical structure sets: read only; with `deliver.folder: beside` (the default) "
+        "the new structure sets are written beside the images",
         "the operating system",
         "NFS or SMB mount, or a local disk",
         "2049 or 445",
