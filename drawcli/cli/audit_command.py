@@ -129,10 +129,10 @@ def _jobs(ctx: "Context", name: str) -> "list[Job]":
     found = find_job(name, ctx)
     if name.strip().lower() == found.id:
         return [found]
-    keys = {found.series_key}
-    if "." in name:
-        keys |= {one.series_key(name.strip()) for one in (ctx.stand_ins, *ctx.retired)}
-    return [job for key in sorted(keys) for job in ctx.ledger.of_series(key)]
+    keys = [found.series_key]
+    if "." in name:  # a UID: each site key gave the series another key; the present one is last
+        keys = [one.series_key(name.strip()) for one in (*ctx.retired, ctx.stand_ins)]
+    return [job for key in keys for job in ctx.ledger.of_series(key)]
 
 
 def _lines(ctx: "Context", jobs: Container[str] | None) -> list[dict[str, Any]]:

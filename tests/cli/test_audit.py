@@ -7,7 +7,7 @@ import pytest
 
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, Actor, AuditLog
 from drawcli.core.jobs.job import Job, State
-from drawcli.pipeline.context import Context
+from drawcli.pipeline.context import Context, open_context
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -62,10 +62,13 @@ def test_a_series_that_was_sent_twice_is_listed_with_all_its_jobs(
 ) -> None:
     key, log = ctx.stand_ins.series_key("1.2.3"), AuditLog(site.state)
     jobs = [in_state(State.DONE, f"{key}-{number}").id for number in (1, 2)]
-    for job in (*jobs, "0123456789ab-1"):
-        log.add(ATTEMPT, datetime(2026, 11, 1, tzinfo=UTC), "0badcafe", {"job": job})
     if rotated:
         assert drawcli("key", "rotate").code == 0
+        with open_context(site.settings()) as later:
+            key = later.stand_ins.series_key("1.2.3")
+        jobs.append(in_state(State.DONE, f"{key}-1").id)
+    for job in (*jobs, "0123456789ab-1"):
+        log.add(ATTEMPT, datetime(2026, 11, 1, tzinfo=UTC), "0badcafe", {"job": job})
 
     plain = drawcli("audit", "1.2.3", "--json").answer["data"]
     shown = drawcli("audit", "1.2.3").out
