@@ -29,7 +29,7 @@ def released_verdict(job: Job, seen: SeriesSnapshot) -> Verdict:
 
 def is_unchanged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
     """Return whether a waiting job needs no update: same reason, same rules, not overdue."""
-    if not has_same_reason(job, verdict, seen):
+    if not has_same_reason(job, verdict, seen) or job.since > ctx.now():
         return False
     if job.held:
         return not _rules_changed(job, ctx)
@@ -49,6 +49,7 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
 
     Only a series that the rules would send is held.
     """
+    job = job.not_after(ctx.now())
     wanted = ctx.settings.scan if seen is None else seen.wanted
     lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
     if verdict.readiness is not Readiness.REFUSED and not lasts:
