@@ -237,6 +237,13 @@ ROWS: Final = (
     ),
     Row(
         "YAML file",
+        "as the largest whole number without quotes",
+        "system/yaml_read._LARGEST_WHOLE",
+        "exit 3",
+        f"{_FILES}::test_whole_numbers_of_a_yaml_file",
+    ),
+    Row(
+        "YAML file",
         "lists and mappings within each other",
         "system/yaml_read._DEEPEST",
         "exit 3",
