@@ -180,6 +180,7 @@ def main(lock: Path, assessed: Path, target: Path) -> None:
     source = (root / "drawcli" / "__init__.py").read_text(encoding="utf-8")
     version = re.findall(r'^__version__ = "(.+)"', source, re.MULTILINE)[0]
     plain = document(version, content, made, datetime.now(UTC))
+    target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
     print(f"{target}: {len(wanted)} packages looked up, {len(made)} vulnerabilities")
 

@@ -3,10 +3,13 @@
 `tests/test_conformance.py` compares its tables with what real associations negotiate.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
+from pydicom.datadict import keyword_for_tag
+
+from drawcli.adapters.archive.archive import as_job_error
 from drawcli.adapters.delivery.dicom_node import DEFAULT, ECHO, EXPLICIT, KEEPING, offers_for
 from drawcli.adapters.delivery.judgement import DUPLICATE, TargetJudge
 from drawcli.adapters.delivery.stow import request_headers
@@ -32,9 +35,18 @@ from drawcli.core.dicom_service.association_request import (
     OfferedContext,
 )
 from drawcli.core.dicom_service.service_request import ServiceStatus
-from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries
+from drawcli.core.pull.answers import ArchivedInstance, ArchivedSeries, return_keys
+from drawcli.core.pull.keys import IMAGE, SERIES, STUDY, TAGS, QueryKey
 from drawcli.core.pull.offers import storage_offers
-from drawcli.core.pull.retrieval import FIND, GET, MODELS, MOVE
+from drawcli.core.pull.retrieval import (
+    FIND,
+    GET,
+    MODELS,
+    MOVE,
+    QueryRefused,
+    QueryResponse,
+    check_end,
+)
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.system.limits import (
     NODE_REPORT_SECONDS,
@@ -67,6 +79,7 @@ QUERIES: Final = {
     MOVE: "Study Root Query/Retrieve Information Model - MOVE",
     GET: "Study Root Query/Retrieve Information Model - GET",
 }
+LEVELS: Final = (STUDY, SERIES, IMAGE)
 COMMANDS: Final = {FIND: "a query", GET: "a retrieval by C-GET", MOVE: "a retrieval by C-MOVE"}
 _USUAL: Final = {"datastore": "store", "state_dir": "state"}
 _SWITCHED_ON: Final = {  # what adds to the usual classes, without naming any
@@ -101,7 +114,7 @@ _PARAMETERS: Final = """
     receive.transfer_syntaxes receive.tls_cert receive.tls_key receive.tls_ca receive.associations
     receive.associations_per_address receive.first_request_seconds receive.idle_seconds
     receive.largest_gib receive.unfinished_gib receive.keep_free_gib deliver.ae_title deliver.node
-    deliver.targets deliver.senders deliver.use deliver.uid_root deliver.character_set
+    deliver.targets deliver.senders deliver.use deliver.uid_root deliver.character_set pull.sources
 """.split()
 
 
@@ -291,7 +304,7 @@ def _deliver() -> Iterator[str]:
     yield from _table(
         "Status of C-STORE responses of a node",
         ("status", "what drawcli does"),
-        list(_ranges()),
+        list(_ranges(_what_follows)),
         level=3,
     )
     yield (
@@ -330,6 +343,59 @@ def _pull() -> Iterator[str]:
         f"are proposed. Those of CT: {', '.join(NAMES[one] for one in offered)}. At most "
         f"{MOST_PULLED - 2} such contexts are proposed.\n"
     )
+    yield from _query_keys()
+
+
+def _query_keys() -> Iterator[str]:
+    yield from _table(
+        "Keys of queries",
+        ("level", "matching keys", "returned"),
+        [(level, _keywords(_matched(level)), _keywords(_returned(level))) for level in LEVELS],
+        level=3,
+    )
+    yield (
+        "The UIDs of the levels above are keys, too. Others are matching keys only if `keys` of "
+        "the source names them: by a single value, a wildcard or a range of dates. A key with "
+        "several values is sent empty, and the answers are matched by drawcli. QIDO-RS has the "
+        "same keys. A retrieval names instances by their UIDs (level IMAGE). No C-CANCEL is "
+        "sent.\n"
+    )
+    yield from _table(
+        "Status of C-FIND, C-GET and C-MOVE responses",
+        ("status", "what drawcli does"),
+        list(_ranges(query_status)),
+        level=3,
+    )
+    yield (
+        "Objects of C-GET are answered with the statuses of `receive`. Images that are not there "
+        "are requested again by later runs.\n"
+    )
+
+
+def _matched(level: str) -> list[int]:
+    return [tag for name, tag in TAGS.items() if QueryKey(name, ("1",)).level == level]
+
+
+def _returned(level: str) -> list[int]:
+    asked = return_keys(level, ArchivedSeries("1.2", "1.3", "CT"), "1.2")
+    return [tag for tag, value in asked.items() if not value]
+
+
+def _keywords(some: Iterable[int]) -> str:
+    return ", ".join(keyword_for_tag(tag) for tag in some) or "none"
+
+
+def query_status(status: int) -> str:
+    """Return what drawcli does after a status of a response to a query or retrieval."""
+    answer = QueryResponse(status, has_data_set=False)
+    if answer.is_pending:
+        return "waits for more"
+    try:
+        check_end(answer, FIND)
+    except QueryRefused as err:
+        refused = isinstance(as_job_error(err, ""), NeedsPerson)
+        return "reports the refusal" if refused else "a later run tries again"
+    return "takes the answers"
 
 
 def _commitment() -> Iterator[str]:
@@ -419,9 +485,9 @@ def _association(title: str, longest: int) -> Iterator[str]:
     )
 
 
-def _ranges() -> Iterator[tuple[str, str]]:
-    """Yield ranges of statuses of a node and what each does to a job."""
-    for what, run in groupby(range(0x10000), _what_follows):
+def _ranges(follows: Callable[[int], str]) -> Iterator[tuple[str, str]]:
+    """Yield ranges of statuses and what drawcli does after each."""
+    for what, run in groupby(range(0x10000), follows):
         numbers = list(run)
         first, last = numbers[0], numbers[-1]
         yield f"{first:04X}" if first == last else f"{first:04X} to {last:04X}", what

@@ -11,7 +11,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperArgument, TyperGroup
 
-from drawcli import errors
+from drawcli import __version__, errors
 from drawcli.cli.commands import app
 from drawcli.cli.door import Common
 from drawcli.cli.help_command import sections
@@ -41,8 +41,9 @@ SETTINGS: Final = "docs/reference/settings.md"
 RENEW: Final = "python -m tests.reference"
 _NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
 _CONFORMANCE: Final = (
-    "What drawcli does in a DICOM network, after PS3.2: services, presentation contexts, "
-    "negotiation, statuses. A test compares the tables with what associations negotiate."
+    f"What drawcli {__version__} does in a DICOM network, after PS3.2: services, presentation "
+    "contexts, negotiation, statuses. A test compares the tables with what associations "
+    "negotiate. Data flow, with each peer: [data flow and network](../hospital/data-flow.md)."
 )
 _SAMPLES: Final[dict[ValueKind, Any]] = {
     ValueKind.NUMBER: 3,

@@ -1,6 +1,7 @@
 """audit: the history of the jobs; what was sent, who did what, and whether the log is intact."""
 
 import re
+from collections.abc import Container
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import itemgetter
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from drawcli.adapters.state.audit_log import ChainReport
     from drawcli.adapters.state.hash_chain import Link
+    from drawcli.core.jobs.job import Job
     from drawcli.pipeline.context import Context
 
 ACTION: Final = "action"  # of `adapters.state.audit_log`, which is not imported at the start
@@ -52,7 +54,8 @@ def audit(
         typer.Argument(
             help="events: the history of each job; disclosures: what was sent, when, to whom, by "
             "whom; actions: who released, assigned, rated, edited ... what, and when; verify: "
-            "whether the log of both is intact; or a job: its lines in that log.",
+            "whether the log of both is intact; or a job, or the SeriesInstanceUID of an image "
+            "for all jobs of the series: the lines in that log.",
             metavar="JOB|SUBJECT",
         ),
     ] = Subject.EVENTS,
@@ -84,9 +87,7 @@ def audit(
 
 
 def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
-    from drawcli.pipeline.actions import find_job
-
-    jobs = ctx.ledger.all_jobs() if job is None else iter([find_job(job, ctx)])
+    jobs = ctx.ledger.all_jobs() if job is None else iter(_jobs(ctx, job))
     found = [
         (event.at, job.id, event.what, event.by)
         for job in jobs
@@ -116,43 +117,56 @@ def _actions(ctx: "Context", first: datetime | None, job: str | None) -> Result:
 
 
 def _lines_since(ctx: "Context", first: datetime | None, job: str | None) -> list[dict[str, Any]]:
+    jobs = None if job is None else {one.id for one in _jobs(ctx, job)}
+    since = "" if first is None else first.isoformat()
+    return [row for row in _lines(ctx, jobs) if str(row.get("at")) >= since]
+
+
+def _jobs(ctx: "Context", name: str) -> "list[Job]":
+    """Return the job of an id; otherwise every job of the series that `name` stands for."""
     from drawcli.pipeline.actions import find_job
 
-    job_id = None if job is None else find_job(job, ctx).id
-    since = "" if first is None else first.isoformat()
-    return [row for row in _lines(ctx, job_id) if str(row.get("at")) >= since]
+    found = find_job(name, ctx)
+    if name.strip().lower() == found.id:
+        return [found]
+    keys = [found.series_key]
+    if "." in name:  # a UID: each site key gave the series another key; the present one is last
+        keys = [one.series_key(name.strip()) for one in (*ctx.retired, ctx.stand_ins)]
+    return [job for key in keys for job in ctx.ledger.of_series(key)]
 
 
-def _lines(ctx: "Context", job_id: str | None) -> list[dict[str, Any]]:
+def _lines(ctx: "Context", jobs: Container[str] | None) -> list[dict[str, Any]]:
     """Return the lines of the audit log with their numbers; None: of all jobs."""
     return [
         dict(line.facts) | {"n": line.link.number}
         for line in ctx.audit.lines()
-        if job_id is None or line.facts.get("job") == job_id
+        if jobs is None or line.facts.get("job") in jobs
     ]
 
 
 def _of_job(ctx: "Context", name: str) -> Result:
-    """Return the lines of a job in the audit log, and whether the log is intact."""
+    """Return the lines of a job or series in the audit log, and whether the log is intact."""
     from drawcli.operations.ledger_check import unattested
-    from drawcli.pipeline.actions import find_job
 
-    job_id = find_job(name, ctx).id
-    rows, verdict = _lines(ctx, job_id), ctx.audit.verify()
+    ids = [job.id for job in _jobs(ctx, name)]
+    rows, verdict = _lines(ctx, ids), ctx.audit.verify()
     errors = [_broken(f"{gap.where} {gap.what}") for gap in verdict.breaks]
-    errors += [_broken(str(attempt)) for attempt in unattested(ctx) if attempt.job == job_id]
+    errors += [_broken(str(attempt)) for attempt in unattested(ctx) if attempt.job in ids]
 
     def show(out: "Console") -> None:
         for row in rows:
             what = row.get("action") or row.get("what")
-            out.print(f"{row['n']}  {_when(row)} UTC  {what}  by {_who(row)}", soft_wrap=True)
+            of_job = f"  {row['job']}" if len(ids) > 1 else ""
+            out.print(
+                f"{row['n']}  {_when(row)} UTC  {what}{of_job}  by {_who(row)}", soft_wrap=True
+            )
             others = row.keys() - {"n", "at", "what", "who", "job", "action"}
             render.lines((f"    {name}", row[name]) for name in row if name in others)(out)
         if not rows:
-            out.print(f"Nothing of job {job_id} was sent.")
+            out.print(f"Nothing of job {', '.join(ids)} was sent.")
         out.print(f"chain: {_state_of(verdict)}, {verdict.lines:,} lines")
 
-    data = {"job": job_id, "lines": rows, "chain_intact": not verdict.breaks}
+    data = {"job": ids[-1], "jobs": ids, "lines": rows, "chain_intact": not verdict.breaks}
     return Result(
         data=data, show=show, errors=[*errors], exit_code=LedgerError.exit_code if errors else 0
     )

@@ -135,7 +135,13 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
     """Store a new password: typed twice, read from standard input, or generated."""
     import secrets
 
+    from drawcli.adapters.state.audit_log import record_action
+    from drawcli.dashboard.access.password import check_words
+    from drawcli.pipeline.context import utc_now
+
     words = secrets.token_urlsafe(24) if by_chance else asked_password(door)
+    check_words(words)
+    record_action(secret.path.parent, "page-password", utc_now())
     secret.store(words)
     shown = [("token", words)] if by_chance else []
     facts = [

@@ -114,13 +114,17 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A new file, outside state_dir and datastore.")],
 ) -> Result:
     """Write all site keys into a file; store it apart from the images."""
+    from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.keys.key_source import site_keys
-    from drawcli.operations.keys import back_up, note_keys_kept
+    from drawcli.operations.keys import back_up, check_backup_place, note_keys_kept
 
-    settings = door.settings()
+    settings, now = door.settings(), datetime.now(UTC)
     key, retired, _ = keys = site_keys(settings)
-    back_up(file, key, retired, (settings.state_dir, *settings.datastore))
-    note_keys_kept(settings.state_dir, keys, datetime.now(UTC))
+    forbidden = (settings.state_dir, *settings.datastore)
+    check_backup_place(file, forbidden)
+    record_action(settings.state_dir, "key-backup", now)
+    back_up(file, key, retired, forbidden)
+    note_keys_kept(settings.state_dir, keys, now)
     data = {"file": str(file), "keys": 1 + len(retired)}
     said = (
         f"{counted(1 + len(retired), 'key')} written to {file}\n"

@@ -116,6 +116,7 @@ def restore(
 ) -> Result:
     """Restore a copy of the ledger; the present one is kept."""
     from drawcli.adapters.ledger import FileLedger
+    from drawcli.adapters.state.audit_log import record_action
     from drawcli.adapters.state.workdir import WorkDir
     from drawcli.operations.ledger_copies import restore as put_back
 
@@ -132,7 +133,9 @@ def restore(
     if dry_run:
         ledger_copies = [str(copy) for copy in FileLedger(state_dir / "ledger.json").copies]
         return _said("\n".join(ledger_copies) or "there is no copy", {"copies": ledger_copies})
-    with WorkDir(state_dir).run_lock(datetime.now(UTC)):
+    now = datetime.now(UTC)
+    with WorkDir(state_dir).run_lock(now):
+        record_action(state_dir, "ledger-restore", now)
         used, aside = put_back(state_dir, copy)
     said = f"put back  {used}"
     said += f"\nkept      {aside}" if aside else ""

@@ -20,7 +20,7 @@ from drawcli.cli.lazy_options import (
     with_quick_values,
     with_values_as_typed,
 )
-from drawcli.system.failures import refuse_libraries_without_memory
+from drawcli.system.failures import let_no_start_hang, refuse_libraries_without_memory
 
 # Where shells put the line that is to be completed.
 _TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -79,6 +79,7 @@ def run() -> None:
     """Run the command line and exit with its code."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
     refuse_libraries_without_memory()
+    let_no_start_hang()
     render.survive_any_text()
     hook, of_thread = sys.unraisablehook, threading.excepthook
     sys.unraisablehook = _without_shortages(hook)

@@ -30,6 +30,12 @@ _NEW_RULE: Final = (
     "drawcli rules new --from FOLDER"
 )
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
+_IGNORED: Final = """\
+# Secrets that do not belong in git. The folder state has a .gitignore of its own.
+token.json*
+notify.urls
+oidc-secret
+"""
 _METRICS: Final = "metrics.textfile in drawcli.yaml, or /metrics of 'drawcli dashboard'"
 
 _Practice = Annotated[
@@ -108,6 +114,7 @@ def init(
         raise UsageError("--install, --scheduler, --receive, --worker and --dashboard need --cron")
     adapt = _for_practice if practice else _guarded
     texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
+    texts[".gitignore"] = _IGNORED
     return _new_site(door, folder, texts, dry_run=dry_run)
 
 

@@ -48,6 +48,7 @@ def set_(
     The server is asked first: a pair that it refuses is not stored, and the old pair stays.
     """
     from drawcli.adapters.state import logs
+    from drawcli.adapters.state.audit_log import record_action
     from drawcli.pipeline.cluster.tokens import site_tokens
 
     logs.keep_off_stderr()
@@ -57,6 +58,7 @@ def set_(
     if not force and not dry_run:
         tokens, accepted = _asked_for(tokens, settings.server, store)
     if not dry_run:
+        record_action(settings.state_dir, "token-set", _now())
         with store.locked():
             store.write(tokens)
     data = _facts(tokens, store) | {"written": not dry_run, "accepted_by_server": accepted}

@@ -78,6 +78,7 @@ def rotate(ctx: Context) -> Rotated:
             hint="Make the command print a new key, and below it the present one; then run "
             "'drawcli key rotate' to encrypt the vaults again.",
         )
+    ctx.record("key-rotate", key=before.key_id)
     retire_site_key(state_dir, before.key_id)
     fresh = StandIns(replace_site_key(state_dir))
     record_new_key(ctx.ledger, fresh.key_id, before.key_id)
@@ -130,6 +131,14 @@ def back_up(
     UsageError
         If the file must not be written there.
     """
+    check_backup_place(target, forbidden)
+    lines = [f"key {StandIns(key).key_id} {key.hex()}"]
+    lines += [f"retired {StandIns(old).key_id} {old.hex()}" for old in retired.values()]
+    write_durably(target, (_HEAD + "\n".join(lines) + "\n").encode("ascii"))
+
+
+def check_backup_place(target: Path, forbidden: Iterable[Path]) -> None:
+    """Raise UsageError if a backup of the keys must not be written there."""
     place = target.resolve()
     if target.exists():
         raise UsageError(f"{target} exists already; it is not overwritten")
@@ -143,9 +152,6 @@ def back_up(
             )
     if could_be_committed(place.parent):
         raise UsageError(f"{target} is in a git work tree, from where it could be published")
-    lines = [f"key {StandIns(key).key_id} {key.hex()}"]
-    lines += [f"retired {StandIns(old).key_id} {old.hex()}" for old in retired.values()]
-    write_durably(target, (_HEAD + "\n".join(lines) + "\n").encode("ascii"))
 
 
 def note_keys_kept(state_dir: Path, present: SiteKeys, now: datetime) -> None:

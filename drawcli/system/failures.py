@@ -5,7 +5,7 @@ they are no fault of the job or the file at hand. A run ends with 12 and one mes
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import (
     ECONNREFUSED,
     ECONNRESET,
@@ -17,9 +17,12 @@ from errno import (
     EPIPE,
     ETIMEDOUT,
 )
+from functools import wraps
 from mmap import mmap
 from pathlib import Path
+from threading import Event, Thread
 from typing import Final
+from weakref import ref
 
 from drawcli.errors import DrawcliError, OutOfMemory, OutOfResources, TryLater
 
@@ -56,6 +59,7 @@ _NO_MEMORY: Final = "not enough memory"
 _PROBE_BYTES: Final = 64 << 20
 # Libraries that end the process if there is not so much memory when they are loaded.
 _MEMORY_TO_LOAD: Final = {"numpy": 128 << 20, "scipy": 128 << 20}  # OpenBLAS
+_LISTEN_SECONDS: Final = 0.5
 _RESERVE_BYTES: Final = 64 << 20  # a library of 20 MB is loaded, and works
 
 
@@ -163,6 +167,45 @@ def refuse_libraries_without_memory() -> None:
     """Make the import of a library that would end the process raise MemoryError from now on."""
     if not any(isinstance(finder, _MemoryCheck) for finder in sys.meta_path):
         sys.meta_path.insert(0, _MemoryCheck())
+
+
+class _Started(Event):
+    """Event of a thread that runs; a wait for it fails once the thread has ended without it."""
+
+    def __init__(self, thread: Thread) -> None:
+        super().__init__()
+        # While the thread lives, the interpreter holds this method, and nothing else does.
+        bootstrap: Callable[[], None] = thread._bootstrap  # type: ignore[attr-defined] # noqa: SLF001
+        self._alive = ref(bootstrap)
+        self._names = vars(thread)
+        self._names["_bootstrap"] = bootstrap  # until the thread is started
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as an event does; raise MemoryError if the thread has ended."""
+        self._names.pop("_bootstrap", None)
+        while not super().wait(timeout or _LISTEN_SECONDS) and timeout is None:
+            if self._alive() is None and not self.is_set():
+                raise MemoryError("a thread ended before it ran")
+        return self.is_set()
+
+
+def let_no_start_hang() -> None:
+    """Make the start of a thread that gets no memory to run raise MemoryError from now on.
+
+    `Thread.start` waits until the thread runs, also where it has ended before.
+    """
+    if not hasattr(Thread.start, "__wrapped__"):
+        setattr(Thread, "start", _checked(Thread.start))  # noqa: B010 - a name of the library
+
+
+def _checked(start: Callable[[Thread], None]) -> Callable[[Thread], None]:
+    @wraps(start)
+    def call(thread: Thread) -> None:
+        if not thread.ident:
+            setattr(thread, "_started", _Started(thread))  # noqa: B010 - likewise
+        start(thread)
+
+    return call
 
 
 def _shortage(err: BaseException) -> OutOfMemory | None:

@@ -7,7 +7,7 @@ import pytest
 
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, Actor, AuditLog
 from drawcli.core.jobs.job import Job, State
-from drawcli.pipeline.context import Context
+from drawcli.pipeline.context import Context, open_context
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -54,6 +54,32 @@ def test_the_lines_of_a_job_with_the_state_of_the_chain(
     assert f"Nothing of job {other} was sent." in nothing.out
     assert (broken.code, "chain: BROKEN" in broken.out) == (4, True)
     assert drawcli("audit", job, "--job", job).code == 2
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_series_that_was_sent_twice_is_listed_with_all_its_jobs(
+    drawcli: Run, site: Site, ctx: Context, in_state: Callable[..., Job], *, rotated: bool
+) -> None:
+    key, log = ctx.stand_ins.series_key("1.2.3"), AuditLog(site.state)
+    jobs = [in_state(State.DONE, f"{key}-{number}").id for number in (1, 2)]
+    if rotated:
+        assert drawcli("key", "rotate").code == 0
+        with open_context(site.settings()) as later:
+            key = later.stand_ins.series_key("1.2.3")
+        jobs.append(in_state(State.DONE, f"{key}-1").id)
+    for job in (*jobs, "0123456789ab-1"):
+        log.add(ATTEMPT, datetime(2026, 11, 1, tzinfo=UTC), "0badcafe", {"job": job})
+
+    plain = drawcli("audit", "1.2.3", "--json").answer["data"]
+    shown = drawcli("audit", "1.2.3").out
+    listed = drawcli("audit", "disclosures", "--job", "1.2.3", "--json").answer["data"]["lines"]
+    one = drawcli("audit", jobs[0], "--json").answer["data"]["lines"]
+
+    assert (plain["job"], plain["jobs"]) == (jobs[-1], jobs)
+    assert [line["job"] for line in plain["lines"]] == jobs
+    assert [line["job"] for line in listed] == jobs
+    assert all(job in shown for job in jobs)
+    assert [line["job"] for line in one] == jobs[:1]
 
 
 def test_a_chain_that_holds_and_one_that_does_not(drawcli: Run, site: Site, log: AuditLog) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.adapters.state.keys import key_source
 from drawcli.adapters.state.workdir import VAULT
 from drawcli.sandbox.patients import identifying_values
@@ -115,6 +116,33 @@ def test_a_backup_does_not_lie_beside_the_images(drawcli: Run, site: Site) -> No
 
     assert ended.code == 2
     assert list(site.store.iterdir()) == []
+    assert recorded(site) == []
+
+
+def recorded(site: Site) -> list[str]:
+    return [str(line.facts["action"]) for line in AuditLog(site.state).lines()]
+
+
+def test_who_took_or_changed_the_key_is_in_the_audit_log(drawcli: Run, site: Site) -> None:
+    assert drawcli("key", "rotate", "--dry-run").code == 0
+    assert recorded(site) == []
+
+    assert drawcli("key", "backup", "keys.txt").code == 0
+    assert drawcli("key", "rotate").code == 0
+
+    assert recorded(site) == ["key-backup", "key-rotate"]
+
+
+def test_a_key_is_not_handed_out_without_a_record(drawcli: Run, site: Site) -> None:
+    before = keys(site)
+    (site.state / "audit").write_text("no folder")
+
+    taken, rotated = drawcli("key", "backup", "keys.txt"), drawcli("key", "rotate")
+
+    assert taken.code != 0
+    assert rotated.code != 0
+    assert not (site.folder / "keys.txt").exists()
+    assert keys(site) == before
 
 
 def test_a_vault_is_shown_without_saying_whose_it_is(drawcli: Run, job: str) -> None:

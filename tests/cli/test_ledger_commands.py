@@ -61,6 +61,8 @@ def test_a_damaged_ledger_is_put_back(drawcli: Run, site: Site, found: str) -> N
     assert back.code == 0
     assert [job["id"] for job in after.answer["data"]["jobs"]] == [found]
     assert (site.state / "ledger.json.before-restore").exists()
+    actions = drawcli("audit", "actions", "--json").answer["data"]["lines"]
+    assert [line["action"] for line in actions] == ["ledger-restore"]
 
 
 def test_without_a_copy_nothing_is_put_back(drawcli: Run, site: Site, found: str) -> None:

@@ -1,6 +1,7 @@
 """The schemas for editors accept what drawcli accepts, and underline the usual mistakes."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,28 @@ def test_init_writes_the_schemas_and_mends_old_ones(drawcli: Run, tmp_path: Path
     assert (folder / "rules.yaml").read_text() == "rules: []\n"
     head = (folder / "templates.yaml").read_text().partition("\n")[0]
     assert head == "# yaml-language-server: $schema=templates.schema.json"
+
+
+def test_git_adds_no_secret_of_a_new_site(drawcli: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    assert drawcli("init", str(folder)).code == 0
+    for name in ("token.json", "token.json.lock", "notify.urls", "oidc-secret"):
+        (folder / name).write_text("secret")
+
+    git = ["git", "-C", str(folder), "add", "--all", "--dry-run"]
+    added = subprocess.run(git, check=True, capture_output=True, text=True).stdout
+
+    assert sorted(line.split("'")[1] for line in added.splitlines()) == [
+        *(".gitignore", "drawcli.yaml", "rules.schema.json", "rules.yaml"),
+        *("templates.schema.json", "templates.yaml"),
+    ]
+
+
+def test_a_gitignore_that_is_there_stays(drawcli: Run, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*.bak\n")
+
+    assert drawcli("init", str(tmp_path)).code == 0
+
+    assert (tmp_path / ".gitignore").read_text() == "*.bak\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, piped
 from tests.conftest import Site
@@ -76,6 +77,9 @@ def test_a_pair_is_set_from_a_file_for_its_owner_alone(drawcli: Run, site: Site)
     assert token.stat().st_mode & 0o777 == 0o600
     assert ended.answer["data"]["refresh"] is True
     assert "canary" not in planned.out + planned.err + ended.out + ended.err
+    (line,) = AuditLog(site.state).lines()
+    assert line.facts["action"] == "token-set"
+    assert "canary" not in json.dumps(line.facts)
 
 
 @pytest.mark.parametrize("words", [("token", "set"), ("token", "set", "-")])

@@ -30,8 +30,8 @@ _RULES: Final = """
 ## For the firewall
 
 - **Outwards to the internet**: connection 1, to the host of `server.url`, TCP 443; through a
-  proxy with `HTTPS_PROXY`. Connections 2 to 6 if set, to hosts that you name. No connection from
-  the internet to drawcli.
+  proxy with `HTTPS_PROXY`, at most as fast as `server.bwlimit`. Connections 2 to 6 if set, to
+  hosts that you name. No connection from the internet to drawcli.
 - **Between machines of a cluster**: none. Each connects to the database and the shared storage.
 - **Inwards**: nothing by default. `drawcli receive` and `drawcli dashboard` listen on loopback
   until a setting or option names another address. With `by: move` in `pull.sources` or
@@ -97,7 +97,7 @@ _TO: Final = 650  # left edge of the peers
 _STYLE: Final = """
   .paper { fill: #fff; } .box { fill: #f4f6f8; stroke: #566270; }
   .ours { fill: #e3efe9; stroke: #0b6e66; }
-  text { fill: #17202a; font: 13px system-ui, sans-serif; } .small { font-size: 11px; }
+  text { fill: #17202a; font: 13px system-ui, sans-serif; } .small { font-size: 12px; }
   .head { font-weight: 600; } .zone { stroke: #566270; stroke-dasharray: 3 5; }
   .identified { stroke: #b3221a; stroke-width: 3; }
   .pseudonymous { stroke: #8a5c00; stroke-width: 2; }
@@ -142,6 +142,7 @@ def _row(number: int, flow: Flow) -> str:
     y = _TOP + _ROW * number + 24 + (0 if flow.may_be_outside else _GAP)
     ends = (_TO, _FROM) if flow.is_inwards else (_FROM, _TO)
     port = "" if flow.port == "none" else f"port {flow.port}".replace("`", "")
+    port = port.replace("port that of", "port of")
     return "\n".join(
         (
             (
@@ -162,6 +163,7 @@ def _row(number: int, flow: Flow) -> str:
 
 def _protection(flow: Flow) -> str:
     short = re.split(r"; |\(|, ", flow.protection)[0].strip().replace("`", "")
+    short = short.replace("the mount", "encrypted by the mount, if at all")
     return short + ("; else not encrypted" if "else not" in flow.protection else "")
 
 

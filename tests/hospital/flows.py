@@ -59,7 +59,7 @@ FLOWS: Final = (
         OURS,
         "SMTP or HTTPS",
         "that of the address; 587, 465 or 443",
-        "TLS, with addresses such as `mailtos://`, `jsons://`, `ntfys://`; not with `mailto://`",
+        "TLS with `mailtos://`, `jsons://`, `ntfys://` and the like; else not (`mailto://`)",
         Data.NONE,
         "`notify.urls_file`",
         ("message",),
@@ -116,7 +116,8 @@ FLOWS: Final = (
     ),
     Flow(
         "file server of the images",
-        "images, clinical structure sets: read only",
+        "images, clinical structure sets: read only; with `deliver.folder: beside` (the default) "
+        "the new structure sets are written beside the images",
         "the operating system",
         "NFS or SMB mount, or a local disk",
         "2049 or 445",

@@ -96,7 +96,7 @@ REQUIREMENTS: Final = {  # what drawcli requires of a package, and what detects 
     "pylibjpeg-libjpeg": ("decodes JPEG lossless and extended", _SAME_DECODER),
     "pylibjpeg-openjpeg": ("decodes HT-J2K without loss", _SAME_DECODER),
     "pynetdicom": (
-        "encodes requests of C-STORE",
+        "encodes requests of C-STORE, queries and retrievals",
         "answers are read by our own code; statuses decide",
     ),
     "obstore": (
@@ -168,7 +168,8 @@ _NATIVE_WHAT: Final = """
 Updates of the operating system **do not update these**: they come with a new version of the
 package, that is, with a release of drawcli. The SBOM names the package, not the library in it.
 """
-_SYSTEM: Final = """ HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL
+_SYSTEM: Final = """
+HTTPS to the DRAW server, TLS of the web page and TLS of DICOM use the OpenSSL
 of Python. The system updates it if Python is a package of the system. Other parts of the system:
 SQLite (of Python); with a ledger in a database PostgreSQL 15 or newer, and `pg_dump` for upgrades
 of its tables; git, if rules are under git; OpenSSH, to verify a release.

@@ -154,7 +154,8 @@ def constants(name: str, *folders: str) -> set[str]:
 
 
 def test_every_file_of_the_state_is_in_the_table() -> None:
-    files = constants("FILE_NAME", "adapters/state", "adapters/messages", "operations")
+    folders_with_files = ("adapters/state", "adapters/messages", "adapters/receive_folder")
+    files = constants("FILE_NAME", *folders_with_files, "operations")
     folders = constants("FOLDER", "adapters/state", "adapters/dicom_network")
 
     assert len(files) > 8

@@ -7,6 +7,7 @@ import py_compile
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -23,7 +24,13 @@ from drawcli.errors import (
     OutOfResources,
     SeriesRefused,
 )
-from drawcli.system.failures import as_machine_error, as_run_error, shortage_behind
+from drawcli.system.failures import (
+    as_machine_error,
+    as_run_error,
+    let_no_start_hang,
+    shortage_behind,
+)
+from drawcli.system.threads import call_with_timeout
 
 
 def broken(number: int) -> OSError:
@@ -210,3 +217,23 @@ def test_a_shortage_before_a_command_begins_is_one_message(
     monkeypatch.setattr("sys.argv", ["drawcli", "status", "--debug"])
     with pytest.raises(type(err)):
         cli.main()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_start_of_a_thread_ends_also_if_the_thread_got_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Short(Thread):
+        def _bootstrap_inner(self) -> None:
+            raise MemoryError
+
+    monkeypatch.setattr(Thread, "start", Thread.start)
+    let_no_start_hang()
+
+    with pytest.raises(MemoryError):
+        call_with_timeout(Short(daemon=True).start, 30)
+    assert call_with_timeout(lambda: "runs", 30) == "runs"
+    started = Thread(target=str)
+    started.start()
+    with pytest.raises(RuntimeError, match="only be started once"):
+        started.start()

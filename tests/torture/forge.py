@@ -11,6 +11,7 @@ says how memory, descriptors, threads and processes run short.
 
 An effect is an fsync, a rename, a link, a removal, a file or folder made, or the moment before or
 after a request: whatever changes the world. `kill_at` is the effect at which the run kills itself.
+A run that does not end within `seconds` is ended by a signal.
 """
 
 import builtins
@@ -128,6 +129,7 @@ def shift_clock(seconds: float) -> None:
 
 def child(order: dict[str, Any]) -> None:
     """Be one run of drawcli; never return."""
+    signal.alarm(order["seconds"])
     folder = Path(order["folder"])
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):

@@ -35,7 +35,7 @@ KILLED: Final = -signal.SIGKILL
 MOST_RUNS: Final = 12  # until everything is home, once nothing goes wrong any more
 AT_ONCE: Final = ServerSettings().parallel  # uploads that a kill can take the answers of
 SHORTEST: Final = 5  # characters: shorter values stand in every file by chance
-LONGEST_RUN: Final = 60.0  # seconds
+LONGEST_RUN: Final = 60  # seconds
 UNRECORDED: Final = frozenset({"fail_at", *shortages.NAMES})  # a record may not have been written
 
 
@@ -247,7 +247,7 @@ class Forge:
         """Let one drawcli run; return how it ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps({"seconds": LONGEST_RUN} | order) + "\n")
         self._process.stdin.flush()
         ended: dict[str, Any] = json.loads(self._process.stdout.readline())
         return ended

@@ -32,7 +32,7 @@ MESSAGES = {
 }
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT)
 ALLOCATIONS = 2_000_000  # more than a run of this cycle makes
-SPARE_BYTES = 150_000_000  # more than a run of this cycle needs beyond the modules
+SPARE_BYTES = 450_000_000  # more than a run of this cycle needs, with the heaps of its threads
 MOST_FILES = 20
 MOST_THREADS = 40
 COMMANDS = [
@@ -116,7 +116,7 @@ def test_an_allocation_of_any_number_fails(world: Make, failing: int) -> None:
 
 
 def test_the_address_space_ends_anywhere(world: Make) -> None:
-    step = 1_000_000 if LONG else 30_000_000
+    step = 3_000_000 if LONG else 60_000_000
 
     ended = sweep(world, "memory", ({"memory": n} for n in range(0, SPARE_BYTES, step)))
 

@@ -232,6 +232,14 @@ def _git_commit(*paths: Path) -> str | None:
     return f"{head}{'' if changed == '' else '+'}"
 
 
+def is_for_git(path: Path) -> bool:
+    """Return whether git has a file, or would add it."""
+    if not _is_under_git(path.parent):
+        return False
+    found = ("--cached", "--others", "--exclude-standard", "--", str(path.absolute()))
+    return bool(_git(path.parent, "ls-files", *found))
+
+
 def _is_under_git(folder: Path) -> bool:
     """Return whether git could know a folder: most sites need no process for it."""
     place = folder.resolve()

@@ -69,7 +69,7 @@ class ProgressFile:
         step = self._step
         self._first = Timer(_INTERVAL_SECONDS, lambda: self._write_first(step))
         self._first.daemon = True
-        with suppress(RuntimeError):  # no memory for a thread: then it is not written
+        with suppress(RuntimeError, MemoryError):  # no thread starts: then it is not written
             self._first.start()
 
     def _write_first(self, step: str) -> None:

@@ -49,7 +49,7 @@ def add(
             f"there is a user '{who}' already",
             hint=f"'drawcli users role {who} ...' changes the roles.",
         )
-    words = asked_password(door)
+    words = _new_password(door)
     _record(door, "add-user", who, given)
     users.add(who, given, words)
     return _done(who, "added", given)
@@ -85,7 +85,7 @@ def password(door: Door, name: NameArgument) -> Result:
     from drawcli.adapters.state.page_users import user_name
 
     users, who = _known(door, user_name(name))
-    words = asked_password(door)
+    words = _new_password(door)
     _record(door, "set-password", who)
     users.set_password(who, words)
     return _done(who, "has a new password; all sessions are ended")
@@ -135,6 +135,15 @@ def asked_password(door: Door) -> str:
     words = asked_unseen("password")
     if asked_unseen("once more") != words:
         raise UsageError("the two passwords differ", hint="Run the command again.")
+    return words
+
+
+def _new_password(door: Door) -> str:
+    """Return a new password that is neither too short nor too long."""
+    from drawcli.dashboard.access.password import check_words
+
+    words = asked_password(door)
+    check_words(words)
     return words
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli import __version__
-from drawcli.adapters.rulebook.rulebook import site_rulebook
+from drawcli.adapters.rulebook.rulebook import is_for_git, site_rulebook
 from drawcli.adapters.state.pause import read_pause
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.workdir import WorkDir
@@ -30,7 +30,7 @@ _MISSING: Final = "(missing)"
 
 
 def settings_file(site: CheckContext) -> CheckResult:
-    """Check that other users cannot change settings, rules and templates."""
+    """Check that other users cannot change settings, rules and templates; no secret is in git."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
     loose = [path for path in files if path.is_file() and is_writable_by_others(path)]
@@ -39,6 +39,20 @@ def settings_file(site: CheckContext) -> CheckResult:
         return CheckResult.warned(
             f"other users can change {names}", f"chmod o-w {shlex.join(map(str, loose))}"
         )
+    secrets = (
+        settings.server.token_file,
+        settings.notify.urls_file,
+        settings.oidc.client_secret_file,
+    )
+    if open_ := [path for path in secrets if path and path.is_file() and is_for_git(path)]:
+        remedies = [
+            f"git -C {folder} rm -q --cached --ignore-unmatch {name} && "
+            f"echo {name} >> {folder}/.gitignore"
+            for path in open_
+            for folder, name in [(shlex.quote(str(path.parent)), shlex.quote(path.name))]
+        ]
+        names = ", ".join(map(str, open_))
+        return CheckResult.warned(f"git has, or would add, {names}", "; ".join(remedies))
     return CheckResult.well(str(site.config))
 
 

@@ -53,6 +53,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(drawcli: Run, site: Si
     assert added(site, "anna", "king").code == 2
     assert added(site, "anna", words="short").code == 2
     assert not (site.state / FILE_NAME).exists()
+    assert piped(site, "short\n", "dashboard", "--set-password").code == 2
+    assert list(AuditLog(site.state).lines()) == []
     for words in (("remove", "otto"), ("role", "otto", "edit"), ("password", "otto")):
         refused = drawcli("users", *words)
         assert (refused.code, "no user 'otto'" in refused.err) == (2, True)
@@ -60,6 +62,14 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(drawcli: Run, site: Si
     assert added(site, "anna").code == 0
     again = added(site, "ANNA")
     assert (again.code, "already" in again.err) == (2, True)
+
+
+def test_a_new_password_of_the_page_is_in_the_audit_log(drawcli: Run, site: Site) -> None:
+    stored = drawcli("dashboard", "--make-token", "--json")
+
+    (line,) = AuditLog(site.state).lines()
+    assert line.facts["action"] == "page-password"
+    assert stored.answer["data"]["token"] not in json.dumps(line.facts)
 
 
 def test_with_a_user_the_page_may_be_opened_to_others(drawcli: Run, site: Site) -> None:

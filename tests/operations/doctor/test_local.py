@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,6 +78,24 @@ def test_whoever_may_change_the_rules_may_change_what_is_drawn(
     assert (grade, file in text) == (Grade.WARN, True)
     assert os.system(remedy) == 0  # noqa: S605 - the line that mends it does
     assert seen("settings", looked)[0] is Grade.PASS
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_token_that_git_has_or_would_add(
+    looked: CheckContext, site: Site, *, committed: bool
+) -> None:
+    git = ["git", "-C", str(site.folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    if committed:
+        subprocess.run([*git, "add", "token.json"], check=True)
+        subprocess.run([*git, "commit", "-qm", "all"], check=True)
+
+    grade, text, remedy = seen("settings", looked)
+
+    assert (grade, "token.json" in text) == (Grade.WARN, True)
+    assert os.system(remedy) == 0  # noqa: S605 - the line that mends it does
+    assert seen("settings", looked)[0] is Grade.PASS
+    assert (site.folder / "token.json").exists()
 
 
 def test_a_state_folder_that_others_read(looked: CheckContext, site: Site) -> None:
