@@ -1,7 +1,9 @@
 """The work for a site grows no faster than its folders, files and rules."""
 
 import json
+import random
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +14,9 @@ from drawcli.adapters.rulebook import rules_file
 from drawcli.adapters.rulebook.rulebook import check_rules
 from drawcli.authoring.former_export import FormerExport
 from drawcli.config.sections import Scan
+from drawcli.core.qa.candidates import DeliveredSeries, StructureSetFacts, _descendants
+from drawcli.core.rtstruct.presentation import presentation_of
+from drawcli.core.templates.template import Model, Template
 from drawcli.errors import ConfigError
 from drawcli.pipeline.survey.folder_settings import FolderSettings
 from drawcli.pipeline.survey.judge import Judge
@@ -144,3 +149,35 @@ def test_values_of_all_items_of_a_sequence(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert read(range(3)) == 3000
     assert growth(range, read, 100) < MOST
+
+
+def test_structures_that_the_template_does_not_have_are_ranked_behind_its_own() -> None:
+    model = Model(name="M", config="2d", trainer_name="T", postprocess=None, map={1: "B", 2: "A"})
+    template = Template(models={720: model})
+
+    ranks = presentation_of(template, {1: "X", 2: "A", 3: "B", 4: "X", 5: "Y"}).ranks
+
+    assert sorted(ranks, key=ranks.__getitem__) == [3, 2, 1, 4, 5]
+
+
+def test_structure_sets_made_from_each_other() -> None:
+    delivered = DeliveredSeries(
+        instance="0", patient="", series="", delivered_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+    def make(count: int) -> list[StructureSetFacts]:
+        chain = [
+            StructureSetFacts(
+                digest="",
+                instance=f"{n + 1}",
+                contours="",
+                patient="",
+                predecessors=frozenset({f"{n}"}),
+            )
+            for n in range(count)
+        ]
+        random.Random(7).shuffle(chain)  # noqa: S311
+        return chain
+
+    assert _descendants(make(9), delivered) == {f"{n}" for n in range(10)}
+    assert growth(make, lambda fit: _descendants(fit, delivered), 100) < MOST
