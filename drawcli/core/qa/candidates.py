@@ -167,9 +167,9 @@ def choose(
     if delivered.changed:
         return SetChoice(PairStatus.CHANGED, passed_over=tuple(passed))
     fit = [one for one, why in reasons if why is None]
-    stale = _replaced(fit)
-    passed += [(one, PassedOver.LESS_PREFERRED) for one in stale]
-    fit = [one for one in fit if one not in stale]
+    stale = {one.digest: one for one in _replaced(fit)}
+    passed += [(one, PassedOver.LESS_PREFERRED) for one in stale.values()]
+    fit = [one for one in fit if one.digest not in stale]
     if not fit:
         return SetChoice(_status_without(passed), passed_over=tuple(passed))
     return _preferred(fit, passed, delivered, waiting)
