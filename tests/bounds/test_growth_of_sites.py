@@ -12,6 +12,7 @@ import pytest
 from drawcli.adapters.datastore import element_texts
 from drawcli.adapters.rulebook import rules_file
 from drawcli.adapters.rulebook.rulebook import check_rules
+from drawcli.authoring import rule_edits
 from drawcli.authoring.former_export import FormerExport
 from drawcli.config.sections import Scan
 from drawcli.core.qa.candidates import DeliveredSeries, StructureSetFacts, _descendants
@@ -181,3 +182,10 @@ def test_structure_sets_made_from_each_other() -> None:
 
     assert _descendants(make(9), delivered) == {f"{n}" for n in range(10)}
     assert growth(make, lambda fit: _descendants(fit, delivered), 100) < MOST
+
+
+def test_a_line_of_blanks_in_a_rule_that_is_edited() -> None:
+    counted = "  KVP: 120   # 3 of 4 series known when this was written"
+
+    assert rule_edits._COUNTED.sub("", counted) == "  KVP: 120"
+    assert growth(lambda n: " " * n + "x", rule_edits._COUNTED.search, 1000) < MOST
