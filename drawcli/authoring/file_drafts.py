@@ -4,6 +4,8 @@ A draft is the file as it was read, and the file as it would be. Nothing is writ
 which compares the file on disk with the one that was read.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -19,6 +21,7 @@ from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
 Edit = Callable[[Document], Document]
 _CONTEXT_LINES: Final = 3
+_MOST_COMPARED: Final = 2_000_000  # pairs of equal lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,34 @@ def text_shown(document: Document, *, in_full: bool) -> bytes:
 
 
 def diff_of(before: bytes, after: bytes) -> list[str]:
-    """Return a unified diff as lines without line ends, and without the names of the files."""
+    """Return a unified diff as lines without line ends, and without the names of the files.
+
+    Lines that repeat often would take the square of their number: then all lines between the first
+    and the last change are shown as replaced.
+    """
     old, new = (_lines(source) for source in (before, after))
-    return list(unified_diff(old, new, n=_CONTEXT_LINES, lineterm=""))[2:]
+    first = max(_equal_lines(old, new) - _CONTEXT_LINES, 0)
+    old, new = old[first:], new[first:]
+    last = _equal_lines(old[::-1], new[::-1]) - _CONTEXT_LINES
+    old, new = (lines[: len(lines) - max(last, 0)] for lines in (old, new))
+    times = Counter(new)
+    if sum(times[line] for line in old) > _MOST_COMPARED:
+        head = f"@@ -1,{len(old)} +1,{len(new)} @@"
+        diff = [head, *(f"-{line}" for line in old), *(f"+{line}" for line in new)]
+    else:
+        diff = list(unified_diff(old, new, n=_CONTEXT_LINES, lineterm=""))[2:]
+    return [_moved(line, first) if line.startswith("@@ ") else line for line in diff]
+
+
+def _equal_lines(old: list[str], new: list[str]) -> int:
+    """Return with how many equal lines two texts begin."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(old), len(new)))
+
+
+def _moved(head: str, lines: int) -> str:
+    """Return the head of a part of a diff that is so many lines further down."""
+    return re.sub(r"(?<=[-+])\d+", lambda found: str(int(found[0]) + lines), head)
 
 
 def _lines(source: bytes) -> list[str]:

@@ -257,7 +257,7 @@ def _in_order(
 ) -> tuple[list[tuple[str, Record]], str]:
     """Return records in their order, and a flaw if the order matters and is not defined."""
     places = [record.get(order) for _, record in records]
-    joiners = {record.get(joiner) for _, record in records}
+    joiners = {str(record.get(joiner)) for _, record in records}
     if len({str(place) for place in places}) < len(places) and len(joiners) > 1:
         return records, "does not define the order of its AND and OR"
     return sorted(records, key=lambda record: _place(record[1].get(order))), ""

@@ -56,10 +56,11 @@ def _asks_presence(wanted: Any) -> bool:
 
 def shown_source(document: Document) -> bytes:
     """Return the bytes of a file with such values replaced."""
-    text = text_of(document)
-    for start, end in sorted(_spans(document, ()), reverse=True):
-        text = text[:start] + INSTEAD + text[end:]
-    return text.encode()
+    text, parts, shown_to = text_of(document), list[str](), 0
+    for start, end in sorted(_spans(document, ())):
+        parts += (text[shown_to:start], INSTEAD)
+        shown_to = end
+    return "".join((*parts, text[shown_to:])).encode()
 
 
 def _spans(document: Document, location: Location) -> set[_Span]:

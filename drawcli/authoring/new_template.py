@@ -18,6 +18,7 @@ from drawcli.system.records import suggest
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, read_yaml
 
+_DIGITS: Final = re.compile(r"\s*[0-9]{1,9}\s*")
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
 _OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")
 _LARGEST: Final = 10_000_001  # bytes; one more than core.eclipse accepts
@@ -295,4 +296,4 @@ def _name(name: str, path: Path) -> str:
 
 def _number(key: Any) -> Any:
     """Return a quoted number as int, any other key unchanged."""
-    return int(key) if isinstance(key, str) and key.strip().isdigit() else key
+    return int(key) if isinstance(key, str) and _DIGITS.fullmatch(key) else key

@@ -20,7 +20,7 @@ from drawcli.system.yaml_text.splice import (
     without_entry,
 )
 
-_COUNTED: Final = re.compile(r" *# \d+ of \d+ series known when this was written(\r?)$")
+_COUNTED: Final = re.compile(r"(?<! ) *+# \d+ of \d+ series known when this was written(\r?)$")
 _IN_TEXT: Final = Path("this rule")
 LARGEST_TEXT: Final = 32_000  # characters of one rule
 

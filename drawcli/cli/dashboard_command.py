@@ -22,7 +22,7 @@ HostOption = Annotated[
     str,
     typer.Option("--host", help="Address to listen on; any but loopback needs TLS and a login."),
 ]
-PortOption = Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)]
+PortOption = Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0, max=65535)]
 NameOption = Annotated[
     list[str] | None,
     typer.Option(

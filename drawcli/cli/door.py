@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
@@ -67,7 +68,8 @@ class RunOptions(NamedTuple):
 
     job: Annotated[str | None, typer.Option("--job", help="Only this job.", metavar="ID")] = None
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many jobs.", metavar="N")
+        int | None,
+        typer.Option("--limit", min=1, max=1_000_000, help="At most so many jobs.", metavar="N"),
     ] = None
     max_minutes: Annotated[
         float | None,
@@ -153,6 +155,16 @@ class Door(NamedTuple):
             from drawcli.errors import UsageError
 
             raise UsageError("--identify shows patient data on a terminal only, never in a file")
+
+
+def end_after(minutes: float | None, now: datetime) -> datetime | None:
+    """Return when a command ends that a user gave so many minutes; None if it has no end."""
+    try:
+        return None if minutes is None else now + timedelta(minutes=minutes)
+    except (OverflowError, ValueError):  # beyond the calendar, or NaN
+        from drawcli.errors import UsageError
+
+        raise UsageError("--max-minutes: too many", hint="Name a number below 1,000,000.") from None
 
 
 def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) -> Callable[..., Any]:
@@ -241,7 +253,7 @@ def _failure(err: Exception, door: Door) -> Result:
 
 def _own_file(err: OSError, door: Door) -> Exception:
     """Return an error that names the file, if it belongs to the site."""
-    from drawcli.errors import ConfigError, DiskFull
+    from drawcli.errors import ConfigError, DiskFull, UsageError
     from drawcli.system.failures import in_words
     from drawcli.system.files import NO_SPACE
     from drawcli.system.ownership import owner_hint
@@ -257,6 +269,9 @@ def _own_file(err: OSError, door: Door) -> Exception:
         named = Path(err.filename)
         if any(named == one or one in named.parents for one in ours):
             place = f"{named}: "
+    if err.errno == errno.ENAMETOOLONG and not place:
+        hint = "Name a shorter one; a name has at most 255 bytes, a path some 4,000."
+        return UsageError("a path on the command line or in the settings is too long", hint=hint)
     if err.errno in NO_SPACE:
         return DiskFull(
             f"no space left {f'for {place[:-2]}' if place else 'on the disk of the site'}",

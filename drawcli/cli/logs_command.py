@@ -28,7 +28,10 @@ def logs(
         str | None, typer.Option("--job", help="Only entries about this job.", metavar="ID")
     ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", "-l", help="At most so many entries.", min=1, metavar="N")
+        int,
+        typer.Option(
+            "--lines", "-l", help="At most so many entries.", min=1, max=1_000_000, metavar="N"
+        ),
     ] = 40,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Then print new ones; Ctrl-C ends it.")

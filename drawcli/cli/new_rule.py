@@ -1,5 +1,6 @@
 """rules new: a rule from the header of a real series."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,7 +164,7 @@ def _drafted(
                 raise
             render.say_error(err)
             answer = asked("another priority, such as 10 (Enter gives up)")
-            if not answer.lstrip("-").isdigit():
+            if not re.fullmatch("-?[0-9]{1,9}", answer):
                 raise UsageError("no rule was made") from None
             wish = replace(wish, priority=int(answer))
 

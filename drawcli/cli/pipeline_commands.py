@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from drawcli.cli.door import Door, RunOptions, command
+from drawcli.cli.door import Door, RunOptions, command, end_after
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
 from drawcli.cli.run_result import result_of, waiting_now
@@ -207,8 +206,7 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
     from drawcli.pipeline.actions import find_job
     from drawcli.pipeline.runner import Selection
 
-    minutes = run.max_minutes
-    until = None if minutes is None else ctx.now() + timedelta(minutes=minutes)
+    until = end_after(run.max_minutes, ctx.now())
     job_id = None if run.job is None else find_job(run.job, ctx).id
     return Selection(job_id=job_id, limit=run.limit, until=until)
 

@@ -81,6 +81,7 @@ def run() -> None:
     refuse_libraries_without_memory()
     let_no_start_hang()
     render.survive_any_text()
+    render.ignore_odd_sizes()
     hook, of_thread = sys.unraisablehook, threading.excepthook
     sys.unraisablehook = _without_shortages(hook)
     threading.excepthook = _without_shortages(of_thread)

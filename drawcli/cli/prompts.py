@@ -1,5 +1,6 @@
 """Questions at a terminal, on standard error so that standard output has only the result."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from drawcli.core.rules.conditions import RuleHeader
 
 Chosen = TypeVar("Chosen")
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 _AT_FIRST: Final = 20  # rows, so that the usual ones stay on the screen
 _HOW: Final = "Pick by number. Or: NUMBER contains pelvis. Or: slices at_least 40. /word searches."
 
@@ -53,7 +55,7 @@ def one_of(question: str, names: Sequence[str]) -> str:
         answer = asked(question)
         if answer in names:
             return answer
-        if answer.isdigit() and 0 < int(answer) <= len(names):
+        if _NUMBER.fullmatch(answer) and 0 < int(answer) <= len(names):
             return names[int(answer) - 1]
         render.say(f"      a number from 1 to {len(names)}, or a name of the list")
 
@@ -111,7 +113,7 @@ def picks_of(
 
 def row_of(word: str, names: Sequence[str]) -> str:
     """Return the name for a number of the list, or the text itself."""
-    if not word.isdigit():
+    if not _NUMBER.fullmatch(word):
         return word
     if not 0 < int(word) <= len(names):
         raise UsageError(f"the list has no number {word}")

@@ -3,6 +3,7 @@
 import codecs
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -24,6 +25,7 @@ _ESCAPED: Final = "drawcli-escaped"
 _SIGNS: Final = {"·": "-", "…": "...", "²": "2", "³": "3"}
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
+_LONGEST_LINE: Final = 2_000  # characters of an error; it may quote what was typed
 _LONGEST_KEY: Final = 32  # characters of a code or an id
 _FORCE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables that make rich use colours
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
@@ -106,7 +108,7 @@ def not_written(path: object, err: OSError) -> DrawcliError:
 def say_error(err: DrawcliError) -> None:
     """Write an error with its hint to standard error."""
     for line in str(err).splitlines():
-        say(f"drawcli: {line}")
+        say(f"drawcli: {line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + '…'}")
     if err.hint:
         say(f"  {err.hint}")
 
@@ -170,6 +172,13 @@ def plain_console(**options: Any) -> "Console":
             raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
 
     return Plain(highlight=False, emoji=False, markup=False, **options)
+
+
+def ignore_odd_sizes() -> None:
+    """Remove the size of the terminal from the environment where it is none."""
+    for name in ("COLUMNS", "LINES"):
+        if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(name, "")):
+            os.environ.pop(name, None)
 
 
 def survive_any_text() -> None:

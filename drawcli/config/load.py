@@ -6,6 +6,7 @@ two underscores: DRAWCLI_SERVER__URL.
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
 RecordT = TypeVar("RecordT", bound=Record)
 PREFIX: Final = "DRAWCLI_"
+_DEEPEST: Final = 20  # sections within each other, in the name of a variable
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 _WHEN_PREVIEWED: Final = choice("always", "on_hold", "never")
 
@@ -114,16 +116,16 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1:1: expected keys with values, such as 'datastore: /dicom'")
-    problems = _unknown_variables(env)
+    problems, variables = _unknown_variables(env), {name.upper() for name in env}
     given = {str(key): value for key, value in data.items()}
     try:
         settings = Settings(**_over(given, settings_in(env)))
     except Invalid as err:
         for problem in err.problems:
-            problems.append(f"{_where(problem[0], document, env)}: {message(problem)}")
+            problems.append(f"{_where(problem[0], document, variables)}: {message(problem)}")
     raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
     return _checked(
-        settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
+        settings.anchored(path.absolute().parent), _where(("state_dir",), document, variables)
     )
 
 
@@ -132,7 +134,7 @@ def settings_in(env: Mapping[str, str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
         top, *below = name.removeprefix(PREFIX).lower().split("__")
-        if name.startswith(PREFIX) and top in Settings.fields:
+        if name.startswith(PREFIX) and top in Settings.fields and len(below) <= _DEEPEST:
             _set(given, _SITE, [top, *below], value)
     return {key: value for key, value in given.items() if value is not None}
 
@@ -167,11 +169,11 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]) -> str:
+def _where(location: tuple[Any, ...], document: Document, variables: AbstractSet[str]) -> str:
     names = [str(part).upper() for part in location]
     for length in range(len(names), 0, -1):
         variable = PREFIX + "__".join(names[:length])
-        if variable in {name.upper() for name in env}:
+        if variable in variables:
             return f"environment {variable}"
     return document.place(location)
 
@@ -183,7 +185,8 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     return [
         f"environment {name}: unknown setting{suggest(name, known)}"
         for name in given
-        if name.upper().partition("__")[0] not in known and name not in _OTHER_VARIABLES
+        if (name.upper().partition("__")[0] not in known and name not in _OTHER_VARIABLES)
+        or name.count("__") > _DEEPEST
     ]
 
 

@@ -1,5 +1,6 @@
 """The settings section `group`: many sites on one page."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ class GroupSite(Record):
 
 
 def _different(sites: list[GroupSite]) -> list[GroupSite]:
-    names = [site.name for site in sites]
-    if twice := {name for name in names if names.count(name) > 1}:
+    times = Counter(site.name for site in sites)
+    if twice := [name for name, count in times.items() if count > 1]:
         raise ValueError(f"two sites have the name '{min(twice)}'")
     return sites
 

@@ -106,6 +106,19 @@ def path_prefix(folder: str) -> str:
     return folder if folder.endswith(os.sep) else folder + os.sep
 
 
+def with_parents(path: str) -> Iterator[str]:
+    """Yield a path and each folder above it, the nearest first, with and without a last separator.
+
+    >>> [part.replace(os.sep, "/") for part in with_parents(os.path.join(os.sep, "mnt", "a"))]
+    ['/mnt/a', '/mnt/', '/mnt', '/', '']
+    """
+    yield path
+    end = len(path)
+    while (end := path.rfind(os.sep, 0, end)) >= 0:
+        yield path[: end + 1]
+        yield path[:end]
+
+
 def comparable_path(path: str) -> str:
     """Return a path for comparison: casefolded on Windows and macOS."""
     return path if system() == "other" else path.casefold()

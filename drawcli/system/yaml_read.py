@@ -18,7 +18,8 @@ _LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistak
 _MOST_VALUES: Final = 100_000  # with aliases expanded
 _DEEPEST: Final = 100  # lists and mappings within each other; a rule has some ten
 _LONGEST_NUMBER: Final = 400  # characters; the largest float has some 310
-_MOST_PROBLEMS: Final = 50  # in one message: the others have the same cause, or are found next
+_LARGEST_WHOLE: Final = 2**61 - 2  # larger ones may all have one hash: a square of time
+MOST_PROBLEMS: Final = 50  # in one message: the others have the same cause, or are found next
 _LONGEST_VALUE: Final = 80  # characters of a number or date in a message
 _LONGEST_PROBLEM: Final = 1_000  # characters: it quotes keys and values
 _TAG: Final = "tag:yaml.org,2002:"
@@ -81,7 +82,7 @@ def parse_yaml(path: Path, source: bytes) -> Document:
 def raise_problems(problems: Iterable[str], *, hint: str = "") -> None:
     """Raise one ConfigError that names the problems, if there is any; of very many the first."""
     unique = list(dict.fromkeys(problems))
-    lines = [_shortened(problem, _LONGEST_PROBLEM) for problem in unique[:_MOST_PROBLEMS]]
+    lines = [_shortened(problem, _LONGEST_PROBLEM) for problem in unique[:MOST_PROBLEMS]]
     if more := len(unique) - len(lines):
         lines.append(f"and {counted(more, 'further error')}")
     if lines:
@@ -191,10 +192,10 @@ class _PlaceReader:
             if node.tag in _NUMBERS and len(value) > _LONGEST_NUMBER:  # a square of time for some
                 raise ValueError
             value = self.loader.construct_object(node)
+            if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+                raise ValueError
         except _OTHER_THAN_TAG:
-            is_bool, text = node.tag == _BOOL, _shown(node.value, location)
-            what = "not true or false" if is_bool else "neither a number nor a date"
-            self._add(node, f"{text} is {what}; put a text in quotes")
+            self._add(node, f"{_shown(node.value, location)} is {_why_none(node)}")
             return node.value
         if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value.lower()):
             text, value_shown = _shown(node.value, location), _shown(value, location, "another")
@@ -208,6 +209,15 @@ class _PlaceReader:
 
 def _place(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _why_none(node: yaml.Node) -> str:
+    """Return what a scalar is that cannot be read as its form says."""
+    if node.tag == _BOOL:
+        return "not true or false; put a text in quotes"
+    if node.tag in _NUMBERS and _DECIMAL.fullmatch(str(node.value).lower()):
+        return "too long for a number; put a text in quotes"
+    return "neither a number nor a date; put a text in quotes"
 
 
 def _shown(value: Any, location: tuple[str, ...], instead: str = "this value") -> str:

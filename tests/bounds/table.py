@@ -222,6 +222,13 @@ ROWS: Final = (
         f"{_FILES}::test_bytes_of_a_decoded_frame",
     ),
     Row(
+        "`qa`: structures of two files whose names do not pair",
+        "pairs that are compared by their contours",
+        "core/qa/pairing.MOST_COMPARED",
+        "they are paired by names only",
+        "tests/core/qa/test_hostile.py::test_very_many_structures_are_paired_by_names_only",
+    ),
+    Row(
         "YAML file (settings, rules, templates)",
         "bytes",
         "system/yaml_read._LARGEST_FILE",
@@ -234,6 +241,13 @@ ROWS: Final = (
         "system/yaml_read._MOST_VALUES",
         "exit 3",
         f"{_FILES}::test_values_of_a_yaml_file",
+    ),
+    Row(
+        "YAML file",
+        "as the largest whole number without quotes",
+        "system/yaml_read._LARGEST_WHOLE",
+        "exit 3",
+        f"{_FILES}::test_whole_numbers_of_a_yaml_file",
     ),
     Row(
         "YAML file",
@@ -405,6 +419,35 @@ ROWS: Final = (
         "system/network/pull_limits.PULL_PAGE_BYTES",
         _GIVEN_UP,
         "tests/adapters/archive/test_web_archive.py::test_an_answer_without_end_is_given_up",
+    ),
+    *(
+        Row(
+            f"`pull`: {what}",
+            of,
+            f"system/network/pull_limits.{name}",
+            _GIVEN_UP,
+            f"tests/adapters/archive/test_web_archive.py::{test}",
+        )
+        for what, of, name, test in (
+            (
+                "answers about studies",
+                "studies",
+                "PULL_STUDIES",
+                "test_studies_and_their_series_have_a_bound",
+            ),
+            (
+                "answers about the series of a study",
+                "series",
+                "PULL_SERIES",
+                "test_studies_and_their_series_have_a_bound",
+            ),
+            (
+                "series of all studies",
+                "series",
+                "PULL_ALL_SERIES",
+                "test_series_of_all_studies_have_a_bound",
+            ),
+        )
     ),
     Row(
         "`pull`: answers about the images of a series",

@@ -114,6 +114,18 @@ def test_values_of_a_yaml_file(beyond: int) -> None:
         assert len(parse_yaml(SITE, text).data["b"]) == count + 8
 
 
+@pytest.mark.parametrize("text", [b"%d: a", b"a: %d", b"a: -%d", b"a: [{? %d, b: 1}]"])
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_whole_numbers_of_a_yaml_file(beyond: int, text: bytes) -> None:
+    source = text % (yaml_read._LARGEST_WHOLE + beyond)
+
+    if beyond:
+        with pytest.raises(ConfigError, match="is too long for a number; put a text in quotes"):
+            parse_yaml(SITE, source)
+    else:
+        parse_yaml(SITE, source)
+
+
 @pytest.mark.parametrize("tab", [b"", b"  # \t"], ids=["libyaml", "PyYAML"])
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_nesting_of_a_yaml_file(beyond: int, tab: bytes) -> None:

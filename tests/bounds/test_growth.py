@@ -41,7 +41,7 @@ from drawcli.core.pull.multipart import PartReader
 from drawcli.core.pull.web_answers import decode_answers
 from drawcli.core.rtstruct.contour_checks import inspect_contours
 from drawcli.core.rules.conditions import Compare, Either, Every, Rule, RuleHeader
-from drawcli.core.rules.decision import decide
+from drawcli.core.rules.decision import decide, decide_early
 from drawcli.core.rules.impossible import doubts
 from drawcli.core.rules.prefilter import Rules
 from drawcli.core.templates.eclipse import read_eclipse
@@ -278,6 +278,12 @@ def one_rule(number: int) -> Rule:
     return Rule(name=f"rule {number}", when=Every((Either(tuple(tests)), tests[0])), template="t")
 
 
+def excluding(number: int) -> Rule:
+    """Return a rule that the prefilter cannot leave out."""
+    when = Either((Compare("A1", "contains", f"no word {number}"),))
+    return Rule(name=f"rule {number}", when=when, template=None, exclude=True)
+
+
 def decide_all(made: tuple[RuleHeader, Rules]) -> object:
     return decide(*made).explanation
 
@@ -382,6 +388,11 @@ CASES: Final[dict[str, tuple[Callable[[int], Any], Read, int]]] = {
         lambda n: [Rule(name=f"{k}", when=many_limits(1), template="t") for k in range(n)],
         lambda rules: list(explain._overlaps(rules)),
         200,
+    ),
+    "rules that exclude, and an incomplete series": (
+        lambda n: Rules(map(excluding, range(n))),
+        lambda rules: decide_early(HEADER, rules),
+        30,
     ),
     "limits of an element": (many_limits, lambda when: list(doubts(when)), 50),
     "values of an element": (

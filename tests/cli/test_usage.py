@@ -25,6 +25,9 @@ WRONG = {
     "scan --max-minutes x": ("scan", "it should be a number"),
     "status --state nosuch": ("status", "there is no state 'nosuch'"),
     "show 12": ("show", "'12' is too short"),
+    "scan --max-minutes 1e308": ("scan", "--max-minutes: too many"),
+    "logs --lines 99999999999999999999": ("logs", "it should be less than or equal to 1000000"),
+    "dashboard --port 65536": ("dashboard", "it should be less than or equal to 65535"),
 }
 
 
@@ -63,6 +66,31 @@ def test_wrong_usage_is_a_message_with_a_way_to_the_help(drawcli: Run, words: st
     assert WRONG[words][1] in ended.err
     for foreign in ("Error", "Value error", "Input should", "valid integer", "Traceback"):
         assert foreign not in ended.err
+
+
+@pytest.mark.parametrize("words", ["show", "reasons", "help", "status --state", "qa rate"])
+def test_a_very_long_word_is_not_quoted_in_full(drawcli: Run, words: str) -> None:
+    ended = drawcli(*words.split(), "x" * 100_000)
+
+    assert ended.code == 2
+    assert "xxx…" in ended.err
+    assert len(ended.err) < 3000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths are limited in other ways there")
+@pytest.mark.parametrize("command", ["explain", "scan"])
+def test_a_path_that_is_too_long_is_reported(drawcli: Run, command: str) -> None:
+    ended = drawcli(command, "x" * 300)
+
+    assert ended.code == 2
+    assert "a path on the command line or in the settings is too long" in ended.err
+
+
+@pytest.mark.parametrize("width", ["0", "00", "-1", "\u00b2", "9" * 5000, "1e3"])
+def test_a_width_of_the_terminal_that_is_none_is_ignored(drawcli: Run, width: str) -> None:
+    as_usual = drawcli("reasons", COLUMNS="200")
+
+    assert drawcli("reasons", COLUMNS=width, LINES=width).out == as_usual.out != ""
 
 
 def test_a_group_without_such_a_command_names_those_it_has(drawcli: Run) -> None:

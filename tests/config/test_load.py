@@ -325,6 +325,13 @@ def test_a_variable_that_is_nested_too_deep_is_no_json(tmp_path: Path) -> None:
     assert folder.name == "[" * 10_000
 
 
+def test_a_variable_with_thousands_of_parts_is_no_setting(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, ENOUGH, **{"DRAWCLI_SCAN" + "__A" * 5000: "1"})
+
+    assert "unknown setting" in problem or problem.startswith("environment DRAWCLI_SCAN__A__A")
+    assert len(problem) < 1100
+
+
 def test_words_in_a_variable_may_be_separated_by_commas(tmp_path: Path) -> None:
     settings = load(tmp_path, ENOUGH, DRAWCLI_SCAN__MODALITIES="CT, PT")
 

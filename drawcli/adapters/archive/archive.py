@@ -19,8 +19,10 @@ from drawcli.core.pull.answers import (
 from drawcli.core.pull.keys import QueryKey
 from drawcli.core.pull.retrieval import QueryRefused
 from drawcli.errors import NeedsPerson, TryLater
+from drawcli.system.network.pull_limits import PULL_ALL_SERIES
 
 _MOST_PROBLEMS: Final = 20
+NARROWER: Final = "name more keys, or fewer days, in 'pull'"
 AWAY: Final = "archive"  # it cannot be reached, or gave no valid answer: it is asked again
 REFUSED: Final = "archive-refused"
 BAD_ANSWER: Final = "archive-answer"
@@ -33,6 +35,12 @@ class FoundSeries:
     series: list[ArchivedSeries] = field(default_factory=list)
     problems: list[NeedsPerson] = field(default_factory=list)  # of single studies
     without: Counter[str] = field(default_factory=Counter)  # answers that lack a key's attribute
+
+    def check_number(self, who: str) -> None:
+        """Raise NeedsPerson if too many series match."""
+        if len(self.series) > PULL_ALL_SERIES:
+            text = f"has more than {PULL_ALL_SERIES:,} matching series: {NARROWER}"
+            raise as_job_error(BadAnswer(text), who)
 
     @contextmanager
     def problem_noted(self) -> Iterator[None]:

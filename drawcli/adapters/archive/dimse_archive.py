@@ -6,7 +6,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.adapters.archive.archive import FoundSeries, as_job_error, matches
+from drawcli.adapters.archive.archive import NARROWER, FoundSeries, as_job_error, matches
 from drawcli.adapters.dicom_network.association import Deadlines
 from drawcli.adapters.dicom_network.query_association import QueryAssociation
 from drawcli.core.dicom import tags
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NO_STUDY: Final = "2.25.0"
 _MOST_UIDS: Final = 100  # in one request
-_NARROWER: Final = "name more keys, or fewer days, in 'pull'"
 
 
 @dataclass(slots=True)
@@ -86,6 +85,7 @@ class DimseArchive:
         for study in dict.fromkeys(self._asked(STUDY, asked, PULL_STUDIES, read)):
             with found.problem_noted():
                 found.series += self._series_of(study, keys, today, found)
+            found.check_number(self.describe())
         return found
 
     def find_instances(self, series: ArchivedSeries) -> list[ArchivedInstance]:
@@ -197,7 +197,7 @@ def check_installed() -> None:
 
 def _check_number(number: int, most: int) -> None:
     if number >= most:
-        raise BadAnswer(f"has more than {most:,} answers to a query: {_NARROWER}")
+        raise BadAnswer(f"has more than {most:,} answers to a query: {NARROWER}")
 
 
 def _identifiers(series: ArchivedSeries, instances: Sequence[ArchivedInstance]) -> Iterator[bytes]:

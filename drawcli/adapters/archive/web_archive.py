@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -109,6 +110,7 @@ class WebArchive:
         for study in self._asked(STUDY, asked, PULL_STUDIES, read):
             with found.problem_noted():
                 found.series += self._series_of(study, keys, today, found)
+            found.check_number(self.describe())
         return found
 
     def find_instances(self, series: ArchivedSeries) -> list[ArchivedInstance]:
@@ -170,7 +172,8 @@ class WebArchive:
                 page, has_more = self._page(level, path, deadline)
                 before = len(seen)
                 for answer in page:
-                    seen.add(repr(sorted(answer.items())).encode("utf-8", "replace"))
+                    text = repr(sorted(answer.items())).encode("utf-8", "replace")
+                    seen.add(blake2b(text, digest_size=16).digest())
                     if (one := read(answer)) is not None:
                         found[one[0]] = one[1]
                 if len(seen) > most:

@@ -103,11 +103,12 @@ def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
 def _of_items(keyword: str, items: Any, depth: int) -> dict[str, tuple[str, ...]]:
     """Return the elements of the items of a sequence, by number and with "*"."""
     found: dict[str, tuple[str, ...]] = {}
+    of_all: dict[str, list[str]] = {}
     for number, item in enumerate(items or ()) if keyword and depth < _DEEPEST_RULE else ():
         for path, values in _decoded(item, depth + 1).items():
             found[f"{keyword}.{number}.{path}"] = values
-            found[f"{keyword}.*.{path}"] = found.get(f"{keyword}.*.{path}", ()) + values
-    return found
+            of_all.setdefault(f"{keyword}.*.{path}", []).extend(values)
+    return found | {path: tuple(values) for path, values in of_all.items()}
 
 
 def _path_of(element: Any) -> str:

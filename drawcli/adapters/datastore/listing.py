@@ -9,6 +9,7 @@ import os
 from array import array
 from bisect import bisect_left
 from hashlib import blake2b
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drawcli.core.series.file_names import may_be_image
@@ -139,8 +140,8 @@ def _list(path: str, stamp: Stamp, opened: int | str) -> tuple[Folder, list[str]
 def _drop_ours(rows: list[tuple[str, int, int, int]]) -> None:
     """Remove our temporary files from sorted rows."""
     first = bisect_left(rows, (OUR_TEMPORARY,))
-    while first < len(rows) and rows[first][0].startswith(OUR_TEMPORARY):
-        del rows[first]
+    ours = takewhile(lambda row: row[0].startswith(OUR_TEMPORARY), islice(rows, first, None))
+    del rows[first : first + sum(1 for _ in ours)]
 
 
 def _reason_of_link(name: str, why: str) -> str:

@@ -25,7 +25,7 @@ from drawcli.core.rules.synonyms import (
 )
 from drawcli.core.rules.withheld import is_withheld
 from drawcli.system.records import Location, nearest, suggest
-from drawcli.system.yaml_read import Document
+from drawcli.system.yaml_read import MOST_PROBLEMS, Document
 
 QUOTE_IT: Final = "; put it in quotes if it looks like a number, a date, yes or no"
 _KEYS: Final = (
@@ -70,7 +70,9 @@ class EntryReader:
 
     def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
         for key in entry:
-            if key not in known:
+            if key not in known and not self._is_searched:
+                self._add((*at, key), "unknown key")
+            elif key not in known:
                 _, keyword = _begin(str(key))
                 # What follows a keyword may be a value of a patient.
                 shown = key if keyword in ("", key) else f"{keyword}..."
@@ -78,7 +80,7 @@ class EntryReader:
 
     def _check_template(self, name: str, at: Location) -> None:
         if self._templates is not None and name not in self._templates:
-            near = suggest(name, self._templates)
+            near = suggest(name, self._templates) if self._is_searched else ""
             self._add(at, f"no template '{name}' in templates.yaml{near}")
 
     def _path(self, keyword: Any, at: Location) -> str | None:
@@ -87,8 +89,13 @@ class EntryReader:
         if path is None and (meant := combination_meant(keyword)):
             self._add(at, f"unknown key '{keyword}'; did you mean '{meant}:'?")
         elif path is None:
-            self._add(at, _no_keyword(str(keyword)))
+            self._add(at, _no_keyword(str(keyword)) if self._is_searched else "no DICOM keyword")
         return path
+
+    @property
+    def _is_searched(self) -> bool:
+        """Whether the next problem is shown, and so is worth the search for what was meant."""
+        return len(self._problems) < MOST_PROBLEMS
 
     def _add(self, at: Location, what: str) -> None:
         self._problems.append(f"{self._document.place(at)}: {what}")

@@ -56,20 +56,19 @@ class SeriesTable:
         opened: dict[bytes, bytes] = {}
         return [self._slice(row, opened) for row in rows.fetchall()]
 
-    def count_unread_beside(self, series: int, reasons: Iterable[str], patience: float) -> int:
-        """Count the unreadable files in the folders of a series that may belong to it.
+    def first_and_folders(self, series: int) -> tuple[int, list[int]]:
+        """Return when a scan first saw a series, ns, and the folders with its files."""
+        first = self._database.execute("SELECT first FROM series WHERE id = ?", (series,))
+        query = "SELECT DISTINCT folder FROM file WHERE series = ?"
+        folders = self._database.execute(query, (series,))
+        return int(first.fetchone()[0]), [row[0] for row in folders]
 
-        A file that was unchanged for `patience` nanoseconds when the series arrived does not.
-        """
+    def unread_since(self, folder: int, reasons: Iterable[str]) -> list[int]:
+        """Return since when each unreadable file of a folder has been as it is, ns, in order."""
         wanted = list(reasons)
         marks = ",".join("?" * len(wanted))
-        query = (
-            f"SELECT COUNT(*) FROM file INDEXED BY file_reason WHERE reason IN ({marks}) "  # noqa: S608 - marks only
-            "AND since >= (SELECT first FROM series WHERE id = ?) - ? "
-            "AND folder IN (SELECT DISTINCT folder FROM file WHERE series = ?)"
-        )
-        row = self._database.execute(query, (*wanted, series, int(patience), series)).fetchone()
-        return int(row[0])
+        query = f"SELECT since FROM file WHERE reason IN ({marks}) AND folder = ? ORDER BY since"  # noqa: S608 - marks only
+        return [row[0] for row in self._database.execute(query, (*wanted, folder))]
 
     def series_in(self, folder: int) -> set[int]:
         """Return the series that have files in a folder."""

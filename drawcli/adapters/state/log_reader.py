@@ -73,7 +73,7 @@ def log_lines(state_dir: Path) -> Iterator[str]:
     """Yield the lines of all log files of a site, the oldest first."""
     newest = log_path(state_dir)
     numbers = (path.suffix[1:] for path in newest.parent.glob(f"{newest.name}.*"))
-    older = sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
+    older = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
     for path in (*(Path(f"{newest}.{number}") for number in older), newest):
         try:
             content = path.read_bytes()

@@ -1,18 +1,18 @@
 """pull: retrieve series from archives into the datastore."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.door import Door, DryRunOption, command, end_after
 from drawcli.cli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Pull at most N series.", metavar="N")
+    int | None,
+    typer.Option("--limit", min=1, max=1_000_000, help="Pull at most N series.", metavar="N"),
 ]
 MinutesOption = Annotated[
     float | None,
@@ -39,7 +39,7 @@ def pull(
     from drawcli.pipeline.pull.source import PullOptions
 
     with door.context(dry_run=dry_run) as ctx:
-        until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
+        until = end_after(max_minutes, ctx.now())
         with shown(door, ctx.progress):
             report = run(ctx, PullOptions(until=until, dry_run=dry_run, limit=limit))
     errors = errors_of(report)

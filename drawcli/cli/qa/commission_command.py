@@ -2,14 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from drawcli.cli import render
-from drawcli.cli.door import Door, IdentifyOption
+from drawcli.cli.door import Door, IdentifyOption, end_after
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.qa.commission_result import facts_of, show_result
 from drawcli.cli.render import Result, not_written
@@ -126,8 +126,7 @@ def wait_options(door: Door, max_minutes: float | None, now: datetime) -> "WaitO
             render.say(line)
             last[:] = [line]
 
-    until = None if max_minutes is None else now + timedelta(minutes=max_minutes)
-    return WaitOptions(sleep=time.sleep, until=until, tell=tell)
+    return WaitOptions(sleep=time.sleep, until=end_after(max_minutes, now), tell=tell)
 
 
 def _write(done: "Commissioned", options: CommissionOptions, ctx: "Context") -> dict[str, Any]:

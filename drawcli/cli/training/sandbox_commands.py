@@ -36,7 +36,9 @@ def sandbox(
     folder: Annotated[
         Path, typer.Option("--dir", help="Folder for its tasks.", metavar="DIR")
     ] = Path("drawcli-sandbox"),
-    port: Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)] = 8042,
+    port: Annotated[
+        int, typer.Option("--port", help="0 chooses a free port.", min=0, max=65535)
+    ] = 8042,
     behaviour: SandboxBehaviour,
 ) -> Result | None:
     """Run a DRAW server here, for training only."""

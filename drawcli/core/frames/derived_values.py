@@ -12,9 +12,11 @@ from typing import Final
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header
+from drawcli.core.dicom.multiframe import number_of_frames
 from drawcli.core.frames import attributes
 from drawcli.core.frames.groups import Values, first_of, units_of
 
+_MOST: Final = 0xFFFF  # of a US
 _INSTANCE_NUMBER: Final = 0x00200013
 _ACQUISITION_NUMBER: Final = 0x00200012
 _ACQUISITION_DATE: Final = 0x00080022
@@ -119,8 +121,8 @@ def _pt(header: Header, values: Values, number: int) -> Iterator[tuple[int, byte
     yield UNITS, _UNITS.get(units_of(values), by_rescale)
     yield 0x00541000, b"STATIC\\IMAGE"  # SeriesType
     yield 0x00541330, struct.pack("<H", number)  # ImageIndex
-    frames = header.text(tags.NumberOfFrames)
-    yield 0x00540081, struct.pack("<H", int(frames)) if frames.isdigit() else b""  # NumberOfSlices
+    frames = number_of_frames(header) if header.text(tags.NumberOfFrames) else 0
+    yield 0x00540081, struct.pack("<H", frames) if 0 < frames <= _MOST else b""  # NumberOfSlices
     done = [term for tag, term in _CORRECTIONS if _text(header, tag) == b"YES"]
     yield 0x00280051, b"\\".join(done)  # CorrectedImage
     yield 0x00541102, b"START" if b"DECY" in done else b"NONE"  # DecayCorrection

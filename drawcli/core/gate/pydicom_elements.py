@@ -24,6 +24,7 @@ _POSITION: Final = 0x00200032
 _SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
 _SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
 _FRAMES: Final = 0x00280008
+_MOST_DIGITS: Final = 9  # of their number
 _INSTANCE_NUMBER: Final = 0x00200013
 PIXEL_KEY: Final = (_POSITION, *_SIZE, _FRAMES, _INSTANCE_NUMBER)
 _DELIMITER: Final = 8  # bytes after encapsulated pixels
@@ -238,7 +239,8 @@ def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     counts = [int.from_bytes(n, order) for n in numbers if isinstance(n, bytes)]
     frames = undecoded_value(dataset, _FRAMES)
     text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
-    length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    length = prod(counts) * (int(text) if is_number else 1) // 8
     length += length % 2
     return raw if any(raw[length:]) else raw[:length]
 

@@ -167,9 +167,9 @@ def choose(
     if delivered.changed:
         return SetChoice(PairStatus.CHANGED, passed_over=tuple(passed))
     fit = [one for one, why in reasons if why is None]
-    stale = _replaced(fit)
-    passed += [(one, PassedOver.LESS_PREFERRED) for one in stale]
-    fit = [one for one in fit if one not in stale]
+    stale = {one.digest: one for one in _replaced(fit)}
+    passed += [(one, PassedOver.LESS_PREFERRED) for one in stale.values()]
+    fit = [one for one in fit if one.digest not in stale]
     if not fit:
         return SetChoice(_status_without(passed), passed_over=tuple(passed))
     return _preferred(fit, passed, delivered, waiting)
@@ -285,7 +285,13 @@ def _criterion(rank: tuple[Any, ...], lower: tuple[Any, ...]) -> str:
 
 def _descendants(fit: Sequence[StructureSetFacts], delivered: DeliveredSeries) -> frozenset[str]:
     """Return the sets that were made from the delivered one, also over others in between."""
-    found = {delivered.instance}
-    while new := {one.instance for one in fit if one.predecessors & found} - found:
+    made_from: dict[str, list[str]] = {}
+    for one in fit:
+        for predecessor in one.predecessors:
+            made_from.setdefault(predecessor, []).append(one.instance)
+    found, todo = {delivered.instance}, [delivered.instance]
+    while todo:
+        new = set(made_from.get(todo.pop(), ())) - found
         found |= new
+        todo += new
     return frozenset(found)

@@ -2,7 +2,7 @@
 
 Names pair if they are equal, then ignoring case, then as the same TG-263 name, then by the site's
 table of aliases. What is left pairs if its contours are the same under another name, or if several
-ROIs of B together are one ROI of A.
+ROIs of B together are one ROI of A; very many such ROIs are not compared.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ from drawcli.core.qa.overlap import common_mm3, is_untouched
 from drawcli.core.qa.structures import Solid
 from drawcli.core.templates.tg263 import plain_name
 
+MOST_COMPARED: Final = 10_000  # pairs of ROIs whose names do not pair: 100 of each file
 _PART: Final = 0.995  # share of a part's volume that lies in the structure it was split from
 
 
@@ -49,8 +50,9 @@ def pair_rois(
     }
     for by, key in keys.items():
         pairs += _by_key(a, b, by, key)
-    pairs += _by_contours(a, b)
-    pairs += _by_parts(a, b)
+    if len(a) * max(len(a), len(b)) <= MOST_COMPARED:
+        pairs += _by_contours(a, b)
+        pairs += _by_parts(a, b)
     pairs += [Pair(one, ()) for one in a]
     order = {id(one): place for place, one in enumerate(first)}
     pairs.sort(key=lambda pair: order.get(id(pair.a), len(order)))

@@ -75,9 +75,10 @@ def unclear_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     """
     names = list(names)
     found, seen, pairs = [], dict[Rest, tuple[str, str]](), other_side(names)
+    paired = {*pairs, *pairs.values()}
     for name in names:
         words = _words(name)
-        if name in pairs or name in pairs.values() or len(words) == 1:
+        if name in paired or len(words) == 1:
             continue
         for place, word in enumerate(words):
             if word in _LEFT | _RIGHT or not word.isalpha() or len(word) > _SHORT:

@@ -69,13 +69,14 @@ def presentation_of(template: Template, names: Mapping[int, str]) -> Presentatio
         for number, model in template.models.items()
         for name in model.map.values()
     }
-    order = [*template.structures, *template.drawn, *names.values()]
+    order = dict.fromkeys((*template.structures, *template.drawn, *names.values()))
+    rank = {name: number for number, name in enumerate(order)}
     return Presentation(
         looks={
             n: look_elements(template.structures.get(name, Look())) for n, name in names.items()
         },
         usual={n: _plain(models.get(name, "DRAW")) for n, name in names.items()},
-        ranks={number: order.index(name) for number, name in names.items()},
+        ranks={number: rank[name] for number, name in names.items()},
     )
 
 

@@ -25,6 +25,7 @@ _UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "fol
 
 _EXCLUDES: Final = "excludes"
 _DISABLED: Final = "disabled"
+_MOST_NAMES: Final = 20  # of rules that match, in a sentence: each job keeps it
 _MOST_EQUAL: Final = 2  # rules as near as the nearest, in a sentence
 
 
@@ -81,7 +82,9 @@ class Decision:
     @property
     def sentence(self) -> str:
         """The reason, in one sentence without values of the series."""
-        names = ", ".join(rule.name for rule in self.fired)
+        names = ", ".join(rule.name for rule in self.fired[:_MOST_NAMES])
+        if more := len(self.fired[_MOST_NAMES:]):
+            names += f" and {more} more"
         match self.choice:
             case Choice.MATCHED:
                 return f"rule {names}"
@@ -137,12 +140,8 @@ def decide_early(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
     decided = partial(Decision, header=header, asked=book.enabled, idle=book.disabled)
     asked = {path for rule in book.enabled for path in paths_in(rule.when)}
     unsure = _UNSURE | {path for path in asked if path in header.mixed}
-    for rule in book.enabled:
-        if (
-            rule.exclude
-            and unsure.isdisjoint(paths_in(rule.when))
-            and rule in book.matching(header)
-        ):
+    for rule in book.matching(header):
+        if rule.exclude and unsure.isdisjoint(paths_in(rule.when)):
             return decided(choice=Choice.EXCLUDED, fired=(rule,))
     wanted = (rule.when for rule in book.enabled if not rule.exclude)
     if any(_may_be(when, header, unsure, wanted=Truth.TRUE) for when in wanted):

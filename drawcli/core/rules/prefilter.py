@@ -75,6 +75,11 @@ class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - caches its screen
         return tuple(rule for rule in self if not rule.enabled)
 
     @cached_property
+    def by_name(self) -> dict[str, Rule]:
+        """The rules by their names."""
+        return {rule.name: rule for rule in self}
+
+    @cached_property
     def _screen(self) -> Screen:
         return Screen(self.enabled)
 

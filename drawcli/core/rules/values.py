@@ -5,6 +5,8 @@ from datetime import date
 from math import isfinite
 from typing import Final
 
+_AGE: Final = re.compile(r"([0-9]{1,9})([DWMY])", re.IGNORECASE)
+_CLOCK: Final = re.compile("(?:[0-9]{2}){1,3}")
 DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
@@ -29,7 +31,7 @@ def date_of(text: str) -> date | None:
 def seconds_of(text: str) -> float | None:
     """Return the seconds since midnight of a TM value or of "08:30"; None if it is not a time."""
     clock, _, fraction = text.strip().replace(":", "").partition(".")
-    if not clock.isdigit() or len(clock) not in (2, 4, 6):
+    if not _CLOCK.fullmatch(clock):
         return None
     hours, minutes, seconds = (int(clock.ljust(6, "0")[at : at + 2]) for at in (0, 2, 4))
     if hours > 23 or minutes > 59 or seconds > 60:  # noqa: PLR2004 - a leap second
@@ -39,12 +41,12 @@ def seconds_of(text: str) -> float | None:
 
 def age_of(text: str) -> float | None:
     """Return an AS value in days: nnnD, nnnW, nnnM or nnnY; None if it is not an age."""
-    count, unit = text.strip()[:-1], text.strip()[-1:].upper()
-    return int(count) * DAYS[unit] if count.isdigit() and unit in DAYS else None
+    found = _AGE.fullmatch(text.strip())
+    return int(found[1]) * DAYS[found[2].upper()] if found else None
 
 
 def groups_of(text: str) -> frozenset[str]:
     """Return a PN value and each of its component groups, without empty components."""
-    groups = [re.sub(r"\^+$", "", group.strip()) for group in text.split("=")]
+    groups = [group.strip().rstrip("^") for group in text.split("=")]
     spoken = (group.replace("^", " ").strip() for group in groups)
     return frozenset(filter(None, (*groups, *spoken, "=".join(groups))))

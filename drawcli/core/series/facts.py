@@ -1,12 +1,15 @@
 """Facts of a series that are in no single element, for rules: see `operators.DERIVED`."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from math import isclose
+from typing import Final
 
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.slice_grid import Grid
 
+_YEARS: Final = re.compile("([0-9]{1,9})Y")
 _ALONG_AN_AXIS: float = 0.01  # how far from 0 or 1 a direction cosine may be
 _YEAR_DAYS: float = 365.25
 
@@ -56,7 +59,8 @@ def _folder(path: str) -> str:
 def _age(header: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return PatientAge (0010,1010) if it is in years."""
     (text, *_) = header.get("PatientAge") or ("",)
-    return str(int(text[:-1])) if text.endswith("Y") and text[:-1].isdigit() else None
+    years = _YEARS.fullmatch(text)
+    return str(int(years[1])) if years else None
 
 
 def _day(header: Mapping[str, tuple[str, ...]], keyword: str) -> date | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from drawcli.config.sections import Scan, SeriesCriteria
 from drawcli.core.series.readiness import Criteria
-from drawcli.system.platforms import comparable_path, path_prefix
+from drawcli.system.platforms import comparable_path, with_parents
 
 ELSEWHERE: Final = 0  # the number of the settings for all other folders
 _GIB: Final = 1 << 30
@@ -29,7 +29,7 @@ class FolderSettings:
         names = sorted(scan.folders)
         self._wanted: list[SeriesCriteria] = [scan, *map(scan.in_folder, names)]
         self._places = {
-            comparable_path(path_prefix(str(root / name))): number
+            comparable_path(str(root / name)): number
             for number, name in enumerate(names, start=1)
             for root in roots
         }
@@ -39,9 +39,8 @@ class FolderSettings:
 
     def number_of(self, folder: str) -> int:
         """Return the number of the settings for a folder: those of its nearest parent."""
-        here = comparable_path(folder)
-        inside = [place for place in self._places if here.startswith(place)]
-        return self._places[max(inside, key=len)] if inside else ELSEWHERE
+        above = with_parents(comparable_path(folder))
+        return next((self._places[one] for one in above if one in self._places), ELSEWHERE)
 
     def of(self, number: int) -> SeriesCriteria:
         """Return the settings of a number."""

@@ -1,8 +1,9 @@
 """Verdicts on the series in the scan index; only changed series are judged again."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +89,8 @@ class Judge:
     wishes: FolderSettings
     pulled: PulledIndex
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
+    # Of each folder, since when its unreadable files are as they are: many series may be in one.
+    unread: dict[int, list[int]] = field(default_factory=dict)
 
     def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
         """Judge every changed series; call `heard` for each."""
@@ -187,11 +190,27 @@ class Judge:
         if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
             return verdict
         patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
-        unread = self.index.count_unread_beside(number, UNREAD, patience)
+        unread = self._count_unread(number, int(patience))
         if unread:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             return waiting("unreadable-files", text)
         return verdict
+
+    def _count_unread(self, number: int, patience: int) -> int:
+        """Count the unreadable files in the folders of a series that may belong to it.
+
+        A file that was unchanged for `patience` nanoseconds when the series arrived does not.
+        """
+        first, folders = self.index.first_and_folders(number)
+        return sum(
+            len(many) - bisect_left(many, first - patience)
+            for many in map(self._unread_in, folders)
+        )
+
+    def _unread_in(self, folder: int) -> list[int]:
+        if folder not in self.unread:
+            self.unread[folder] = self.index.unread_since(folder, UNREAD)
+        return self.unread[folder]
 
 
 def _scan_of(files: list[Slice]) -> list[Slice]:

@@ -72,10 +72,10 @@ def _late_choice(rule_name: str | None, seen: SeriesSnapshot, ctx: Context) -> L
     The rule that chose the template decides, else the settings; invalid rules are ignored.
     """
     try:
-        choices = {rule.name: rule.late for rule in ctx.rulebook.rules}
+        rule = ctx.rulebook.rules.by_name.get(rule_name or "")
     except DrawcliError:
-        choices = {}
-    return choices.get(rule_name or "") or seen.wanted.late
+        rule = None
+    return (rule and rule.late) or seen.wanted.late
 
 
 def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
@@ -97,12 +97,13 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
 
 def _line_of(job: Job, series: list[Job]) -> list[Job]:
     """Return a job and the later jobs that replace it; another template is sent beside it."""
-    line = [job]
+    line, ids = [job], {job.id}
     for later in series:
-        replaces = later.follows in {earlier.id for earlier in line}
+        replaces = later.follows in ids
         is_same = later.template in (job.template, None) and not later.one_off
         if later.number > job.number and (is_same or replaces):
             line.append(later)
+            ids.add(later.id)
     return line
 
 

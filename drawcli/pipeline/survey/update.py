@@ -20,7 +20,7 @@ from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.survey.batches import Batch, Close, Item, Unlisted
 from drawcli.pipeline.survey.readers import Results, read_chunks
-from drawcli.system.platforms import path_prefix
+from drawcli.system.platforms import with_parents
 
 SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read again after this time
 HOUR_NS: Final = 3600 * 10**9
@@ -271,10 +271,9 @@ class Update:
 
     def _forget(self) -> None:
         """Drop removed folders from the index; unlistable folders keep their entries."""
+        troubled = set(self._troubled)
         for number, path in self.index.folders_except(self._visited).items():
-            above = [
-                one for one in self._troubled if path == one or path.startswith(path_prefix(one))
-            ]
+            above = [one for one in with_parents(path) if one in troubled]
             series = self.index.series_in(number) if above else set()
             self.unlistable |= series
             for one in above:

@@ -9,6 +9,7 @@ PULL_PDU_BYTES: Final = 128 * KB  # of a P-DATA-TF that we take
 PULL_ANSWER_BYTES: Final = 64 * KB  # of the answer about one study, series or instance
 PULL_STUDIES: Final = 10_000  # that may match
 PULL_SERIES: Final = 2_000  # of one study
+PULL_ALL_SERIES: Final = 100_000  # of all studies that match
 PULL_INSTANCES: Final = 100_000  # of one series
 PULL_QUERY_SECONDS: Final = 300.0  # of one query, with all its answers
 PULL_NEXT_SECONDS: Final = 120.0  # until an archive sends the next answer or object

@@ -1,5 +1,6 @@
 """A DICOMweb archive that drips, floods or lies; paging; credentials."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,6 +112,48 @@ def test_millions_of_answers_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert isinstance(err, NeedsPerson)
     assert "more than 50 answers" in str(err)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_series_of_all_studies_have_a_bound(beyond: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawcli.adapters.archive.archive.PULL_ALL_SERIES", 12 - beyond)
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        study = re.search(r"/studies/([0-9.]+)/series", request.url.path)
+        if study is None:
+            matches = [{"0020000D": {"vr": "UI", "Value": [f"1.{n}"]}} for n in range(4)]
+        else:
+            uids = [f"{study[1]}.{n}" for n in range(3)]
+            matches = [{"0020000E": {"vr": "UI", "Value": [uid]}} for uid in uids]
+        headers = {"content-type": "application/dicom+json"}
+        return httpx.Response(200, json=matches, headers=headers)
+
+    with archive(answering) as one:
+        if not beyond:
+            assert len(one.find_series([], date(2026, 1, 1)).series) == 12
+            return
+        with pytest.raises(NeedsPerson, match="more than 11 matching series: name more keys"):
+            one.find_series([], date(2026, 1, 1))
+
+
+@pytest.mark.parametrize("level", ["STUDIES", "SERIES"])
+def test_studies_and_their_series_have_a_bound(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_archive, f"PULL_{level}", 50)
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        many = 60 if (level == "STUDIES") != ("/series" in request.url.path) else 1
+        tag = "0020000E" if "/series" in request.url.path else "0020000D"
+        matches = [{tag: {"vr": "UI", "Value": [f"1.{n}"]}} for n in range(many)]
+        return httpx.Response(200, json=matches, headers={"content-type": "application/dicom+json"})
+
+    problems = list[str]()
+    with archive(answering) as one:
+        try:
+            problems += map(str, one.find_series([], date(2026, 1, 1)).problems)
+        except NeedsPerson as err:
+            problems.append(str(err))
+
+    assert [problem for problem in problems if "more than 50 answers" in problem]
 
 
 @pytest.mark.parametrize(

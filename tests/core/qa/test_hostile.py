@@ -12,6 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from drawcli.core.dicom.header import read_header
+from drawcli.core.qa import pairing
 from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from drawcli.core.qa.outcomes import ContourOutcome
 from drawcli.core.qa.structures import RoiContours, read_rois
@@ -328,3 +329,20 @@ def test_files_with_empty_and_repeated_names_are_compared_without_a_guess() -> N
         ("Lens", "untouched"),
         ("", "added"),
     ]
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_very_many_structures_are_paired_by_names_only(
+    beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing, "MOST_COMPARED", 9 - beyond)
+    a = read(*((f"A{n}", squares(3 + n)) for n in range(3)), ("Lens", squares(9)))
+    b = read(*((f"B{n}", squares(3 + n)) for n in range(3)), ("Lens", squares(9)))
+
+    found = compare_structure_sets(a, b, CompareOptions(with_distances=False)).structures
+
+    told = [str(one.outcome) for one in found]
+    if beyond:
+        assert told == ["removed"] * 3 + ["untouched"] + ["added"] * 3
+    else:
+        assert told == ["renamed"] * 3 + ["untouched"]
