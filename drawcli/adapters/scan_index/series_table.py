@@ -90,12 +90,17 @@ class SeriesTable:
             ),
         )
 
-    def limit_times(self, now: int) -> None:
-        """Replace times in the future by the present: the clock was set back."""
+    def limit_times(self, now: int, unread: Iterable[str]) -> None:
+        """Replace times in the future by the present: the clock was set back.
+
+        Of files, those that could not be read for the reasons `unread`.
+        """
         self._database.execute(
             "UPDATE series SET since = MIN(since, ?1), first = MIN(first, ?1) WHERE since > ?1",
             (now,),
         )
+        query = "UPDATE file SET since = ?1 WHERE reason = ?2 AND since > ?1"
+        self._database.executemany(query, ((now, reason) for reason in unread))
 
     def drop_series(self, series: int) -> None:
         """Delete a series without files."""

@@ -192,6 +192,14 @@ class Job:
         since = at if self.state is State.WAITING else self.since
         return replace(self.freed(), since=since).noted(at, "", kind=EventKind.RELEASED)
 
+    def not_after(self, now: datetime) -> Self:
+        """Return the job with its times in the future, of a clock that was ahead, set to now.
+
+        Otherwise no deadline would end before those times.
+        """
+        uploaded_at = None if self.uploaded_at is None else min(self.uploaded_at, now)
+        return replace(self, since=min(self.since, now), uploaded_at=uploaded_at)
+
     def freed(self) -> Self:
         """Return the job without failures, wait, hold and reason."""
         return replace(

@@ -47,7 +47,7 @@ def facts_of(
         Those that somebody must renew; see `tokens_to_renew`.
     """
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
-    known = [*delivered.values(), *filter(None, [last_delivered])]
+    known = [at for at in (*delivered.values(), last_delivered) if at and at <= ctx.now()]
     log = RunLog(ctx.settings.state_dir)
     runs = [*_since_answer(log.newest_first())]
     return Facts(

@@ -82,6 +82,7 @@ def _was_sent_again(job: Job) -> bool:
 def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
     """Return the job waiting; an unknown status is reported once."""
     now, word = ctx.now(), status.word
+    job = job.not_after(now)
     since = job.uploaded_at or job.since
     hours = ctx.settings.server.deadline_hours
     if now - since > timedelta(hours=hours):

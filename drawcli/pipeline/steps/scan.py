@@ -80,7 +80,10 @@ def _take(
         if only is not None and all(job.id != only for job in jobs):
             continue
         check_archived(archived, jobs, seen, ctx, done)
-        if not archived and all(job.state is State.WAITING for job in jobs):
+        left_out = _left_out(archived, jobs, seen, ctx)
+        jobs += left_out
+        is_new = all(job.state is State.WAITING or incomplete.is_left_out(job) for job in jobs)
+        if is_new and {entry.id for entry in archived} <= {job.id for job in jobs}:
             seen = segmented.judged(seen)  # noqa: PLW2901 - the same series
         if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
@@ -102,6 +105,17 @@ def _with_archived(
             yield seen, archived.get(seen.key, [])
 
 
+def _left_out(
+    archived: list[ArchiveEntry], jobs: list[Job], seen: SeriesSnapshot, ctx: Context
+) -> list[Job]:
+    """Return the archived jobs that the settings left out, if the series may be wanted now."""
+    if seen.verdict.readiness is Readiness.IGNORED:
+        return []
+    known = {job.id for job in jobs}
+    ids = [one.id for one in archived if not one.source_digest and one.id not in known]
+    return list(filter(incomplete.is_left_out, ctx.ledger.archive.find(ids))) if ids else []
+
+
 def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
     """Return each series that a scan would treat as new; raise OutOfReach if a folder is lost."""
     known = _jobs_by_series(ctx)
@@ -115,8 +129,9 @@ def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
 
 def _is_new(jobs: list[Job], archived: list[ArchiveEntry]) -> bool:
     if jobs:
-        return jobs[-1].state is State.WAITING and not jobs[-1].one_off
-    return not archived
+        is_open = jobs[-1].state is State.WAITING or incomplete.is_left_out(jobs[-1])
+        return is_open and not jobs[-1].one_off
+    return all(entry.state is State.CANCELLED and not entry.source_digest for entry in archived)
 
 
 def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: ScanResult) -> None:
@@ -138,6 +153,9 @@ def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult)
     elif job.state in BEFORE_UPLOAD:
         if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
             change_job(job, partial(_sent_back, job, seen, ctx), ctx, done)
+    elif incomplete.is_left_out(job):
+        if seen.verdict.readiness is not Readiness.IGNORED:
+            change_job(job, partial(_taken_back, job, seen, ctx), ctx, done)
     elif job.state is not State.CANCELLED:
         check_sent(job, seen, ctx, done)
 
@@ -161,19 +179,27 @@ def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
     if not changed and incomplete.is_unchanged(job, verdict, seen, ctx):
         return
 
-    def look() -> Job:
-        if verdict.readiness is Readiness.READY:
-            ctx.seal(job.id, seen.crosswalk)
-            return job.to(State.FOUND, at=ctx.now(), **seen.facts)
-        if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
-            after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
-            return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return incomplete.postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
-
+    look = partial(_judged, job, verdict, seen, ctx)
     if job.held and not changed and incomplete.has_same_reason(job, verdict, seen):
         _ask_rules_again(job, look, ctx, done)
     else:
         change_job(job, look, ctx, done)
+
+
+def _judged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> Job:
+    """Return a waiting job after the verdict on its series."""
+    if verdict.readiness is Readiness.READY:
+        ctx.seal(job.id, seen.crosswalk)
+        return job.to(State.FOUND, at=ctx.now(), **seen.facts)
+    if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
+        return incomplete.leave_out(job, verdict, seen, ctx)
+    return incomplete.postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
+
+
+def _taken_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
+    """Return a job that was left out, for a series that is wanted now."""
+    waiting = job.to(State.WAITING, at=ctx.now())
+    return _judged(waiting, incomplete.released_verdict(job, seen), seen, ctx)
 
 
 def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: ScanResult) -> None:

@@ -20,6 +20,7 @@ from drawcli import __version__
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.core.deid.profile import fingerprint
 from drawcli.core.dicom.sop_classes import MULTI_FRAME
 from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
 from drawcli.core.jobs.ledger import check_claim
@@ -33,11 +34,14 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.sent_slices import sent_class
 from drawcli.system.files import sha256_of
 
 MOST_POSTS: Final = 5
 BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that fails for an hour holds no job
 _NO_PLACE: Final = "endpoint"
+_REPACKED_AFTER: Final = timedelta(minutes=1)  # hosts with different settings do not take turns
+_OTHER_POLICY: Final = "packaged again: the de-identification policy has changed"
 _NOT_BEGUN: Final = frozenset({"server-down", "certificate", RENEWAL, LeaseLost.code})
 _COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 
@@ -45,9 +49,8 @@ _COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 def upload(job: Job, ctx: Context) -> Job:
     """Send the package of a job to the DRAW server."""
     package, template = ctx.work.file(job.id, PACKAGE), ctx.work.file(job.id, TEMPLATE)
-    whole = package.exists() and template.exists()
-    if not whole or sha256_of(package) != job.zip_sha256 or _is_of_frames(job, ctx):
-        return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
+    if (again := _to_package_again(job, ctx, package, template)) is not None:
+        return again
     if job.posts >= MOST_POSTS:
         raise _too_many(job)
     ctx.check_uploads_welcome()
@@ -78,6 +81,17 @@ def upload(job: Job, ctx: Context) -> Job:
     return sent
 
 
+def _to_package_again(job: Job, ctx: Context, package: Path, template: Path) -> Job | None:
+    """Return the job to be packaged again; None if its package can be sent."""
+    whole = package.exists() and template.exists()
+    if not whole or sha256_of(package) != job.zip_sha256 or _is_of_frames(job, ctx):
+        return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
+    if _has_other_policy(job, ctx):
+        after = job.to(State.MATCHED, at=ctx.now()).noted(ctx.now(), _OTHER_POLICY)
+        return replace(after, due_at=ctx.now() + _REPACKED_AFTER)
+    return None
+
+
 def _begun(job: Job, host: str) -> Job:
     """Return a job with one more upload; its line is in the audit log of a host."""
     more = {one: getattr(job, one) + 1 for one in ("posts", "unanswered", "attested")}
@@ -93,6 +107,17 @@ def _is_of_frames(job: Job, ctx: Context) -> bool:
         return False
     crosswalk = ctx.crosswalk(job)
     return crosswalk.sop_class in MULTI_FRAME and not crosswalk.frame_numbers
+
+
+def _has_other_policy(job: Job, ctx: Context) -> bool:
+    """Return whether a package was made under other settings, or by a version with another policy.
+
+    What the site has removed since, or does not retain any more, must not leave.
+    """
+    crosswalk, choices = ctx.crosswalk(job), ctx.settings.deidentify.choices
+    if not crosswalk.sop_class:
+        return True  # of an early version
+    return crosswalk.policy != fingerprint(sent_class(crosswalk.sop_class, choices), choices)
 
 
 def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:

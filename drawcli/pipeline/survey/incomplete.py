@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Final
 
 from drawcli.config.sections import SeriesCriteria
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.late_changes import SENT_ANEW
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import hint_for, released_codes
 from drawcli.core.series.readiness import SETTLING
@@ -28,7 +29,7 @@ def released_verdict(job: Job, seen: SeriesSnapshot) -> Verdict:
 
 def is_unchanged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
     """Return whether a waiting job needs no update: same reason, same rules, not overdue."""
-    if not has_same_reason(job, verdict, seen):
+    if not has_same_reason(job, verdict, seen) or job.since > ctx.now():
         return False
     if job.held:
         return not _rules_changed(job, ctx)
@@ -48,6 +49,7 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
 
     Only a series that the rules would send is held.
     """
+    job = job.not_after(ctx.now())
     wanted = ctx.settings.scan if seen is None else seen.wanted
     lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
     if verdict.readiness is not Readiness.REFUSED and not lasts:
@@ -60,6 +62,21 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
             return job.postponed(None, code=verdict.code, reason=reason)
     hint = hint_for(job, verdict.code)
     return job.held_for(SeriesRefused(verdict.text, code=verdict.code, hint=hint), at=ctx.now())
+
+
+def leave_out(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> Job:
+    """Return a waiting job cancelled, because the settings do not want its series any more.
+
+    It has no digest, so that a scan can tell it in the archive from those that a user cancelled.
+    """
+    after = job.to(State.CANCELLED, at=ctx.now(), **{**seen.facts, "source_digest": None})
+    return after.postponed(None, code=verdict.code, reason=verdict.text)
+
+
+def is_left_out(job: Job) -> bool:
+    """Return whether a scan cancelled a job; it takes it back once its series is wanted again."""
+    is_cancelled = job.state is State.CANCELLED and not job.of_folder
+    return is_cancelled and job.reason_code not in (None, SENT_ANEW)
 
 
 def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:

@@ -10,6 +10,7 @@ from drawcli.adapters.datastore.patterns import Globs
 from drawcli.adapters.scan_index import ScanIndex, open_index
 from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.series.image_file import UNREAD
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.folder_settings import FolderSettings
@@ -80,7 +81,7 @@ def open_survey(
             )
             index.begin()
             pulled.mark_changed(index)
-            index.limit_times(_nanoseconds(ctx.now()))
+            index.limit_times(_nanoseconds(ctx.now()), UNREAD)
             index.commit()
             heard()
             judge.judge_stale(heard)  # copies are read to the end

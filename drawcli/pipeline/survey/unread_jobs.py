@@ -115,7 +115,7 @@ def _look_again(job: Job, seen: FolderSnapshot, ctx: Context, change: Change) ->
 
 def _waiting(job: Job, seen: FolderSnapshot, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it has waited too long."""
-    verdict = seen.verdict
+    job, verdict = job.not_after(ctx.now()), seen.verdict
     if ctx.now() - job.since <= timedelta(hours=seen.wanted.incomplete_hours):
         return job.postponed(None, code=verdict.code, reason=verdict.text)
     hint = (

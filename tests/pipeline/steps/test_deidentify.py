@@ -1,8 +1,11 @@
 """What the step alone does: beside the engine, the package and the gate, tested on their own."""
 
 import hashlib
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +66,28 @@ def test_the_vault_says_by_which_policy_a_series_left(ctx: Context) -> None:
     (job,) = ctx.ledger.jobs()
 
     assert ctx.crosswalk(job).policy == fingerprint(CT_IMAGE)
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_a_package_of_earlier_settings_is_made_again_before_it_is_sent(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    packaged(ctx)
+    stricter = ctx.settings.deidentify.replace(patient_characteristics="remove")
+    ctx = replace(ctx, settings=ctx.settings.replace(deidentify=stricter))
+
+    run_step("upload", ctx, Selection())
+    unsent = (draw.posts(), ctx.ledger.jobs()[0].state)
+    clock.advance(minutes=2)
+    for step in ("deidentify", "upload"):
+        run_step(step, ctx, Selection())
+
+    (package,) = draw.uploads.values()
+    with ZipFile(BytesIO(package)) as members:
+        slices = [dcmread(BytesIO(members.read(one))) for one in members.namelist() if "dcm" in one]
+    assert unsent == (0, State.MATCHED)
+    assert len(slices) == SLICES
+    assert not any(one.get("PatientSex") or "PatientAge" in one for one in slices)
 
 
 @settings(max_examples=6, suppress_health_check=list(HealthCheck))

@@ -556,6 +556,45 @@ def test_a_waiting_series_of_which_little_is_seen_once_is_not_set_aside(
     assert only_job(ctx).state is State.FOUND
 
 
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_waiting_series_that_the_settings_left_out_for_a_time_is_taken_back(
+    ctx: Context, quiet: Context, pelvis: list[Path], clock: Clock, *, archived: bool
+) -> None:
+    changed_at(pelvis, clock, minutes_ago=1)
+    scan(quiet)
+    without_ct = ctx.settings.scan.replace(modalities=("MR",))
+    scan(replace(ctx, settings=ctx.settings.replace(scan=without_ct)))
+    left = only_job(ctx)
+    if archived:
+        clock.advance(hours=48)
+        assert ctx.ledger.archive_finished(ctx.now()) == 1
+    named = preview_scan(ctx)
+
+    scan(ctx)
+
+    assert (left.state, left.reason_code) == (State.CANCELLED, "modality")
+    assert [one.key for one in named] == [left.series_key]
+    assert only_job(ctx).state is State.FOUND
+    scan(ctx)
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_a_series_that_the_settings_leave_out_stays_so_while_they_do(
+    ctx: Context, quiet: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    changed_at(pelvis, clock, minutes_ago=1)
+    scan(quiet)
+    without_ct = ctx.settings.scan.replace(modalities=("MR",))
+    other = replace(ctx, settings=ctx.settings.replace(scan=without_ct))
+    scan(other)
+    left = only_job(ctx)
+
+    assert (scan(other).jobs, only_job(ctx)) == ([], left)
+    clock.advance(hours=48)
+    ctx.ledger.archive_finished(ctx.now())
+    assert (scan(other).jobs, ctx.ledger.jobs(), ctx.ledger.get(left.id)) == ([], [], left)
+
+
 def test_a_series_that_changes_after_its_delivery_is_told_once_and_noted(
     ctx: Context, pelvis: list[Path]
 ) -> None:

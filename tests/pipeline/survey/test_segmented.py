@@ -88,6 +88,24 @@ def test_a_held_series_follows_the_setting_when_it_changes(
     assert (only_job(ctx).state, only_job(ctx).held) == (state, False)
 
 
+def test_a_series_that_was_skipped_is_taken_back_once_its_structure_set_is_gone(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    made = contour(pelvis)
+    scan(wanting(ctx, "hold"))
+    skipping = wanting(ctx, "skip")
+    scan(skipping)
+    skipped = only_job(ctx)
+
+    scan(skipping)
+    again = only_job(ctx)
+    made.unlink()
+    scan(skipping)
+
+    assert (again, skipped.reason_code) == (skipped, "segmented")
+    assert only_job(ctx).state is State.FOUND
+
+
 def test_a_structure_set_alone_holds_nothing_by_default_and_is_counted(
     ctx: Context, pelvis: list[Path]
 ) -> None:
