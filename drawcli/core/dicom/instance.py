@@ -24,6 +24,7 @@ _PROTOCOL_NAME: Final = 0x00181030
 _INSTANCE_NUMBER: Final = 0x00200013
 _UNITS: Final = 0x00541001
 _PHILIPS_PET: Final = 0x7053  # group with the factors from counts to SUV and Bq/ml
+_LONGEST_CS: Final = 16  # characters (PS3.5 table 6.2-1)
 _LONGEST_WHOLE: Final = 11  # digits of an IS
 _SCOUT: Final = re.compile(
     r"locali[sz]er|scout|topogra|surview|scanogra|scano\b|pilot|survey|three.?plane|3.?pl(?:ane)?\b",
@@ -97,7 +98,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         path=path,
         size=size,
         mtime_ns=mtime_ns,
-        modality=header.text(tags.Modality),
+        modality=_modality(header),
         sop_class=header.text(tags.SOPClassUID),
         sop_uid=header.text(tags.SOPInstanceUID),
         series_uid=header.text(tags.SeriesInstanceUID),
@@ -134,6 +135,13 @@ def _has_private_factor(header: Header) -> bool:
     return header.text(_UNITS) == "CNTS" and any(
         tag >> 16 == _PHILIPS_PET for tag in header.elements
     )
+
+
+def _modality(header: Header) -> str:
+    """Return Modality (0008,0060); "" if it is no CS: ledger, index and lists show it."""
+    text = header.text(tags.Modality)
+    is_valid = text.isascii() and text.isprintable() and len(text) <= _LONGEST_CS
+    return text if is_valid else ""
 
 
 def _whole(text: str) -> int | None:

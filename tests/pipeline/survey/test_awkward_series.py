@@ -56,6 +56,25 @@ READY = [
 ]
 
 
+@pytest.mark.parametrize("modality", [b"C\xb2", b"CT\x1b[2J ", b"\xff\xfe", b"\n\n", b"C" * 18])
+def test_a_modality_that_is_no_cs_ends_no_scan(
+    site: Site, found: "FoundIn", modality: bytes
+) -> None:
+    put(site.store / "good", stack())
+    for number, data in enumerate(map(as_bytes, stack(series=2))):
+        at = data.index(b"\x08\x00\x60\x00CS\x02\x00CT")
+        field = b"\x08\x00\x60\x00CS" + len(modality).to_bytes(2, "little") + modality
+        odd = data[:at] + field + data[at + 10 :]
+        path = site.store / "odd" / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(odd)
+
+    seen = found()
+
+    assert len(seen) == 2
+    assert [one for one in seen if one[0] == "ready"]
+
+
 @pytest.mark.parametrize("slices", [one[1] for one in READY], ids=[one[0] for one in READY])
 @pytest.mark.parametrize("syntax", ["explicit", "implicit"])
 def test_a_whole_series_is_ready_however_it_lies(
