@@ -49,6 +49,25 @@ def match(job: Job, ctx: Context) -> Job:
     return after.postponed(None, code=str(decision.choice), reason=decision.sentence)
 
 
+def excluded_since(job: Job, ctx: Context) -> Job | None:
+    """Return a packaged job as excluded, if rules that changed since exclude its series.
+
+    So a patient who objects is kept here by a rule also while packages wait. A template that a user
+    assigned is sent all the same.
+    """
+    if job.rule is None or job.rules_digest == ctx.rulebook.digest:
+        return None
+    series = SeriesHeader(job, ctx)
+    decision = _decide(series.header, ctx)
+    if decision.choice is not Choice.EXCLUDED:
+        return None
+    ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
+    series.keep()
+    facts = {"rules_digest": ctx.rulebook.digest, "rules_commit": ctx.rulebook.commit}
+    after = job.to(State.EXCLUDED, at=ctx.now(), **facts)
+    return after.postponed(None, code=str(decision.choice), reason=decision.sentence)
+
+
 def _is_unchanged(job: Job, decision: Decision) -> bool:
     """Return whether a job already has this verdict: then nothing has happened to it.
 
