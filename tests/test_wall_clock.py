@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from httpx import Request
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.verdict.facts import facts_of
@@ -87,6 +88,21 @@ def test_a_deadline_ends_though_the_upload_was_in_the_future(
     job = wrong_year()
 
     assert (job.held, job.reason_code) == (True, "deadline")
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_a_deadline_ends_though_the_server_only_answers_with_errors(
+    wrong_year: Callable[[], Job], draw: FakeDraw
+) -> None:
+    def fail(request: Request) -> None:
+        if request.url.path.endswith("/status/"):
+            draw.answers.append(500)
+
+    draw.watch = fail
+
+    job = wrong_year()
+
+    assert (job.state, job.held, job.reason_code) == (State.UPLOADED, True, "deadline")
 
 
 def test_a_series_that_came_in_the_future_is_held_when_it_stays_incomplete(

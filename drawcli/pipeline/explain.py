@@ -8,7 +8,7 @@ from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.adapters.rulebook.tests_file import Case
 from drawcli.core.jobs.job import Job
-from drawcli.core.rtstruct.laterality import unclear_pairs
+from drawcli.core.rtstruct.laterality import sides_of, unclear_pairs
 from drawcli.core.rules.conditions import (
     Compare,
     Condition,
@@ -23,6 +23,7 @@ from drawcli.core.rules.impossible import doubts
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import patient_elements
 from drawcli.core.rules.withheld import is_withheld
+from drawcli.core.templates.template import Template
 from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
@@ -151,11 +152,30 @@ def lint_templates(book: Rulebook) -> Iterator[str]:
     """Yield warnings about the structure names in templates."""
     for name, template in book.templates.items():
         yield from (f"template {name}: {words}" for words in name_warnings(template.shown))
+        yield from (f"template {name}: {words}" for words in _label_warnings(template))
         for one, other in unclear_pairs([*template.drawn, *template.derived]):
             yield (
                 f"template {name}: {one} and {other} look like a left and a right structure, but "
                 "drawcli cannot tell the sides apart; only names with L and R are checked"
             )
+
+
+def _label_warnings(template: Template) -> Iterator[str]:
+    """Yield warnings about labels that name another structure, or another side."""
+    known = {name.casefold(): name for name in (*template.drawn, *template.derived)}
+    labels = {name: look.label for name, look in template.structures.items() if look.label}
+    labels |= {name: rule.label for name, rule in template.derived.items() if rule.label}
+    for name, label in labels.items():
+        sides, shown = map(_sides_by_word, (name, label))
+        if known.get(label.casefold(), name) != name:
+            yield f"{name} is delivered as {label}, which is the name of another structure"
+        elif sides and shown and sides.isdisjoint(shown):
+            yield f"{name} is delivered as {label}, which is on the other side"
+
+
+def _sides_by_word(name: str) -> set[str]:
+    """Return the sides that whole words of a name mean."""
+    return {side for side, words in sides_of(name) if "*" in words}
 
 
 def lint_rules(book: Rulebook) -> Iterator[str]:

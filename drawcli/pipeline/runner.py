@@ -269,7 +269,8 @@ def _after_error(err: Exception, job: Job, step: Step, ctx: Context, report: Ste
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     """Return the job waiting, or held if it has failed for too long."""
-    stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
+    tries, now = job.tries(err.code), ctx.now()
+    stored = _as_stored(job, ctx).not_after(now)
     is_silent = isinstance(err, ServerSilent)
     note_server_wait(ctx, err)
     report.silent, report.silences = is_silent * (report.silent + 1), report.silences + is_silent

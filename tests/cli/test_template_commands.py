@@ -246,3 +246,26 @@ def test_pairs_whose_sides_cannot_be_told_apart_are_listed(drawcli: Run, templat
 
     assert "Poumon_G and Poumon_D look like a left and a right structure" in said.out
     assert "Femur" not in "".join(line for line in said.out.splitlines() if "look like" in line)
+
+
+@pytest.mark.parametrize(
+    ("labels", "warned"),
+    [
+        ({"Bladder": "Rectum", "Rectum": "Bladder"}, ["Bladder", "Rectum"]),
+        ({"Femur_Head_L": "R Femoral Head"}, ["Femur_Head_L"]),
+        ({"Femur_Head_L": "Caput_Li", "Bladder": "VESSIE_R", "Rectum": "RECTUM"}, []),
+    ],
+)
+def test_a_label_that_names_another_structure_or_side_is_a_warning(
+    drawcli: Run, templates: Path, labels: dict[str, str], warned: list[str]
+) -> None:
+    plain = yaml.safe_load(templates.read_text())
+    template = plain["templates"]["Prostate_OAR"]
+    template["models"][720]["map"] = {1: "Bladder", 2: "Rectum", 3: "Femur_Head_L"}
+    template["structures"] = {name: {"label": label} for name, label in labels.items()}
+    templates.write_text(yaml.safe_dump(plain))
+
+    said = drawcli("templates", "check").out
+
+    found = [line for line in said.splitlines() if "is delivered as" in line]
+    assert [line.split(": ")[2].split()[0] for line in found] == warned
