@@ -201,6 +201,14 @@ ROWS: Final = (
         f"{_FILES}::test_nesting_of_a_header",
     ),
     Row(
+        "series, an element of a rule that differs between the slices",
+        "values, of each item for each slice",
+        "adapters/datastore/series_elements.MOST_DIFFERING",
+        _SERIES,
+        "tests/adapters/datastore/test_rule_header.py::"
+        "test_values_that_differ_between_slices_have_a_bound",
+    ),
+    Row(
         "image that is converted or inflated",
         "bytes",
         "core/dicom/conversion.LARGEST",
