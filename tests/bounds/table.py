@@ -201,6 +201,14 @@ ROWS: Final = (
         f"{_FILES}::test_nesting_of_a_header",
     ),
     Row(
+        "series, an element of a rule that differs between the slices",
+        "values, of each item for each slice",
+        "adapters/datastore/series_elements.MOST_DIFFERING",
+        _SERIES,
+        "tests/adapters/datastore/test_rule_header.py::"
+        "test_values_that_differ_between_slices_have_a_bound",
+    ),
+    Row(
         "image that is converted or inflated",
         "bytes",
         "core/dicom/conversion.LARGEST",
@@ -352,6 +360,43 @@ ROWS: Final = (
         "no login",
         "tests/dashboard/access/test_single_sign_on.py::test_a_document_that_is_too_large_is_not_read",
         "login",
+    ),
+    Row(
+        "summary of another site, for the group view",
+        "bytes",
+        _AT_SERVER,
+        "the site is shown as unknown",
+        "tests/operations/group/test_sites.py::test_pushed_files_are_sites_and_the_worst_is_first",
+        "group-site",
+    ),
+    Row(
+        "`group.folder`",
+        "sites",
+        "adapters/site_status/pushed_files._MOST",
+        "the others are not read, and the page says so",
+        "tests/operations/group/test_sites.py::test_files_of_sites_have_a_bound",
+    ),
+    Row(
+        "rule: pattern of `matches`",
+        "characters",
+        "core/rules/operators._LONGEST_PATTERN",
+        "exit 3",
+        "tests/bounds/test_files.py::test_pattern_of_a_rule",
+    ),
+    Row(
+        "web page: connections at once",
+        "connections",
+        "system/limits.PAGE_CONNECTIONS",
+        "the one that has waited longest is closed",
+        "tests/dashboard/test_hostile_browsers.py::test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it",
+    ),
+    Row(
+        "`receive`: connections without an association",
+        "connections",
+        "system/limits.RECEIVE_WAITING",
+        "the one that has waited longest is closed",
+        "tests/adapters/dicom_network/test_listener.py::"
+        "test_thousands_of_silent_connections_keep_nobody_out",
     ),
     Row(
         "`receive`: association request, or PDU",

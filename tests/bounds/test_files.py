@@ -20,6 +20,8 @@ from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.streaming import header_of_stream
 from drawcli.core.frames import decoding
 from drawcli.core.frames.decoding import SampleFormat, decode_frame
+from drawcli.core.rules import operators
+from drawcli.core.rules.conditions import Compare
 from drawcli.core.templates import eclipse
 from drawcli.errors import ConfigError, SeriesRefused, UsageError
 from drawcli.operations import keys
@@ -124,6 +126,17 @@ def test_whole_numbers_of_a_yaml_file(beyond: int, text: bytes) -> None:
             parse_yaml(SITE, source)
     else:
         parse_yaml(SITE, source)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_pattern_of_a_rule(beyond: int) -> None:
+    pattern = "a" * (operators._LONGEST_PATTERN + beyond)
+
+    if beyond:
+        with pytest.raises(ValueError, match="more than 1000 characters"):
+            Compare("ProtocolName", "matches", pattern)
+    else:
+        Compare("ProtocolName", "matches", pattern)
 
 
 @pytest.mark.parametrize("tab", [b"", b"  # \t"], ids=["libyaml", "PyYAML"])

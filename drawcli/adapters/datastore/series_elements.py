@@ -5,14 +5,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from drawcli import __version__
 from drawcli.adapters.datastore.compared_files import ComparedFile, by_head, read_files
 from drawcli.adapters.datastore.element_texts import Texts, head_in
 from drawcli.core.rules.conditions import RuleHeader
+from drawcli.errors import SeriesRefused
 from drawcli.system.failures import raise_shortage
 
+MOST_DIFFERING: Final = 5_000_000  # values of one element: of each path, for each file
 _Value = TypeVar("_Value")
 _Mixed = dict[str, list[tuple[str, ...]]]  # path -> the texts of each file
 
@@ -108,6 +110,12 @@ class SeriesElements:
                 if all(one.get(path) == values for one in each)
             }
             other = dict.fromkeys(path for one in each for path in one if path not in shared)
+            if len(other) * len(each) > MOST_DIFFERING:
+                raise SeriesRefused(
+                    f"the slices differ in more than {MOST_DIFFERING:,} values of {head}",
+                    hint="Look for a slice with thousands of items in this sequence, or leave it "
+                    "out of the rules.",
+                )
             mixed = {path: [one.get(path, ()) for one in each] for path in other}
             self._compared[head] = shared, mixed
             self.learned = True

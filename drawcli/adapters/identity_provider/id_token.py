@@ -18,6 +18,7 @@ ALGORITHMS: Final = (
 _REQUIRED: Final = ("iss", "sub", "aud", "exp", "iat", "nonce")
 _LEEWAY: Final = timedelta(seconds=60)  # between the clocks
 _OLDEST: Final = timedelta(minutes=10)  # of a token when it arrives
+_LATEST: Final = 1e12  # s, so that sums are finite
 _LONGEST: Final = 65_536
 
 Keys = Callable[[str], Mapping[str, Any] | None]  # the public key (JWK) of a key id
@@ -102,7 +103,7 @@ def _check_party(claims: Mapping[str, Any], expected: ExpectedLogin) -> None:
         raise _refused("it is for another client")
     nonce = claims["nonce"]
     if not isinstance(nonce, str) or not hmac.compare_digest(
-        nonce.encode(), expected.nonce.encode()
+        nonce.encode("utf-8", "replace"), expected.nonce.encode()
     ):
         raise _refused("it is of another login")
     if not isinstance(claims["sub"], str) or not claims["sub"]:
@@ -112,7 +113,7 @@ def _check_party(claims: Mapping[str, Any], expected: ExpectedLogin) -> None:
 def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     moment = now.timestamp()
     times = {name: claims.get(name, moment) for name in ("exp", "iat", "nbf")}
-    if not all(isinstance(at, int | float) and at == at for at in times.values()):  # noqa: PLR0124 - NaN
+    if not all(isinstance(at, int | float) and abs(at) < _LATEST for at in times.values()):
         raise _refused("a time of it cannot be read")
     leeway = _LEEWAY.total_seconds()
     if moment > times["exp"] + leeway or moment > times["iat"] + _OLDEST.total_seconds() + leeway:

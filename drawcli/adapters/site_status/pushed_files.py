@@ -40,6 +40,8 @@ def read_pushed(folder: Path) -> Iterator[SiteReport]:
         ) from None
     for name in names[:_MOST]:
         yield _read(folder / name)
+    if len(names) > _MOST:
+        yield SiteReport("others", trouble=f"the folder has more than {_MOST:,} sites")
 
 
 def _read(path: Path) -> SiteReport:

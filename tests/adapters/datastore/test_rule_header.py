@@ -9,11 +9,11 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from drawcli.adapters.datastore import compared_files
+from drawcli.adapters.datastore import compared_files, series_elements
 from drawcli.adapters.datastore.element_texts import Texts, texts_of_elements, texts_of_file
 from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.adapters.datastore.series_elements import SeriesElements
-from drawcli.errors import SourceUnsettled
+from drawcli.errors import SeriesRefused, SourceUnsettled
 from tests.conftest import PELVIS
 from tests.core.files import as_bytes, ct_slice, item
 
@@ -50,6 +50,27 @@ def test_an_element_that_one_slice_lacks_is_not_shared(slices: list[Path]) -> No
     assert "BodyPartExamined" not in shared.values
     assert shared.mixed["ProtocolName"] == [(PELVIS.protocol,)] * (len(slices) - 1) + [()]
     assert shared.mixed["BodyPartExamined"][-1] == ("HEAD",)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_values_that_differ_between_slices_have_a_bound(
+    slices: list[Path], beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slice with thousands of items would be compared with thousands of slices."""
+    last = dcmread(slices[-1])
+    last.SourceImageSequence = [item(ReferencedSOPInstanceUID=f"1.2.{n}") for n in range(9)]
+    last.save_as(slices[-1])
+    paths = 9 + 1  # each item, and all of them
+    monkeypatch.setattr(series_elements, "MOST_DIFFERING", paths * len(slices) - beyond)
+
+    shared = shared_elements(map(str, slices))
+
+    if beyond:
+        with pytest.raises(SeriesRefused, match="values of SourceImageSequence"):
+            shared.mixed.get("SourceImageSequence.*.ReferencedSOPInstanceUID")
+    else:
+        found = shared.mixed["SourceImageSequence.*.ReferencedSOPInstanceUID"]
+        assert [len(one) for one in found] == [0] * (len(slices) - 1) + [9]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 
 from drawcli.adapters.ledger.postgres.site import database_ledger
 from drawcli.adapters.ledger.postgres.site_values import SUMMARY, write_value
+from drawcli.adapters.site_status import pushed_files
 from drawcli.adapters.site_status.pushed_files import _LARGEST
 from drawcli.config.sections_cluster import Cluster
 from drawcli.config.sections_group import GroupSite, GroupView
@@ -32,6 +33,23 @@ def told(level: str = "well", **data: Any) -> bytes:
 
 def states(sites: list[GroupSiteState]) -> list[tuple[str, str, str]]:
     return [(site.name, site.level, site.why) for site in sites]
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_files_of_sites_have_a_bound(
+    beyond: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushed_files, "_MOST", 3 - beyond)
+    for number in range(3):
+        (tmp_path / f"site{number}.json").write_bytes(told())
+
+    sites = group_sites(GroupView(folder=tmp_path), datetime.now(UTC))
+
+    others = [("others", "unknown", "the folder has more than 2 sites")]
+    assert states(sites) == [
+        *(others * beyond),
+        *((f"site{number}", "well", "") for number in range(3 - beyond)),
+    ]
 
 
 def test_pushed_files_are_sites_and_the_worst_is_first(tmp_path: Path) -> None:
