@@ -35,7 +35,7 @@ from drawcli.errors import (
 )
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.sent_slices import sent_class
-from drawcli.pipeline.steps.match import excluded_since
+from drawcli.pipeline.survey.series_header import excluded_since
 from drawcli.system.files import sha256_of
 
 MOST_POSTS: Final = 5
