@@ -17,6 +17,7 @@ from drawcli.core.dicom.multiframe import (
     numbers_in,
 )
 from drawcli.core.dicom.references import references
+from drawcli.core.dicom.sop_classes import IMAGE_CLASSES
 from drawcli.core.dicom.streaming import ElementStream, is_all_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
@@ -138,10 +139,14 @@ def _has_private_factor(header: Header) -> bool:
 
 
 def _modality(header: Header) -> str:
-    """Return Modality (0008,0060); "" if it is no CS: ledger, index and lists show it."""
-    text = header.text(tags.Modality)
+    """Return Modality (0008,0060) in capitals; if it is empty or no CS, that of the SOP class.
+
+    Ledger, index and lists show it. An image without it would be left alone without a word.
+    """
+    text = header.text(tags.Modality).strip().upper()
     is_valid = text.isascii() and text.isprintable() and len(text) <= _LONGEST_CS
-    return text if is_valid else ""
+    usual = IMAGE_CLASSES.get(header.text(tags.SOPClassUID), "")
+    return text if text and is_valid else usual
 
 
 def _whole(text: str) -> int | None:

@@ -56,8 +56,11 @@ READY = [
 ]
 
 
-@pytest.mark.parametrize("modality", [b"C\xb2", b"CT\x1b[2J ", b"\xff\xfe", b"\n\n", b"C" * 18])
-def test_a_modality_that_is_no_cs_ends_no_scan(
+@pytest.mark.parametrize(
+    "modality",
+    [b"C\xb2", b"CT\x1b[2J ", b"\xff\xfe", b"\n\n", b"C" * 18, b"", b"  ", b"ct", b" CT "],
+)
+def test_a_modality_that_is_no_cs_ends_no_scan_and_leaves_no_series_alone(
     site: Site, found: "FoundIn", modality: bytes
 ) -> None:
     put(site.store / "good", stack())
@@ -69,10 +72,7 @@ def test_a_modality_that_is_no_cs_ends_no_scan(
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(odd)
 
-    seen = found()
-
-    assert len(seen) == 2
-    assert [one for one in seen if one[0] == "ready"]
+    assert [one[0] for one in found()] == ["ready", "ready"]
 
 
 @pytest.mark.parametrize("slices", [one[1] for one in READY], ids=[one[0] for one in READY])
