@@ -153,6 +153,9 @@ def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult)
     elif job.state in BEFORE_UPLOAD:
         if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
             change_job(job, partial(_sent_back, job, seen, ctx), ctx, done)
+        elif seen.verdict.readiness is Readiness.IGNORED and not incomplete.is_anyhow_sent(job):
+            leave = partial(incomplete.leave_out, job, seen.verdict, seen, ctx)
+            change_job(job, leave, ctx, done)
     elif incomplete.is_left_out(job):
         if seen.verdict.readiness is not Readiness.IGNORED:
             change_job(job, partial(_taken_back, job, seen, ctx), ctx, done)

@@ -54,7 +54,7 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
     lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
     if verdict.readiness is not Readiness.REFUSED and not lasts:
         return job.postponed(None, code=verdict.code, reason=verdict.text)
-    if seen is not None and not _is_anyhow_sent(job):
+    if seen is not None and not is_anyhow_sent(job):
         job = replace(job, rules_digest=_rules_digest(ctx))
         left = _left_anyway(seen.crosswalk, ctx)
         if left:
@@ -65,7 +65,7 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
 
 
 def leave_out(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return a waiting job cancelled, because the settings do not want its series any more.
+    """Return an unsent job cancelled, because the settings do not want its series any more.
 
     It has no digest, so that a scan can tell it in the archive from those that a user cancelled.
     """
@@ -94,7 +94,7 @@ def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
 
 def _rules_changed(job: Job, ctx: Context) -> bool:
     """Return whether the rules are readable and have changed since the job was judged."""
-    if _is_anyhow_sent(job):
+    if is_anyhow_sent(job):
         return False
     return _rules_digest(ctx) not in (None, job.rules_digest)
 
@@ -106,7 +106,7 @@ def _rules_digest(ctx: Context) -> str | None:
         return None  # reported by 'match'
 
 
-def _is_anyhow_sent(job: Job) -> bool:
+def is_anyhow_sent(job: Job) -> bool:
     """Return whether no rule decides: a one-off job, or an assigned template."""
     return job.one_off or (job.template is not None and job.rule is None)
 

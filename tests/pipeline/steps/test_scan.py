@@ -12,13 +12,14 @@ from pydicom.uid import UID
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import OutOfReach
-from drawcli.pipeline.actions import release
+from drawcli.pipeline.actions import assign_template, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site, only_job
+from tests.fake_draw import FakeDraw
 from tests.phantoms.mr_pt import write_mr, write_pt
 from tests.phantoms.planning import write_planning_ct
 
@@ -577,6 +578,30 @@ def test_a_waiting_series_that_the_settings_left_out_for_a_time_is_taken_back(
     assert only_job(ctx).state is State.FOUND
     scan(ctx)
     assert only_job(ctx).state is State.FOUND
+
+
+@pytest.mark.usefixtures("pelvis")
+@pytest.mark.parametrize("is_assigned", [False, True])
+def test_what_the_settings_leave_out_is_not_sent_though_it_is_packaged(
+    ctx: Context, draw: FakeDraw, *, is_assigned: bool
+) -> None:
+    for step in ("scan", "match"):
+        run_step(step, ctx, Selection())
+    if is_assigned:
+        assign_template(only_job(ctx), "Prostate_OAR", ctx)
+    run_step("deidentify", ctx, Selection())
+    newer = ctx.settings.scan.replace(studied_after=date(2099, 1, 1))
+    other = replace(ctx, settings=ctx.settings.replace(scan=newer))
+
+    for step in ("scan", "upload"):
+        run_step(step, other, Selection())
+    left = only_job(ctx)
+    for step in ("scan", "match", "deidentify", "upload"):
+        run_step(step, ctx, Selection())
+
+    assert left.state is (State.UPLOADED if is_assigned else State.CANCELLED)
+    assert left.reason_code == (None if is_assigned else "too-old")
+    assert (only_job(ctx).state, draw.posts()) == (State.UPLOADED, 1)
 
 
 def test_a_series_that_the_settings_leave_out_stays_so_while_they_do(
