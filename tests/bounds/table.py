@@ -377,6 +377,13 @@ ROWS: Final = (
         "tests/operations/group/test_sites.py::test_files_of_sites_have_a_bound",
     ),
     Row(
+        "rule: name",
+        "characters",
+        "adapters/rulebook/rules_file.LONGEST_NAME",
+        "exit 3",
+        "tests/bounds/test_files.py::test_name_of_a_rule",
+    ),
+    Row(
         "rule: pattern of `matches`",
         "characters",
         "core/rules/operators._LONGEST_PATTERN",

@@ -11,6 +11,8 @@ import pytest
 from drawcli.adapters.datastore.zips import Bounds, Zip
 from drawcli.adapters.gate import package_search
 from drawcli.adapters.gate.package_search import find_source_series
+from drawcli.adapters.rulebook import rules_file
+from drawcli.adapters.rulebook.rulebook import check_rules
 from drawcli.adapters.state import former_client
 from drawcli.authoring import former_export
 from drawcli.authoring.former_export import FormerExport
@@ -126,6 +128,18 @@ def test_whole_numbers_of_a_yaml_file(beyond: int, text: bytes) -> None:
             parse_yaml(SITE, source)
     else:
         parse_yaml(SITE, source)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_name_of_a_rule(beyond: int) -> None:
+    name = "a" * (rules_file.LONGEST_NAME + beyond)
+    document = parse_yaml(SITE, f"rules:\n- {{name: {name}, template: t, when: always}}\n".encode())
+
+    if beyond:
+        with pytest.raises(ConfigError, match=r"rules\.yaml:2:4: 'name' has more than 200"):
+            check_rules(document, {"t"})
+    else:
+        check_rules(document, {"t"})
 
 
 @pytest.mark.parametrize("beyond", [0, 1])

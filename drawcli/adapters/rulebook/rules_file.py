@@ -32,6 +32,7 @@ _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates", "late"),
 )
+LONGEST_NAME: Final = 200  # characters of a rule's name, which each of its jobs keeps
 _HIGHEST: Final = 1_000_000
 _LONGEST_PATH: Final = 500  # characters: several sequences, one in the other
 _WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
@@ -115,6 +116,8 @@ class RuleReader(EntryReader):
             self._add(at, "'name' is missing")
         elif not isinstance(name, str) or not name:
             self._add((*at, "name"), f"'name' should be a text{QUOTE_IT}")
+        elif len(name) > LONGEST_NAME:
+            self._add((*at, "name"), f"'name' has more than {LONGEST_NAME} characters")
         first, others = self._outcome(entry, at)
         self._check_priority(entry, at)
         late = entry.get("late")
