@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from drawcli.adapters.state.workdir import WorkDir
     from drawcli.core.jobs.job import Job
     from drawcli.core.rules.conditions import Explained
+    from drawcli.core.rules.decision import Decision
+
+
+def write_explanation(job: "Job", decision: "Decision", work: "WorkDir") -> None:
+    """Store the explanation of a decision, without values of the series."""
+    plain = {
+        "choice": str(decision.choice),
+        "sentence": decision.sentence,
+        "rules": {name: tree.as_plain() for name, tree in decision.explanation.items()},
+    }
+    work.write_json(job.id, EXPLANATION, plain)
 
 
 def read_explanation(

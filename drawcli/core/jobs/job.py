@@ -46,7 +46,8 @@ NEXT: Final[dict[State, frozenset[State]]] = {
     State.AMBIGUOUS: _VERDICTS | _CHANGED,
     State.EXCLUDED: _VERDICTS | _CHANGED,
     State.MATCHED: frozenset({State.MATCHED, State.PACKAGED}) | _CHANGED,  # MATCHED: reassigned
-    State.PACKAGED: frozenset({State.UPLOADED, State.MATCHED}) | _CHANGED,  # zip missing
+    # MATCHED: the zip is missing. EXCLUDED: by a rule that was added since.
+    State.PACKAGED: frozenset({State.UPLOADED, State.MATCHED, State.EXCLUDED}) | _CHANGED,
     State.UPLOADED: frozenset({State.SEGMENTED, State.PACKAGED}) | _CANCEL,  # task lost
     State.SEGMENTED: frozenset({State.FETCHED, State.PACKAGED}) | _CANCEL,  # task lost
     State.FETCHED: frozenset({State.DELIVERED, State.SEGMENTED, State.PACKAGED}) | _CANCEL,

@@ -9,13 +9,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from drawcli.adapters.state.workdir import EXPLANATION
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.jobs.late_changes import SENT_ANEW
 from drawcli.core.rules.conditions import Rule, RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.stored_explanation import write_explanation
 from drawcli.pipeline.survey.series_header import SeriesHeader
 
 
@@ -29,7 +29,7 @@ def match(job: Job, ctx: Context) -> Job:
         return job.to(State.MATCHED, at=ctx.now(), **facts)  # assigned by a user
     series = SeriesHeader(job, ctx)
     decision = _decide(series.header, ctx)
-    ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
+    write_explanation(job, decision, ctx.work)
     if decision.choice is Choice.MATCHED:
         mine, *others = _own_first(job, decision.fired, ctx)
         for rule in others:
@@ -76,15 +76,6 @@ def decision_for(job: Job, ctx: Context) -> Decision:
 
 def _decide(header: RuleHeader, ctx: Context) -> Decision:
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
-
-
-def explanation_of(decision: Decision) -> dict[str, Any]:
-    """Return the explanation of a decision as JSON data, without values of the series."""
-    return {
-        "choice": str(decision.choice),
-        "sentence": decision.sentence,
-        "rules": {name: tree.as_plain() for name, tree in decision.explanation.items()},
-    }
 
 
 def wants_match(job: Job, ctx: Context) -> bool:

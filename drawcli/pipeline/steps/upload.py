@@ -35,6 +35,7 @@ from drawcli.errors import (
 )
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.sent_slices import sent_class
+from drawcli.pipeline.survey.series_header import excluded_since
 from drawcli.system.files import sha256_of
 
 MOST_POSTS: Final = 5
@@ -49,8 +50,9 @@ _COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 def upload(job: Job, ctx: Context) -> Job:
     """Send the package of a job to the DRAW server."""
     package, template = ctx.work.file(job.id, PACKAGE), ctx.work.file(job.id, TEMPLATE)
-    if (again := _to_package_again(job, ctx, package, template)) is not None:
-        return again
+    changed = _to_package_again(job, ctx, package, template) or excluded_since(job, ctx)
+    if changed is not None:
+        return changed
     if job.posts >= MOST_POSTS:
         raise _too_many(job)
     ctx.check_uploads_welcome()

@@ -7,8 +7,10 @@ opened if size, times and inode of every file are as they were.
 from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.datastore.series_elements import SeriesElements, stamp_of_files
 from drawcli.adapters.state.vault import HEADER
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.rules.decision import Choice, decide
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.stored_explanation import write_explanation
 
 
 class SeriesHeader:
@@ -46,3 +48,23 @@ class SeriesHeader:
         if self._stamp is not None and self._elements.learned:
             plain = self._elements.as_plain()
             self._ctx.vault.keep_header(self._folder, self._job.id, self._stamp, plain)
+
+
+def excluded_since(job: Job, ctx: Context) -> Job | None:
+    """Return a packaged job as excluded, if rules that changed since exclude its series.
+
+    So a patient who objects is kept here by a rule also while packages wait. A template that a user
+    assigned is sent all the same.
+    """
+    if job.rule is None or job.rules_digest == ctx.rulebook.digest:
+        return None
+    series = SeriesHeader(job, ctx)
+    on_many = ctx.settings.match.on_many
+    decision = decide(series.header, ctx.rulebook.rules, on_many=on_many)
+    if decision.choice is not Choice.EXCLUDED:
+        return None
+    write_explanation(job, decision, ctx.work)
+    series.keep()
+    facts = {"rules_digest": ctx.rulebook.digest, "rules_commit": ctx.rulebook.commit}
+    after = job.to(State.EXCLUDED, at=ctx.now(), **facts)
+    return after.postponed(None, code=str(decision.choice), reason=decision.sentence)

@@ -27,7 +27,7 @@ MOVES = {
     "ambiguous": "matched unmatched ambiguous excluded waiting cancelled",
     "excluded": "matched unmatched ambiguous excluded waiting cancelled",
     "matched": "matched packaged waiting cancelled",
-    "packaged": "uploaded matched waiting cancelled",
+    "packaged": "uploaded matched excluded waiting cancelled",
     "uploaded": "segmented packaged cancelled",
     "segmented": "fetched packaged cancelled",
     "fetched": "delivered segmented packaged cancelled",

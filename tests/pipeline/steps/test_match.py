@@ -5,9 +5,9 @@ import pytest
 from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.operations.alarm_conditions import AlarmLimits, Facts, alarms_of
 from drawcli.operations.verdict.facts import limits_of
-from drawcli.pipeline.actions import apply_action, release
+from drawcli.pipeline.actions import apply_action, assign_template, release
 from drawcli.pipeline.runner import Selection, run_step
-from tests.conftest import Clock, Site, only_job, opened
+from tests.conftest import PELVIS, Clock, Site, only_job, opened
 from tests.fake_draw import FakeDraw
 
 RULE = "  - {{name: {0}, template: {1}, when: {{Modality: {2}}}}}\n"
@@ -70,3 +70,43 @@ def test_the_same_verdict_sends_no_alarm_again(site: Site, draw: FakeDraw, clock
     again = ruled(site, draw, clock, *both, ("c", "HeadNeck_OAR", "MR"))
 
     assert names(first) == names(again) != set()
+
+
+@pytest.mark.usefixtures("pelvis")
+@pytest.mark.parametrize("is_assigned", [False, True])
+def test_a_rule_that_excludes_a_patient_later_stops_a_package_that_no_user_chose(
+    site: Site, draw: FakeDraw, clock: Clock, *, is_assigned: bool
+) -> None:
+    job = ruled(site, draw, clock, ("a", "Prostate_OAR", "CT"))
+    with opened(site, draw, clock) as ctx:
+        if is_assigned:
+            assign_template(job, "Prostate_OAR", ctx)
+        run_step("deidentify", ctx, Selection())
+    rules = site.folder / "rules.yaml"
+    objection = f"  - {{name: b, exclude: true, when: {{PatientID: {PELVIS.patient_id}}}}}\n"
+    rules.write_text(rules.read_text() + objection)
+
+    with opened(site, draw, clock) as ctx:
+        run_step("upload", ctx, Selection())
+        after = only_job(ctx)
+
+    assert draw.posts() == is_assigned
+    assert after.state is (State.UPLOADED if is_assigned else State.EXCLUDED)
+    if not is_assigned:
+        assert (after.reason, after.held) == ("excluded by rule b", False)
+        assert ruled(site, draw, clock, ("a", "Prostate_OAR", "CT")).state is State.MATCHED
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_a_package_is_sent_though_other_rules_have_changed(
+    site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    ruled(site, draw, clock, ("a", "Prostate_OAR", "CT"))
+    with opened(site, draw, clock) as ctx:
+        run_step("deidentify", ctx, Selection())
+    (site.folder / "rules.yaml").write_text("rules: []\n")
+
+    with opened(site, draw, clock) as ctx:
+        run_step("upload", ctx, Selection())
+
+        assert only_job(ctx).state is State.UPLOADED
