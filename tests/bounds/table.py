@@ -379,7 +379,7 @@ ROWS: Final = (
     Row(
         "rule: name",
         "characters",
-        "adapters/rulebook/rules_file.LONGEST_NAME",
+        "core/rules/conditions.LONGEST_NAME",
         "exit 3",
         "tests/bounds/test_files.py::test_name_of_a_rule",
     ),

@@ -11,7 +11,6 @@ import pytest
 from drawcli.adapters.datastore.zips import Bounds, Zip
 from drawcli.adapters.gate import package_search
 from drawcli.adapters.gate.package_search import find_source_series
-from drawcli.adapters.rulebook import rules_file
 from drawcli.adapters.rulebook.rulebook import check_rules
 from drawcli.adapters.state import former_client
 from drawcli.authoring import former_export
@@ -22,7 +21,7 @@ from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.streaming import header_of_stream
 from drawcli.core.frames import decoding
 from drawcli.core.frames.decoding import SampleFormat, decode_frame
-from drawcli.core.rules import operators
+from drawcli.core.rules import conditions, operators
 from drawcli.core.rules.conditions import Compare
 from drawcli.core.templates import eclipse
 from drawcli.errors import ConfigError, SeriesRefused, UsageError
@@ -132,7 +131,7 @@ def test_whole_numbers_of_a_yaml_file(beyond: int, text: bytes) -> None:
 
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_name_of_a_rule(beyond: int) -> None:
-    name = "a" * (rules_file.LONGEST_NAME + beyond)
+    name = "a" * (conditions.LONGEST_NAME + beyond)
     document = parse_yaml(SITE, f"rules:\n- {{name: {name}, template: t, when: always}}\n".encode())
 
     if beyond:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from drawcli.core.rules.conditions import (
     LATE,
     LISTS,
+    LONGEST_NAME,
     OPTIONS,
     Compare,
     Condition,
@@ -32,7 +33,6 @@ _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates", "late"),
 )
-LONGEST_NAME: Final = 200  # characters of a rule's name, which each of its jobs keeps
 _HIGHEST: Final = 1_000_000
 _LONGEST_PATH: Final = 500  # characters: several sequences, one in the other
 _WORD: Final = re.compile(r"(?:\([^)]*\)|[\w.-]|(?<=\.)\*)*")
