@@ -298,7 +298,7 @@ ROWS: Final = (
     Row(
         "database dump of a former client",
         "bytes",
-        "authoring/former_export._LARGEST",
+        "authoring/former_records._LARGEST",
         _REFUSED,
         f"{_FILES}::test_export_of_a_former_client",
     ),

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,7 @@ from drawcli.adapters.gate import package_search
 from drawcli.adapters.gate.package_search import find_source_series
 from drawcli.adapters.rulebook.rulebook import check_rules
 from drawcli.adapters.state import former_client
-from drawcli.authoring import former_export
+from drawcli.authoring import former_records
 from drawcli.authoring.former_export import FormerExport
 from drawcli.cli import scan_command, token_commands
 from drawcli.core.dicom import header, streaming
@@ -236,13 +237,25 @@ def test_export_of_a_former_client(
 ) -> None:
     path = tmp_path / "export.json"
     path.write_text(json.dumps([{"model": "draw.rule", "pk": 1, "fields": {}}]))
-    monkeypatch.setattr(former_export, "_LARGEST", path.stat().st_size - beyond)
+    monkeypatch.setattr(former_records, "_LARGEST", path.stat().st_size - beyond)
 
     if beyond:
         with pytest.raises(ConfigError, match="larger than"):
             FormerExport(path)
     else:
         assert FormerExport(path).all("rule")
+
+
+def test_records_of_patients_in_an_export_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([{"model": "draw.rule", "pk": 1, "fields": {}}, *[{}] * 500_000]))
+    tracemalloc.start()
+    try:
+        assert FormerExport(path).passed_over.total() == 500_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * path.stat().st_size  # bytes and text; the records take 18 times as much
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
