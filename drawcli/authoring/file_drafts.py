@@ -21,7 +21,7 @@ from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
 Edit = Callable[[Document], Document]
 _CONTEXT_LINES: Final = 3
-_MOST_COMPARED: Final = 2_000_000  # pairs of equal lines
+_MOST_COMPARED: Final = 300_000  # pairs of equal lines
 
 
 @dataclass(frozen=True, slots=True)

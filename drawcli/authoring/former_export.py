@@ -5,7 +5,6 @@ the next by AND or OR; earlier versions have rule sets without groups. In the ot
 a set must match. The field names of the records identify the client.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -14,12 +13,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
+from drawcli.authoring.former_records import read_entries
 from drawcli.core.rules.former_client import When, join_conditions, translate
 from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError
 from drawcli.system.printable import plain, plain_lines
 
-_LARGEST: Final = 200_000_000  # bytes
 _KNOWN: Final = frozenset(
     "rulegroup ruleset rule dicomtagtype tagname autosegmentationtemplate autosegmentationmodel "
     "autosegmentationstructure structureproperties additionalstructures modelyamlinfo "
@@ -29,9 +28,6 @@ _KNOWN: Final = frozenset(
 HISTORY: Final = frozenset(
     "dicomseries dicomseriesprocessingmodel rtstructurefileimport rtstructurefilevoidata "
     "statistics".split()
-)
-_EXPORT_HINT: Final = (
-    "Run 'python manage.py dumpdata ... -o FILE.json' on the former client to export the records."
 )
 _ODD: Final = " odd"  # key in a record: the name of a field without a valid text
 _NESTED: Final = ("roi_generation_logic", "matched_templates")  # fields that are JSON
@@ -88,7 +84,7 @@ class FormerExport:
         self._owned: dict[tuple[str, str], dict[str, list[tuple[str, Record]]]] = {}
         self.passed_over: Counter[str] = Counter()  # records of other kinds: patients, series ...
         self.secrets: dict[str, None] = {}  # kind and field of tokens and the like; no values
-        for entry in _entries(path):
+        for entry in read_entries(path):
             kind = str(entry.get("model", "")).rpartition(".")[2].casefold()
             kind = kind if kind.isidentifier() else "unknown"
             fields = entry.get("fields")
@@ -265,24 +261,6 @@ def _in_order(
 
 def _place(order: Any) -> float:
     return order if isinstance(order, int | float) else 0.0
-
-
-def _entries(path: Path) -> list[dict[str, Any]]:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: larger than {_LARGEST} bytes", hint=_EXPORT_HINT)
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as err:
-        raise ConfigError(f"{path}: {err.strerror}") from None
-    except ValueError:
-        raise ConfigError(f"{path}: not JSON in UTF-8", hint=_EXPORT_HINT) from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply") from None
-    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-        raise ConfigError(f"{path}: not a list of records", hint=_EXPORT_HINT)
-    if not any("model" in entry for entry in data):
-        raise ConfigError(f"{path}: contains no record of a DRAW client", hint=_EXPORT_HINT)
-    return data
 
 
 def _text(value: Any) -> str:

@@ -298,7 +298,7 @@ ROWS: Final = (
     Row(
         "database dump of a former client",
         "bytes",
-        "authoring/former_export._LARGEST",
+        "authoring/former_records._LARGEST",
         _REFUSED,
         f"{_FILES}::test_export_of_a_former_client",
     ),
@@ -375,6 +375,13 @@ ROWS: Final = (
         "adapters/site_status/pushed_files._MOST",
         "the others are not read, and the page says so",
         "tests/operations/group/test_sites.py::test_files_of_sites_have_a_bound",
+    ),
+    Row(
+        "rule: name",
+        "characters",
+        "core/rules/conditions.LONGEST_NAME",
+        "exit 3",
+        "tests/bounds/test_files.py::test_name_of_a_rule",
     ),
     Row(
         "rule: pattern of `matches`",

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from drawcli.adapters.datastore.zips import Bounds, Zip
 from drawcli.adapters.gate import package_search
 from drawcli.adapters.gate.package_search import find_source_series
+from drawcli.adapters.rulebook.rulebook import check_rules
 from drawcli.adapters.state import former_client
-from drawcli.authoring import former_export
+from drawcli.authoring import former_records
 from drawcli.authoring.former_export import FormerExport
 from drawcli.cli import scan_command, token_commands
 from drawcli.core.dicom import header, streaming
@@ -20,7 +22,7 @@ from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.streaming import header_of_stream
 from drawcli.core.frames import decoding
 from drawcli.core.frames.decoding import SampleFormat, decode_frame
-from drawcli.core.rules import operators
+from drawcli.core.rules import conditions, operators
 from drawcli.core.rules.conditions import Compare
 from drawcli.core.templates import eclipse
 from drawcli.errors import ConfigError, SeriesRefused, UsageError
@@ -129,6 +131,18 @@ def test_whole_numbers_of_a_yaml_file(beyond: int, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
+def test_name_of_a_rule(beyond: int) -> None:
+    name = "a" * (conditions.LONGEST_NAME + beyond)
+    document = parse_yaml(SITE, f"rules:\n- {{name: {name}, template: t, when: always}}\n".encode())
+
+    if beyond:
+        with pytest.raises(ConfigError, match=r"rules\.yaml:2:4: 'name' has more than 200"):
+            check_rules(document, {"t"})
+    else:
+        check_rules(document, {"t"})
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
 def test_pattern_of_a_rule(beyond: int) -> None:
     pattern = "a" * (operators._LONGEST_PATTERN + beyond)
 
@@ -223,13 +237,25 @@ def test_export_of_a_former_client(
 ) -> None:
     path = tmp_path / "export.json"
     path.write_text(json.dumps([{"model": "draw.rule", "pk": 1, "fields": {}}]))
-    monkeypatch.setattr(former_export, "_LARGEST", path.stat().st_size - beyond)
+    monkeypatch.setattr(former_records, "_LARGEST", path.stat().st_size - beyond)
 
     if beyond:
         with pytest.raises(ConfigError, match="larger than"):
             FormerExport(path)
     else:
         assert FormerExport(path).all("rule")
+
+
+def test_records_of_patients_in_an_export_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([{"model": "draw.rule", "pk": 1, "fields": {}}, *[{}] * 500_000]))
+    tracemalloc.start()
+    try:
+        assert FormerExport(path).passed_over.total() == 500_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * path.stat().st_size  # bytes and text; the records take 18 times as much
 
 
 @pytest.mark.parametrize("beyond", [0, 1])

@@ -7,6 +7,7 @@ from typing import Any, Final
 from drawcli.core.rules.conditions import (
     LATE,
     LISTS,
+    LONGEST_NAME,
     OPTIONS,
     Compare,
     Condition,
@@ -115,6 +116,8 @@ class RuleReader(EntryReader):
             self._add(at, "'name' is missing")
         elif not isinstance(name, str) or not name:
             self._add((*at, "name"), f"'name' should be a text{QUOTE_IT}")
+        elif len(name) > LONGEST_NAME:
+            self._add((*at, "name"), f"'name' has more than {LONGEST_NAME} characters")
         first, others = self._outcome(entry, at)
         self._check_priority(entry, at)
         late = entry.get("late")

@@ -23,6 +23,7 @@ OPTIONS: Final[dict[str, tuple[Any, ...]]] = {  # of a comparison, with their va
     "slices": ("any", "all"),
     "if_missing": ("fail", "skip", "match"),
 }
+LONGEST_NAME: Final = 200  # characters of a rule's name, which each of its jobs keeps
 LISTS: Final = frozenset({"in", "not_in", "between"})  # operators whose value is a list
 _NO_DAY: Final = date(9999, 12, 31)
 

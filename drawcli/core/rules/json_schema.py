@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from drawcli.core.rules.conditions import LATE, LISTS, OPTIONS
+from drawcli.core.rules.conditions import LATE, LISTS, LONGEST_NAME, OPTIONS
 from drawcli.core.rules.decision import Choice
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, known_paths
 from drawcli.core.templates.appearance import Derived, Empty, Structure
@@ -77,7 +77,7 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
 }
 
 _RULE: Final[dict[str, Any]] = {
-    "name": {"type": "string", "minLength": 1},
+    "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
     "template": {"anyOf": [_NAME, {"type": "null"}]},
     "templates": _NAMES,
     "exclude": {"type": "boolean"},

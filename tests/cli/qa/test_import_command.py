@@ -240,6 +240,8 @@ def test_a_record_with_a_wrong_value_is_not_imported_and_stops_no_other(
         ("[" * 100_000, "nested too deeply"),
         ("{}", "not a list of records"),
         ("[1, 2]", "not a list of records"),
+        ('{"model": "x.y"}', "not a list of records"),
+        *[(text, "not JSON") for text in ("[", "[{}", "[{},]", "[{}] {}", "[{} {}]", "[,]", "{")],
         ('[{"model": 5, "fields": [], "pk": {}}]', "no reviews"),
         (json.dumps([series("a", OURS)]), "no reviews of structure sets"),
         (json.dumps(review("", "a")), "has no key"),
