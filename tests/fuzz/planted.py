@@ -241,7 +241,7 @@ FAULTS: Final = {
         *("except ValueError:", "except KeyError:"),
     ),
     "an export may be nested without end, or no JSON": Fault(
-        *("former_export", 20, "authoring.former_export:_entries"),
+        *("former_export", 20, "authoring.former_records:read_entries"),
         *("except ValueError:", "except KeyError:"),
     ),
 }
