@@ -187,7 +187,8 @@ def test_a_damaged_header_and_that_of_another_job_are_read_from_the_images(
     assert ctx.vault.kept_header(path.parent, job.id, stamp) is not None
 
     assert ctx.vault.kept_header(other, other.name, stamp) is None
-    for broken in (b"", whole[:5], whole[:-1], whole[:40] + b"x" + whole[41:]):
+    changed = whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]
+    for broken in (b"", whole[:5], whole[:-1], changed):
         path.write_bytes(broken)
         reads.count = 0
         assert SeriesHeader(job, ctx).header.values["Modality"] == ("CT",)
