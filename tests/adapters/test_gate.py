@@ -645,7 +645,11 @@ def test_bytes_that_no_member_owns_are_found(slices: list[Path], package: Path, 
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda _raw: b"", lambda raw: raw[:-30], lambda raw: raw[:2000] + b"x" + raw[2001:]],
+    [
+        lambda _raw: b"",
+        lambda raw: raw[:-30],
+        lambda raw: raw[:2000] + bytes([raw[2000] ^ 1]) + raw[2001:],
+    ],
     ids=["empty", "truncated", "flipped"],
 )
 def test_a_zip_that_cannot_be_read_is_a_finding(
