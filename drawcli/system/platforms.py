@@ -97,15 +97,6 @@ def is_within(path: Path, folder: Path) -> bool:
     return folder in above or any(_is_same_file(parent, folder) for parent in above)
 
 
-def path_prefix(folder: str) -> str:
-    """Return the common prefix of all paths in a folder: the folder with one separator.
-
-    >>> [path_prefix(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
-    ['/mnt/', '/']
-    """
-    return folder if folder.endswith(os.sep) else folder + os.sep
-
-
 def with_parents(path: str) -> Iterator[str]:
     """Yield a path and each folder above it, the nearest first, with and without a last separator.
 

@@ -16,10 +16,10 @@ from drawcli.system.platforms import (
     is_too_long,
     is_within,
     is_writable_by_others,
-    path_prefix,
     portable_name,
     replace_path,
     system,
+    with_parents,
 )
 
 RESERVED = ["CON", "con", "Aux", "NUL", "com1", "LPT9", "CON.dcm", "nul.tar.gz"]
@@ -257,12 +257,12 @@ def test_a_folder_is_the_same_where_names_do_not_distinguish_case(caseless: Path
         ("/", "/dicom", "/dicom2/1", False),
     ],
 )
-def test_what_lies_in_a_folder_begins_as_it_does(
+def test_the_folders_above_a_path_are_those_it_lies_in(
     monkeypatch: pytest.MonkeyPatch, sep: str, folder: str, path: str, *, within: bool
 ) -> None:
     monkeypatch.setattr(os, "sep", sep)
 
-    assert path.startswith(path_prefix(folder)) is within
+    assert (folder in with_parents(path)) is within
 
 
 def test_a_path_that_is_too_long_is_told_from_one_that_is_not_there(
