@@ -26,20 +26,20 @@ class Row(NamedTuple):
     key: str = ""  # in a mapping, or the name of a field
 
     @property
-    def value(self) -> float:
+    def value(self) -> int:
         """The bound, from the code."""
         module, _, name = self.where.rpartition(".")
         found = getattr(import_module(f"drawcli.{module.replace('/', '.')}"), name)
         if not self.key:
-            return float(found)
+            return int(found)
         if isinstance(found, dict):
-            return float(found[self.key].largest)
-        return float(found.__dataclass_fields__[self.key].default)
+            return int(found[self.key].largest)
+        return int(found.__dataclass_fields__[self.key].default)
 
     @property
     def bound(self) -> str:
         """The bound as the page shows it."""
-        return in_words(int(self.value), self.of)
+        return in_words(self.value, self.of)
 
 
 def in_words(value: int, of: str) -> str:
