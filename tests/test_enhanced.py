@@ -212,7 +212,7 @@ def test_a_job_that_was_uploaded_whole_comes_back_as_before(
 ) -> None:
     source = dcmread(image("MR"))
     with former.context() as then:
-        then.setattr(upload, "_is_of_frames", lambda _job, _ctx: False)
+        then.setattr(upload, "_is_of_frames", lambda _crosswalk: False)
         assert run(ctx, *STEPS[:4]).state is State.UPLOADED
     former.undo()
 

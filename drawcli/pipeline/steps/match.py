@@ -11,8 +11,8 @@ from typing import Any
 
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.jobs.late_changes import SENT_ANEW
-from drawcli.core.rules.conditions import Rule, RuleHeader
-from drawcli.core.rules.decision import Choice, Decision, decide
+from drawcli.core.rules.conditions import Rule
+from drawcli.core.rules.decision import Choice, Decision
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.stored_explanation import write_explanation
@@ -28,7 +28,7 @@ def match(job: Job, ctx: Context) -> Job:
     if job.template in ctx.rulebook.templates and job.rule is None:
         return job.to(State.MATCHED, at=ctx.now(), **facts)  # assigned by a user
     series = SeriesHeader(job, ctx)
-    decision = _decide(series.header, ctx)
+    decision = series.decision()
     write_explanation(job, decision, ctx.work)
     if decision.choice is Choice.MATCHED:
         mine, *others = _own_first(job, decision.fired, ctx)
@@ -71,11 +71,7 @@ def _is_held(decision: Decision) -> bool:
 
 def decision_for(job: Job, ctx: Context) -> Decision:
     """Return the decision of the rules for a series; write nothing."""
-    return _decide(SeriesHeader(job, ctx).header, ctx)
-
-
-def _decide(header: RuleHeader, ctx: Context) -> Decision:
-    return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
+    return SeriesHeader(job, ctx).decision()
 
 
 def wants_match(job: Job, ctx: Context) -> bool:

@@ -20,10 +20,11 @@ from drawcli import __version__
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
-from drawcli.core.deid.profile import fingerprint
+from drawcli.core.deid.profile import Choices, fingerprint
 from drawcli.core.dicom.sop_classes import MULTI_FRAME
 from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
 from drawcli.core.jobs.ledger import check_claim
+from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.errors import (
     RENEWAL,
     SERVER_TOOK_NOTHING,
@@ -86,9 +87,12 @@ def upload(job: Job, ctx: Context) -> Job:
 def _to_package_again(job: Job, ctx: Context, package: Path, template: Path) -> Job | None:
     """Return the job to be packaged again; None if its package can be sent."""
     whole = package.exists() and template.exists()
-    if not whole or sha256_of(package) != job.zip_sha256 or _is_of_frames(job, ctx):
+    if not whole or sha256_of(package) != job.zip_sha256:
         return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
-    if _has_other_policy(job, ctx):
+    crosswalk = ctx.crosswalk(job)
+    if not job.posts and _is_of_frames(crosswalk):
+        return job.to(State.MATCHED, at=ctx.now())
+    if _has_other_policy(crosswalk, ctx.settings.deidentify.choices):
         after = job.to(State.MATCHED, at=ctx.now()).noted(ctx.now(), _OTHER_POLICY)
         return replace(after, due_at=ctx.now() + _REPACKED_AFTER)
     return None
@@ -100,23 +104,19 @@ def _begun(job: Job, host: str) -> Job:
     return replace(job, **more, attested_at=(*job.attested_at, *([host] if host else [])))
 
 
-def _is_of_frames(job: Job, ctx: Context) -> bool:
-    """Return whether a package that was never sent holds multi-frame images.
+def _is_of_frames(crosswalk: Crosswalk) -> bool:
+    """Return whether a package holds multi-frame images.
 
     Earlier versions sent such images, which the server cannot segment.
     """
-    if job.posts:
-        return False
-    crosswalk = ctx.crosswalk(job)
     return crosswalk.sop_class in MULTI_FRAME and not crosswalk.frame_numbers
 
 
-def _has_other_policy(job: Job, ctx: Context) -> bool:
+def _has_other_policy(crosswalk: Crosswalk, choices: Choices) -> bool:
     """Return whether a package was made under other settings, or by a version with another policy.
 
-    What the site has removed since, or does not retain any more, must not leave.
+    Elements that the settings remove or no longer retain must not be sent.
     """
-    crosswalk, choices = ctx.crosswalk(job), ctx.settings.deidentify.choices
     if not crosswalk.sop_class:
         return True  # of an early version
     return crosswalk.policy != fingerprint(sent_class(crosswalk.sop_class, choices), choices)

@@ -8,7 +8,7 @@ from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.datastore.series_elements import SeriesElements, stamp_of_files
 from drawcli.adapters.state.vault import HEADER
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rules.decision import Choice, decide
+from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.stored_explanation import write_explanation
 
@@ -43,6 +43,11 @@ class SeriesHeader:
             self._elements = SeriesElements.from_plain(kept, paths)
         self.header = header_of(crosswalk, ctx.now().date(), self._elements)
 
+    def decision(self) -> Decision:
+        """Return the decision of the rules for the series."""
+        on_many = self._ctx.settings.match.on_many
+        return decide(self.header, self._ctx.rulebook.rules, on_many=on_many)
+
     def keep(self) -> None:
         """Keep what has been learned of the header, for other rules."""
         if self._stamp is not None and self._elements.learned:
@@ -53,14 +58,13 @@ class SeriesHeader:
 def excluded_since(job: Job, ctx: Context) -> Job | None:
     """Return a packaged job as excluded, if rules that changed since exclude its series.
 
-    So a patient who objects is kept here by a rule also while packages wait. A template that a user
-    assigned is sent all the same.
+    A rule that is added after a patient has objected also stops packages that wait. A job with a
+    template that a user assigned is sent nevertheless.
     """
     if job.rule is None or job.rules_digest == ctx.rulebook.digest:
         return None
     series = SeriesHeader(job, ctx)
-    on_many = ctx.settings.match.on_many
-    decision = decide(series.header, ctx.rulebook.rules, on_many=on_many)
+    decision = series.decision()
     if decision.choice is not Choice.EXCLUDED:
         return None
     write_explanation(job, decision, ctx.work)
