@@ -170,7 +170,7 @@ def refuse_libraries_without_memory() -> None:
 
 
 class _Started(Event):
-    """Event of a thread that runs; a wait for it fails once the thread has ended without it."""
+    """Set when a thread runs; a wait without limit fails if the thread ended before it ran."""
 
     def __init__(self, thread: Thread) -> None:
         super().__init__()
@@ -181,12 +181,14 @@ class _Started(Event):
         self._names["_bootstrap"] = bootstrap  # until the thread is started
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait as an event does; raise MemoryError if the thread has ended."""
+        """Wait as an event does; without a timeout, raise MemoryError if the thread has ended."""
         self._names.pop("_bootstrap", None)
-        while not super().wait(timeout or _LISTEN_SECONDS) and timeout is None:
+        if timeout is not None:
+            return super().wait(timeout)
+        while not super().wait(_LISTEN_SECONDS):
             if self._alive() is None and not self.is_set():
                 raise MemoryError("a thread ended before it ran")
-        return self.is_set()
+        return True
 
 
 def let_no_start_hang() -> None:

@@ -15,7 +15,7 @@ def lines(*numbers: int) -> bytes:
 
 
 def patched(old: bytes, diff: list[str], folder: Path) -> bytes:
-    """Return a text after `patch` has applied a diff to it."""
+    """Return a text after git has applied a diff to it."""
     path = folder / "file"
     path.write_bytes(old)
     text = "\n".join(["--- file", "+++ file", *diff, ""]).encode()
