@@ -108,7 +108,7 @@ def _with_archived(
 def _left_out(
     archived: list[ArchiveEntry], jobs: list[Job], seen: SeriesSnapshot, ctx: Context
 ) -> list[Job]:
-    """Return the archived jobs that the settings left out, if the series may be wanted now."""
+    """Return the archived jobs that the settings left out, unless they still do."""
     if seen.verdict.readiness is Readiness.IGNORED:
         return []
     known = {job.id for job in jobs}
@@ -200,7 +200,7 @@ def _judged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> J
 
 
 def _taken_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return a job that was left out, for a series that is wanted now."""
+    """Return a job that was left out, for a series that the settings include again."""
     waiting = job.to(State.WAITING, at=ctx.now())
     return _judged(waiting, incomplete.released_verdict(job, seen), seen, ctx)
 

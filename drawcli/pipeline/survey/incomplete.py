@@ -65,7 +65,7 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
 
 
 def leave_out(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return an unsent job cancelled, because the settings do not want its series any more.
+    """Return an unsent job cancelled, because the settings leave its series out.
 
     It has no digest, so that a scan can tell it in the archive from those that a user cancelled.
     """
@@ -74,7 +74,7 @@ def leave_out(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) ->
 
 
 def is_left_out(job: Job) -> bool:
-    """Return whether a scan cancelled a job; it takes it back once its series is wanted again."""
+    """Return whether a scan cancelled a job, which a scan takes back if the settings allow it."""
     is_cancelled = job.state is State.CANCELLED and not job.of_folder
     return is_cancelled and job.reason_code not in (None, SENT_ANEW)
 
